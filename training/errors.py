@@ -1,0 +1,28 @@
+"""The errors that training raises.
+
+TercetError (features.errors)
+└── TrainingError          training cannot go on; the message says why and what to do
+    ├── EmbargoError       somebody asked for what was not yet known
+    ├── GateError          a bundle may not become the champion
+    └── NothingToLearn     the source holds no purchase before the moment asked for
+"""
+
+from __future__ import annotations
+
+from features.errors import TercetError
+
+
+class TrainingError(TercetError):
+    """Training cannot go on; the message says why and what to do."""
+
+
+class EmbargoError(TrainingError):
+    """Somebody asked for what was not yet known at the moment that they may see."""
+
+
+class GateError(TrainingError):
+    """A bundle may not become the champion."""
+
+
+class NothingToLearn(TrainingError):
+    """The source holds no purchase before the moment asked for."""
