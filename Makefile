@@ -1,0 +1,137 @@
+# The same commands on a desk and in CI. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCE ?= complete-journey
+TERCET_HOME ?= .tercet
+HOST ?= 127.0.0.1
+PORT ?= 3000
+MLFLOW_PORT ?= 5000
+CODE := features serving training tests
+PYTEST := $(BIN)/python -m pytest
+
+export TERCET_HOME
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@echo "Variables: SOURCE=$(SOURCE) TERCET_HOME=$(TERCET_HOME) HOST=$(HOST) PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT)"
+
+# --- environment -----------------------------------------------------------------------------------------------------
+
+# Runs again only when the lock changes. Hashes are checked; nothing outside the lock comes in.
+$(STAMP): requirements/all.lock
+	@python=; for each in python3 python3.11 python3.12 python3.13 python3.14; do \
+	    if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$each; break; fi; done; \
+	if [ -z "$$python" ]; then echo "tercet needs Python 3.11 or newer; python3 here is older or missing" >&2; exit 1; fi; \
+	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV) || \
+	    { echo "could not create $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@echo "installing the environment into $(VENV) (some 200 packages: a few minutes the first time)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/all.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv from the lock file (needs Python 3.11 or newer, and make)
+
+.PHONY: lock
+lock: $(STAMP) ## resolve the two lock files anew; UPGRADE=1 takes newer releases
+	@compile="$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header --universal \
+	    --python-version 3.11 $(if $(UPGRADE),--upgrade) pyproject.toml"; \
+	$$compile --all-extras --output-file requirements/all.lock; \
+	$$compile --constraints requirements/all.lock --output-file requirements/serving.lock
+
+# --- the way of the data ---------------------------------------------------------------------------------------------
+
+.PHONY: data
+data: $(STAMP) ## read and check the tables of SOURCE, and print what was kept
+	@$(BIN)/tercet check $(SOURCE)
+
+.PHONY: features
+features: $(STAMP) ## build the feature tables of SOURCE as of its last day
+	@$(BIN)/tercet features $(SOURCE)
+
+.PHONY: train
+train: $(STAMP) ## features, models, judgement, bundle; every run in MLflow (QUICK=1 judges on one cutoff)
+	@$(BIN)/tercet train $(SOURCE) $(if $(QUICK),--quick)
+
+.PHONY: evaluate
+evaluate: $(STAMP) ## the backtest against the baselines, on all cutoffs (QUICK=1: on one)
+	@$(BIN)/tercet evaluate $(SOURCE) $(if $(QUICK),--quick)
+
+.PHONY: promote
+promote: $(STAMP) ## make a bundle that passed the gate the champion (VERSION=...)
+	@$(BIN)/tercet promote $(VERSION)
+
+.PHONY: serve
+serve: $(STAMP) ## the server with the champion (NOW=T runs its clock from T)
+	@$(BIN)/tercet serve --host $(HOST) --port $(PORT) $(if $(NOW),--now $(NOW))
+
+.PHONY: mlflow
+mlflow: $(STAMP) ## the MLflow UI on the store that training writes
+	@echo "MLflow: http://$(HOST):$(MLFLOW_PORT) (Ctrl-C ends it)"
+	@mkdir -p $(TERCET_HOME)/mlartifacts
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --workers 1 \
+	    --host $(HOST) --port $(MLFLOW_PORT) --artifacts-destination $(TERCET_HOME)/mlartifacts \
+	    --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(TERCET_HOME))/mlflow.db}
+
+.PHONY: demo
+demo: $(STAMP) ## from nothing to a personal challenge over HTTP, on real data (ONCE=1 ends after the print)
+	@$(BIN)/python -m training.demo $(SOURCE) --host $(HOST) --port $(PORT) $(if $(ONCE),--once)
+
+.PHONY: batch
+batch: $(STAMP) ## every customer's challenge as Parquet (KIND=scores OUT=scores.parquet and so on)
+	@$(BIN)/tercet batch $(or $(KIND),challenge) --out $(or $(OUT),$(TERCET_HOME)/$(or $(KIND),challenge).parquet)
+
+.PHONY: notebooks
+notebooks: $(STAMP) ## run the notebooks on the synthetic shop
+	@$(PYTEST) -q tests/test_notebooks.py -m slow
+
+# --- the code --------------------------------------------------------------------------------------------------------
+
+.PHONY: fmt
+fmt: $(STAMP) ## format, and fix what ruff can fix
+	@$(BIN)/ruff check --quiet --fix-only $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+.PHONY: lint
+lint: $(STAMP) ## ruff: format and rules
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+
+.PHONY: types
+types: $(STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: arch
+arch: $(STAMP) ## import-linter: features <- serving <- training, and one door for each library
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: test
+test: $(STAMP) ## the fast tests
+	@$(PYTEST) -q -n 2
+
+.PHONY: test-slow
+test-slow: $(STAMP) ## Spark, PostgreSQL, schemathesis, notebooks and whole runs (what a machine lacks is skipped, not in CI)
+	@$(PYTEST) -q -m "slow or e2e"
+
+.PHONY: bench
+bench: $(STAMP) ## benchmarks, as ratios within one run
+	@$(PYTEST) -q -m bench --benchmark-enable --benchmark-only
+
+.PHONY: docs
+docs: $(STAMP) ## write docs/features.md from the catalogue
+	@$(BIN)/python -m features.catalogue > docs/features.md
+
+.PHONY: check
+check: lint types arch test ## lint, types, arch and test: what CI runs first
+
+.PHONY: clean
+clean: ## remove caches and what was built (not .venv, nor TERCET_HOME)
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	@find features serving training tests -name __pycache__ -type d -prune -exec rm -rf {} +
