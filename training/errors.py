@@ -2,6 +2,7 @@
 
 TercetError (features.errors)
 └── TrainingError          training cannot go on; the message says why and what to do
+    ├── ConfigError         a settings file has unknown keys, wrong values or dangling references
     ├── EmbargoError       somebody asked for what was not yet known
     ├── GateError          a bundle may not become the champion
     └── NothingToLearn     the source holds no purchase before the moment asked for
@@ -14,6 +15,10 @@ from features.errors import TercetError
 
 class TrainingError(TercetError):
     """Training cannot go on; the message says why and what to do."""
+
+
+class ConfigError(TrainingError):
+    """A settings file has unknown keys, wrong values or references to what does not exist."""
 
 
 class EmbargoError(TrainingError):

@@ -1,0 +1,225 @@
+"""Frozen, typed settings from TOML: a model's config, its quick variant and its search space.
+
+A file `training/configs/<model>.toml` holds the config's fields at the top (nested dataclasses as tables), and beside them two tables of its own: `[quick]`, what
+`--quick` changes, and `[search]`, the space that `tercet tune` looks through, by dotted field name::
+
+    n_cutoffs = 12
+    [trees]
+    n_trees = 150
+    [quick]
+    n_cutoffs = 8
+    [search]
+    "trees.learning_rate" = {low = 0.02, high = 0.2, log = true}
+    "trees.n_leaves" = {choices = [31, 63]}
+
+Unknown keys, wrong types, and search names that no field has are errors, all listed at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, TypeVar
+
+from training.errors import ConfigError
+
+_QUICK = "quick"
+_SEARCH = "search"
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRange:
+    """A range, or a set of choices, that a tuner may draw one config field from."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()  # Any: a choice has the field's own type
+
+    def __post_init__(self) -> None:
+        """Refuse a space that is neither a range nor a set of choices."""
+        is_range = self.low is not None and self.high is not None and self.low < self.high
+        if is_range == bool(self.choices):
+            raise ConfigError(f"search space of {self.name}: give either low < high, or choices")
+        if self.log and (self.low is None or self.low <= 0):
+            raise ConfigError(f"search space of {self.name}: a logarithmic range starts above 0, found {self.low}")
+
+
+def load_config(cls: type[T], name: str, *, is_quick: bool = False) -> T:
+    """The shipped config `training/configs/<name>.toml` as a frozen `cls`; with `is_quick`, its `[quick]` table on top."""
+    return parse_config(cls, shipped_text(name), where=f"configs/{name}.toml", is_quick=is_quick)
+
+
+def load_search(cls: type[Any], name: str) -> tuple[SearchRange, ...]:
+    """The search space that stands beside the shipped config `name`, in file order; empty where there is none."""
+    return parse_search(cls, shipped_text(name), where=f"configs/{name}.toml")
+
+
+def shipped_text(name: str) -> str:
+    """The text of `training/configs/<name>.toml`."""
+    file = resources.files("training") / "configs" / f"{name}.toml"
+    if not file.is_file():
+        raise ConfigError(f"no config named {name!r}: training/configs/{name}.toml does not exist")
+    return file.read_text(encoding="utf-8")
+
+
+def parse_config(cls: type[T], text: str, *, where: str, is_quick: bool = False) -> T:
+    """A frozen `cls` from TOML text; fields that the text leaves out keep their defaults."""
+    table = _table(text, where)
+    quick = table.pop(_QUICK, {})
+    table.pop(_SEARCH, None)
+    errors: list[str] = []
+    _check_keys(cls, quick, f"{_QUICK}.", errors)
+    config = build_config(cls, merged(table, quick) if is_quick else table, where=where, errors=errors)
+    return config
+
+
+def parse_search(cls: type[Any], text: str, *, where: str) -> tuple[SearchRange, ...]:
+    """The search ranges of TOML text, each checked against the fields of `cls`."""
+    names = set(field_names(cls))
+    table: Mapping[str, Any] = _table(text, where).get(_SEARCH, {})
+    allowed = {field.name for field in dataclasses.fields(SearchRange)} - {"name"}
+    errors = [f"[search] {name}: no such field" for name in table if name not in names]
+    for name, space in table.items():
+        extra = sorted(set(space) - allowed) if isinstance(space, Mapping) else ["(not a table)"]
+        errors += [f"[search] {name}: unknown key {key}" for key in extra]
+    if errors:
+        raise ConfigError(f"{where}: " + "; ".join(errors))
+    return tuple(
+        SearchRange(name=name, **{k: tuple(v) if k == "choices" else v for k, v in space.items()})
+        for name, space in table.items()
+    )
+
+
+def build_config(cls: type[T], table: Mapping[str, Any], *, where: str, errors: list[str] | None = None) -> T:
+    """A frozen `cls` from a plain nested mapping (a TOML table, or trial values merged over one)."""
+    found = [] if errors is None else errors
+    _check_keys(cls, table, "", found)
+    if found:
+        raise ConfigError(f"{where}: " + "; ".join(found))
+    try:
+        return _construct(cls, table)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def with_values(config: T, values: Mapping[str, Any], *, where: str = "trial") -> T:
+    """The config with the dotted names in `values` replaced, checked as if read from a file."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *path, leaf = name.split(".")
+        table = nested
+        for part in path:
+            table = table.setdefault(part, {})
+        table[leaf] = value
+    return build_config(type(config), merged(to_table(config), nested), where=where)
+
+
+def to_table(config: Any) -> dict[str, Any]:  # Any: every frozen config class
+    """The config as plain nested values, as MLflow and the manifest keep it."""
+    return dataclasses.asdict(config)
+
+
+def flattened(config: Any) -> dict[str, Any]:  # Any: every frozen config class
+    """The config as dotted names and plain values.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Shrink:
+    ...     weight: float = 5.0
+    >>> flattened(Shrink())
+    {'weight': 5.0}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in to_table(config).items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": leaf for inner, leaf in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def field_names(cls: type[Any], prefix: str = "") -> list[str]:
+    """The dotted names of all fields of a config class."""
+    hints = typing.get_type_hints(cls)
+    names: list[str] = []
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            names += field_names(hint, f"{prefix}{field.name}.")
+        else:
+            names.append(prefix + field.name)
+    return names
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above` laid over it, table by table.
+
+    >>> merged({"a": 1, "t": {"x": 1, "y": 2}}, {"t": {"y": 3}})
+    {'a': 1, 't': {'x': 1, 'y': 3}}
+    """
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        is_table = isinstance(value, Mapping) and isinstance(under, Mapping)
+        result[key] = merged(under, value) if is_table else value  # type: ignore[arg-type]  # is_table says both are mappings
+    return result
+
+
+def _table(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML: {error}") from error
+
+
+def _check_keys(cls: type[Any], table: Mapping[str, Any], prefix: str, errors: list[str]) -> None:
+    hints = typing.get_type_hints(cls)
+    known = {field.name for field in dataclasses.fields(cls)}
+    for key, value in table.items():
+        if key not in known:
+            errors.append(f"unknown key {prefix}{key} (known: {', '.join(sorted(known))})")
+        elif dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+            _check_keys(hints[key], value, f"{prefix}{key}.", errors)
+        elif not _fits(value, hints[key]):
+            errors.append(f"{prefix}{key} is {value!r}, expected {_type_name(hints[key])}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in args)
+    if origin is typing.Literal:
+        return value in args
+    if origin is tuple:
+        return isinstance(value, (list, tuple)) and all(_fits(item, args[0]) for item in value)
+    if hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+
+
+def _construct(cls: type[T], table: Mapping[str, Any]) -> T:
+    hints = typing.get_type_hints(cls)
+    return cls(**{key: _value(value, hints[key]) for key, value in table.items()})
+
+
+def _value(value: Any, hint: Any) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _construct(hint, value)
+    if typing.get_origin(hint) is tuple:
+        return tuple(value)
+    return float(value) if hint is float else value
