@@ -1,7 +1,7 @@
 """Gradient-boosted trees: the one door to LightGBM for everything that is fitted.
 
-The same rows, config and seed give the same trees with any number of threads (`deterministic`, row-wise histograms). Features go in as a frame and are always
-taken by name, so that a frame in another column order predicts the same.
+The same rows, config and seed give the same trees with any number of threads (`deterministic`, row-wise histograms).
+Features go in as a frame and are always taken by name, so that a frame in another column order predicts the same.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class BoostingConfig:
             raise ConfigError(f"boosting config breaks {', '.join(broken)}: {self}")
 
     def parameters(self) -> dict[str, Any]:  # Any: LightGBM's parameters are of many types
-        """LightGBM's own parameter names and values."""
+        """Return LightGBM's own parameter names and values."""
         params: dict[str, Any] = {
             "objective": self.objective,
             "learning_rate": self.learning_rate,
@@ -91,28 +91,28 @@ class BoostedTrees:
     _booster: lgb.Booster = field(repr=False)
 
     def margin(self, features: pd.DataFrame) -> FloatArray:
-        """Raw scores `[n_rows]` (log-odds for a binary model), without any offset given at fitting."""
+        """Return raw scores `[n_rows]` (log-odds for a binary model), without any offset given at fitting."""
         return self._predict(features, is_raw=True)
 
     def predict(self, features: pd.DataFrame) -> FloatArray:
-        """Predictions `[n_rows]` on the objective's scale: probabilities for a binary model."""
+        """Return predictions `[n_rows]` on the objective's scale: probabilities for a binary model."""
         return self._predict(features, is_raw=False)
 
     @property
     def importance(self) -> dict[str, float]:
-        """Each feature's share of the total gain, largest first; empty of meaning (all 0) for a tree-less model."""
+        """Return each feature's share of the total gain, largest first; all 0 for a model without a split."""
         gain = np.asarray(self._booster.feature_importance(importance_type="gain"), dtype=np.float64)
         share = gain / gain.sum() if gain.sum() > 0 else gain
         order = np.argsort(-share, kind="stable")
         return {self.feature_names[i]: float(share[i]) for i in order}
 
     def to_text(self) -> str:
-        """The model in LightGBM's text format; `from_text` reads it back."""
+        """Return the model in LightGBM's text format; `from_text` reads it back."""
         return str(self._booster.model_to_string())
 
     @classmethod
     def from_text(cls, text: str, *, n_threads: int = 2) -> BoostedTrees:
-        """A model from its text; raises TrainingError when the text is none."""
+        """Return a model from its text; raises TrainingError when the text is none."""
         try:
             booster = lgb.Booster(model_str=text)
         except lgb.basic.LightGBMError as error:
@@ -130,7 +130,7 @@ class BoostedTrees:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What one fit may have beside features and labels: row weights, a fixed offset on the raw scale, rows per ranking query."""
+    """What a fit may have beside features and labels: row weights, an offset (raw scale), rows per ranking query."""
 
     weights: npt.ArrayLike | None = None
     offset: npt.ArrayLike | None = None
@@ -140,7 +140,7 @@ class FitOptions:
 def fit_trees(
     features: pd.DataFrame, labels: npt.ArrayLike, config: BoostingConfig, options: FitOptions | None = None
 ) -> BoostedTrees:
-    """A boosted model of `labels` by the columns of `features`, all of which are used.
+    """Return a boosted model of `labels` by the columns of `features`, all of which are used.
 
     Parameters
     ----------
@@ -173,14 +173,15 @@ def fit_trees(
 
 
 def with_objective(config: BoostingConfig, objective: Objective, *, quantile: float = 0.5) -> BoostingConfig:
-    """The same settings for another objective."""
+    """Return the same settings for another objective."""
     return replace(config, objective=objective, quantile=quantile)
 
 
 def to_matrix(features: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The named columns as a float32 matrix `[n_rows, n_names]`; missing values are NaN.
+    """Return the named columns as a float32 matrix `[n_rows, n_names]`; missing values are NaN.
 
-    Raises TrainingError naming every missing or non-numeric column: LightGBM would predict silently from a wrong column, and abort the process on some types.
+    Raises TrainingError naming every missing or non-numeric column: LightGBM would predict silently from a wrong
+    column, and abort the process on some types.
     """
     missing = [name for name in names if name not in features.columns]
     if missing:

@@ -1,7 +1,8 @@
 """Frozen, typed settings from TOML: a model's config, its quick variant and its search space.
 
-A file `training/configs/<model>.toml` holds the config's fields at the top (nested dataclasses as tables), and beside them two tables of its own: `[quick]`, what
-`--quick` changes, and `[search]`, the space that `tercet tune` looks through, by dotted field name::
+A file `training/configs/<model>.toml` holds the config's fields at the top (nested dataclasses as tables), and beside
+them two tables of its own: `[quick]`, what `--quick` changes, and `[search]`, the space that `tercet tune` searches,
+by dotted field name::
 
     n_cutoffs = 12
     [trees]
@@ -53,17 +54,17 @@ class SearchRange:
 
 
 def load_config(cls: type[T], name: str, *, is_quick: bool = False) -> T:
-    """The shipped config `training/configs/<name>.toml` as a frozen `cls`; with `is_quick`, its `[quick]` table on top."""
+    """Return the shipped config `<name>.toml` as a frozen `cls`; with `is_quick`, its `[quick]` table on top."""
     return parse_config(cls, shipped_text(name), where=f"configs/{name}.toml", is_quick=is_quick)
 
 
 def load_search(cls: type[Any], name: str) -> tuple[SearchRange, ...]:
-    """The search space that stands beside the shipped config `name`, in file order; empty where there is none."""
+    """Return the search space that stands beside the shipped config `name`, in file order; empty without one."""
     return parse_search(cls, shipped_text(name), where=f"configs/{name}.toml")
 
 
 def shipped_text(name: str) -> str:
-    """The text of `training/configs/<name>.toml`."""
+    """Return the text of `training/configs/<name>.toml`."""
     file = resources.files("training") / "configs" / f"{name}.toml"
     if not file.is_file():
         raise ConfigError(f"no config named {name!r}: training/configs/{name}.toml does not exist")
@@ -71,18 +72,17 @@ def shipped_text(name: str) -> str:
 
 
 def parse_config(cls: type[T], text: str, *, where: str, is_quick: bool = False) -> T:
-    """A frozen `cls` from TOML text; fields that the text leaves out keep their defaults."""
+    """Return a frozen `cls` from TOML text; fields that the text leaves out keep their defaults."""
     table = _table(text, where)
     quick = table.pop(_QUICK, {})
     table.pop(_SEARCH, None)
     errors: list[str] = []
     _check_keys(cls, quick, f"{_QUICK}.", errors)
-    config = build_config(cls, merged(table, quick) if is_quick else table, where=where, errors=errors)
-    return config
+    return build_config(cls, merged(table, quick) if is_quick else table, where=where, errors=errors)
 
 
 def parse_search(cls: type[Any], text: str, *, where: str) -> tuple[SearchRange, ...]:
-    """The search ranges of TOML text, each checked against the fields of `cls`."""
+    """Return the search ranges of TOML text, each checked against the fields of `cls`."""
     names = set(field_names(cls))
     table: Mapping[str, Any] = _table(text, where).get(_SEARCH, {})
     allowed = {field.name for field in dataclasses.fields(SearchRange)} - {"name"}
@@ -92,14 +92,11 @@ def parse_search(cls: type[Any], text: str, *, where: str) -> tuple[SearchRange,
         errors += [f"[search] {name}: unknown key {key}" for key in extra]
     if errors:
         raise ConfigError(f"{where}: " + "; ".join(errors))
-    return tuple(
-        SearchRange(name=name, **{k: tuple(v) if k == "choices" else v for k, v in space.items()})
-        for name, space in table.items()
-    )
+    return tuple(_construct(SearchRange, {"name": name, **space}) for name, space in table.items())
 
 
 def build_config(cls: type[T], table: Mapping[str, Any], *, where: str, errors: list[str] | None = None) -> T:
-    """A frozen `cls` from a plain nested mapping (a TOML table, or trial values merged over one)."""
+    """Return a frozen `cls` from a plain nested mapping (a TOML table, or trial values merged over one)."""
     found = [] if errors is None else errors
     _check_keys(cls, table, "", found)
     if found:
@@ -111,7 +108,7 @@ def build_config(cls: type[T], table: Mapping[str, Any], *, where: str, errors: 
 
 
 def with_values(config: T, values: Mapping[str, Any], *, where: str = "trial") -> T:
-    """The config with the dotted names in `values` replaced, checked as if read from a file."""
+    """Return the config with the dotted names in `values` replaced, checked as if read from a file."""
     nested: dict[str, Any] = {}
     for name, value in values.items():
         *path, leaf = name.split(".")
@@ -123,12 +120,12 @@ def with_values(config: T, values: Mapping[str, Any], *, where: str = "trial") -
 
 
 def to_table(config: Any) -> dict[str, Any]:  # Any: every frozen config class
-    """The config as plain nested values, as MLflow and the manifest keep it."""
+    """Return the config as plain nested values, as MLflow and the manifest keep it."""
     return dataclasses.asdict(config)
 
 
 def flattened(config: Any) -> dict[str, Any]:  # Any: every frozen config class
-    """The config as dotted names and plain values.
+    """Return the config as dotted names and plain values.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Shrink:
@@ -146,7 +143,7 @@ def flattened(config: Any) -> dict[str, Any]:  # Any: every frozen config class
 
 
 def field_names(cls: type[Any], prefix: str = "") -> list[str]:
-    """The dotted names of all fields of a config class."""
+    """Return the dotted names of all fields of a config class."""
     hints = typing.get_type_hints(cls)
     names: list[str] = []
     for field in dataclasses.fields(cls):
@@ -159,7 +156,7 @@ def field_names(cls: type[Any], prefix: str = "") -> list[str]:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above` laid over it, table by table.
+    """Return `below` with the values of `above` laid over it, table by table.
 
     >>> merged({"a": 1, "t": {"x": 1, "y": 2}}, {"t": {"y": 3}})
     {'a': 1, 't': {'x': 1, 'y': 3}}

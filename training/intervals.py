@@ -1,4 +1,4 @@
-"""Confidence intervals by customer: all rows of a customer are drawn together, since they are not independent of each other."""
+"""Confidence intervals by customer: all rows of one are drawn together, since they are not independent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Interval:
 def bootstrap_interval(
     values: npt.ArrayLike, customers: npt.ArrayLike, rng: np.random.Generator, *, draws: int = 1000, level: float = 0.95
 ) -> Interval:
-    """The mean of `values` over rows, with its interval when customers are drawn with replacement (multinomial).
+    """Return the mean of `values` over rows, with its interval when customers are drawn with replacement.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def paired_interval(
     *,
     draws: int = 1000,
 ) -> Interval:
-    """The mean of `ours − theirs` over the same rows, with its interval by customer: above 0 throughout, and ours is larger."""
+    """Return the mean of `ours − theirs` over the same rows, with its interval by customer."""
     difference = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
     return bootstrap_interval(difference, customers, rng, draws=draws)
 
@@ -59,7 +59,7 @@ def ratio_interval(
     draws: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Σ numerator ÷ Σ denominator over rows, with its interval by customer (so also expected ÷ observed, or a weighted mean)."""
+    """Return Σ numerator ÷ Σ denominator over rows (expected ÷ observed, say), with its interval by customer."""
     groups, n = _dense(customers)
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -81,7 +81,7 @@ def statistic_interval(
     draws: int = 200,
     level: float = 0.95,
 ) -> Interval:
-    """Any statistic of row weights (as `metrics.weighted_auc` gives one) with its interval by customer.
+    """Return any statistic of row weights (as `metrics.weighted_auc` gives one) with its interval by customer.
 
     For a paired interval, let the statistic be a difference: ``lambda w: ours(w) - theirs(w)``.
     """
@@ -105,7 +105,8 @@ def _interval(value: float, drawn: FloatArray, level: float) -> Interval:
 
 def _ratio(top: npt.ArrayLike, bottom: npt.ArrayLike) -> FloatArray:
     tops, bottoms = np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64)
-    return np.divide(tops, bottoms, out=np.full(tops.shape, np.nan), where=bottoms != 0)
+    ratio: FloatArray = np.divide(tops, bottoms, out=np.full(tops.shape, np.nan), where=bottoms != 0)
+    return ratio
 
 
 def _dense(customers: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], int]:

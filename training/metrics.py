@@ -1,7 +1,7 @@
 """Metrics: calibration, discrimination, ranking.
 
-Probabilities `p` and outcomes `y` (0/1) are parallel arrays `[n_rows]`, always in this order. A metric of nothing (no rows, or no case of a class that it needs)
-is NaN, never a made-up number. Intervals by customer are in `training.intervals`.
+Probabilities `p` and outcomes `y` (0/1) are parallel arrays `[n_rows]`, always in this order. A metric of nothing (no
+rows, or no case of a class that it needs) is NaN, never a made-up number. Intervals by customer: `training.intervals`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class EceFloor:
 
 
 def ece(p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = 20) -> float:
-    """Expected calibration error: rows sorted by p in bins of equal size, the mean of |mean p − mean y| weighted by bin size.
+    """Return the expected calibration error: the mean of |mean p − mean y| over equal-mass bins of p, by bin size.
 
     Equal probabilities keep the order of the rows. With fewer rows than bins every row is a bin.
 
@@ -47,7 +47,7 @@ def ece(p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = 20) -> float:
 
 
 def ece_floor(p: npt.ArrayLike, rng: np.random.Generator, *, bins: int = 20, draws: int = 200) -> EceFloor:
-    """The ECE that chance alone gives: outcomes are drawn from p itself, `draws` times.
+    """Return the ECE that chance alone gives: outcomes are drawn from p itself, `draws` times.
 
     A measured ECE within the 95th percentile can't be told from a perfect one. Cost: draws × n_rows.
     """
@@ -66,13 +66,13 @@ def ece_floor(p: npt.ArrayLike, rng: np.random.Generator, *, bins: int = 20, dra
 
 
 def brier(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """The mean of (p − y)²."""
+    """Return the mean of (p − y)²."""
     probabilities, outcomes = _pair(p, y)
     return float(np.mean((probabilities - outcomes) ** 2)) if len(outcomes) else float("nan")
 
 
 def brier_skill(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """1 − Brier ÷ the Brier of always saying the base rate of these rows: 0 knows nothing, 1 knows all, below 0 harms.
+    """Return 1 − Brier ÷ that of always saying these rows' base rate: 0 knows nothing, 1 all, below 0 it harms.
 
     >>> brier_skill([1, 0, 1, 0], [1, 0, 1, 0])
     1.0
@@ -84,7 +84,7 @@ def brier_skill(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def expected_over_observed(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Σp ÷ Σy: above 1 promises too much. NaN when nothing happened.
+    """Return Σp ÷ Σy: above 1 promises too much. NaN when nothing happened.
 
     >>> expected_over_observed([0.5, 0.5, 0.5], [1, 0, 0])
     1.5
@@ -94,20 +94,20 @@ def expected_over_observed(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def log_losses(p: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
-    """Each row's −log of the probability given to what happened `[n_rows]`; p is clipped to [1e-7, 1 − 1e-7]."""
+    """Return each row's −log of the probability given to what happened; p is clipped to [1e-7, 1 − 1e-7]."""
     probabilities, outcomes = _pair(p, y)
     clipped = np.clip(probabilities, _CLIP, 1 - _CLIP)
     return np.asarray(-(outcomes * np.log(clipped) + (1 - outcomes) * np.log1p(-clipped)), dtype=np.float64)
 
 
 def log_loss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """The mean of `log_losses`."""
+    """Return the mean of `log_losses`."""
     losses = log_losses(p, y)
     return float(losses.mean()) if len(losses) else float("nan")
 
 
 def auc(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """The chance that a random positive has a higher score than a random negative (ROC AUC); a tie counts half.
+    """Return the chance that a random positive has a higher score than a random negative (ROC AUC); a tie counts half.
 
     >>> auc([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1])  # three and a half of four pairs
     0.875
@@ -116,7 +116,7 @@ def auc(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def weighted_auc(p: npt.ArrayLike, y: npt.ArrayLike) -> Callable[[FloatArray], float]:
-    """A function from row weights `[n_rows]` to the weighted ROC AUC; the sorting is done once, so that a bootstrap is cheap."""
+    """Return a function from row weights to the weighted ROC AUC: sorted once, so that a bootstrap is cheap."""
     scores, outcomes = _pair(p, y)
     order = np.argsort(scores, kind="stable")
     is_positive = outcomes[order] > 0
@@ -134,7 +134,7 @@ def weighted_auc(p: npt.ArrayLike, y: npt.ArrayLike) -> Callable[[FloatArray], f
 
 
 def pr_auc(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Average precision: Σ (recall gained at each score) × (precision down to it), equal scores as one step.
+    """Return the average precision: Σ (recall gained at each score) × (precision down to it), equal scores as one step.
 
     >>> round(pr_auc([0.9, 0.8, 0.7], [1, 0, 1]), 6)  # ½ · 1 + ½ · ⅔
     0.833333
@@ -150,7 +150,7 @@ def pr_auc(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def calibration_table(p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = 20) -> pd.DataFrame:
-    """A row a bin of equal size, by rising p: `expected` (mean p), `observed` (mean y), `n`."""
+    """Return a row a bin of equal size, by rising p: `expected` (mean p), `observed` (mean y), `n`."""
     probabilities, outcomes = _pair(p, y)
     if len(probabilities) == 0:
         return pd.DataFrame({"expected": [], "observed": [], "n": []})
@@ -162,14 +162,16 @@ def calibration_table(p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = 20) -> 
 
 
 def rank_within(frame: pd.DataFrame, query: Sequence[str], score: str, *, tie: str) -> pd.DataFrame:
-    """The frame sorted best first within each query, with a column `rank` from 1; equal scores by the column `tie`, rising."""
+    """Return the frame sorted best first within each query, with `rank` from 1; equal scores by `tie`, rising."""
     keys = list(query)
     ordered = frame.sort_values([*keys, score, tie], ascending=[True] * len(keys) + [False, True], kind="stable")
     return ordered.assign(**{RANK: ordered.groupby(keys, sort=False).cumcount().to_numpy() + 1})
 
 
-def recall_at_k(ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, query: Sequence[str], item: str) -> pd.Series:
-    """For each query of `truth`: true items among the first k ÷ true items.
+def recall_at_k(
+    ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, query: Sequence[str], item: str
+) -> pd.Series[float]:
+    """Return for each query of `truth`: true items among the first k ÷ true items.
 
     Parameters
     ----------
@@ -187,17 +189,24 @@ def recall_at_k(ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, query: Seq
     return n_hits / n_true
 
 
-def ndcg_at_k(ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, query: Sequence[str], item: str) -> pd.Series:
-    """For each query of `truth`: Σ 1 ÷ log2(rank + 1) over hits in the first k ÷ what the best order would have; as `recall_at_k`."""
+def ndcg_at_k(
+    ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, query: Sequence[str], item: str
+) -> pd.Series[float]:
+    """Return for each query of `truth`: Σ 1 ÷ log2(rank + 1) over hits in the first k ÷ the most it could be."""
     found, n_true = _hits(ranked, truth, k, query, item)
     gains = found.assign(**{_HIT: 1.0 / np.log2(found[RANK].to_numpy() + 1.0)})
     gained = gains.groupby(list(query))[_HIT].sum().reindex(n_true.index, fill_value=0.0)
     best = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1.0))])
-    return gained / best[np.minimum(n_true.to_numpy(), k)]
+    ndcg: pd.Series[float] = gained / best[np.minimum(n_true.to_numpy(), k)]
+    return ndcg
 
 
-def precision_at_k(ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, queries: pd.DataFrame, item: str) -> pd.Series:
-    """For each row of `queries` (distinct, its columns are the query): true items among the first k ÷ k; a short or missing list misses.
+def precision_at_k(
+    ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, queries: pd.DataFrame, item: str
+) -> pd.Series[float]:
+    """Return for each distinct row of `queries` (its columns are the query): true items among the first k ÷ k.
+
+    A short or missing list misses.
 
     >>> ranked = pd.DataFrame({"who": [1, 1], "what": [7, 8], "rank": [1, 2]})
     >>> truth = pd.DataFrame({"who": [1], "what": [8]})
@@ -212,7 +221,7 @@ def precision_at_k(ranked: pd.DataFrame, truth: pd.DataFrame, k: int, *, queries
 
 def _hits(
     ranked: pd.DataFrame, truth: pd.DataFrame, k: int, query: Sequence[str], item: str
-) -> tuple[pd.DataFrame, pd.Series]:
+) -> tuple[pd.DataFrame, pd.Series[int]]:
     keys = list(query)
     distinct = truth[[*keys, item]].drop_duplicates()
     top = ranked.loc[ranked[RANK] <= k, [*keys, item, RANK]]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from training import intervals, metrics
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_the_value_is_the_mean_over_rows_and_lies_inside() -> None:
+    found = intervals.bootstrap_interval([1, 0, 0, 1, 1, 0], [1, 1, 2, 2, 3, 4], rng())
+    assert found.value == pytest.approx(3 / 6)
+    assert found.low <= found.value <= found.high
+
+
+def test_rows_of_one_customer_are_drawn_together() -> None:
+    values = np.tile([0.0, 1.0], 200)
+    apart = intervals.bootstrap_interval(values, np.arange(400), rng())
+    together = intervals.bootstrap_interval(values, np.arange(400) % 2, rng())
+    assert (together.low, together.high) == (0.0, 1.0)
+    assert apart.high - apart.low < 0.15
+
+
+def test_interval_width_is_that_of_the_standard_error() -> None:
+    values = np.random.default_rng(3).normal(size=2500)
+    found = intervals.bootstrap_interval(values, np.arange(2500), rng(), draws=2000)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 50, rel=0.1)
+
+
+def test_paired_interval_sees_a_difference_that_single_intervals_hide() -> None:
+    theirs = np.random.default_rng(3).normal(size=300)
+    found = intervals.paired_interval(theirs + 0.01, theirs, np.arange(300), rng())
+    assert found.low == pytest.approx(0.01)
+    assert found.high == pytest.approx(0.01)
+
+
+def test_ratio_interval_is_a_ratio_of_sums() -> None:
+    found = intervals.ratio_interval([1, 2], [2, 4], [0, 1], rng())
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+def test_statistic_interval_resamples_customers() -> None:
+    p, y = np.array([0.1, 0.9, 0.2, 0.8, 0.7, 0.3]), np.array([0, 1, 0, 1, 0, 1])
+    found = intervals.statistic_interval(metrics.weighted_auc(p, y), [0, 0, 1, 1, 2, 2], rng())
+    assert found.value == pytest.approx(metrics.auc(p, y))
+    assert found.low <= found.value <= found.high
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    values, customers = np.arange(10.0), np.arange(10)
+    first = intervals.bootstrap_interval(values, customers, rng())
+    assert first == intervals.bootstrap_interval(values, customers, rng())
+
+
+def test_no_rows_give_nan() -> None:
+    assert math.isnan(intervals.bootstrap_interval([], [], rng()).value)
+    assert math.isnan(intervals.statistic_interval(np.sum, [], rng()).low)
