@@ -13,6 +13,7 @@ HOST ?= 127.0.0.1
 PORT ?= 3000
 MLFLOW_PORT ?= 5000
 CODE := features serving training tests
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 PYTEST := $(BIN)/python -m pytest
 
 export TERCET_HOME
@@ -24,7 +25,8 @@ help: ## list the targets
 
 # --- environment -----------------------------------------------------------------------------------------------------
 
-# Runs again only when the lock changes. Hashes are checked; nothing outside the lock comes in.
+# Runs again only when the lock changes. Hashes are checked; nothing outside the lock comes in. uv, itself from the lock,
+# is six times as fast as pip; pip steps in where uv can't reach what pip is set up to reach.
 $(STAMP): requirements/all.lock
 	@python=; for each in python3 python3.11 python3.12 python3.13 python3.14; do \
 	    if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$each; break; fi; done; \
@@ -32,8 +34,11 @@ $(STAMP): requirements/all.lock
 	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV) || \
 	    { echo "could not create $(VENV): on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	@echo "installing the environment into $(VENV) (some 200 packages: a few minutes the first time)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/all.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements/all.lock > $(VENV)/uv.lock
+	@$(PIP) --require-hashes -r $(VENV)/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/all.lock || \
+	    $(PIP) --require-hashes -r requirements/all.lock
+	@$(PIP) --no-build-isolation --no-index -e .
 	@touch $@
 
 .PHONY: setup
