@@ -1,0 +1,250 @@
+"""From predictions to the arrays of a bundle (docs/architecture.md, part 5).
+
+Everything here is as of one moment. Customers are those with a line, or a joining, before it; products are all of the
+catalogue, since an answer may name any of them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment
+from features.ids import hash_ids
+from serving import bundle_format as form
+from serving.strings import StringTable
+from training.history import History
+from training.publish_catalogue import Catalogue
+from training.ragged import best_of_each, offsets_of
+
+MAX_HABITS, MAX_AGAIN, MAX_STRETCHES, MAX_DISCOVERIES, MAX_PROPENSITIES = 40, 100, 24, 100, 64
+STRETCH_PRODUCTS = 3
+RECENT_DAYS = 26 * 7
+P_SHOP = tuple(f"p_shop_{h}" for h in range(1, 8))
+UNKNOWN = -1
+
+RowArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the models say of every customer and product as of one moment (docs/architecture.md, part 4).
+
+    Frames are keyed by dense rows of the tables. `habit_details` and `again_details` have due_day, last_day, gap_days,
+    quantity and n for each customer and item. `stretch_products` has product_row and rank (1 is best) for each customer and
+    category.
+    """
+
+    habit: pd.DataFrame
+    habit_details: pd.DataFrame
+    again: pd.DataFrame
+    again_details: pd.DataFrame
+    shop: pd.DataFrame
+    stretch: pd.DataFrame
+    stretch_products: pd.DataFrame
+    discover: pd.DataFrame
+    also: pd.DataFrame
+    substitutes: pd.DataFrame
+    churn: pd.DataFrame
+    propensity: pd.DataFrame
+    value: pd.DataFrame
+    profile: pd.DataFrame
+    """customer_row, customer_score, segment, engagement_tier, best_channel, best_hour; nulls where unknown."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """The arrays of one bundle, built part by part from what is known at `moment`."""
+
+    history: History
+    moment: Moment
+    catalogue: Catalogue
+
+    @cached_property
+    def known(self) -> pd.DataFrame:
+        """Return the customers of the bundle, in row order, with their features (null for those without a line)."""
+        customers = self.history.tables.read("customers")
+        features = self.history.features("customers", self.moment)
+        known = customers.merge(features, on=c.CUSTOMER_ROW, how="left")
+        has_joined = known[c.JOINED_US].notna() & (known[c.JOINED_US] < self.moment.us)
+        return known[known[c.N_BASKETS].notna() | has_joined].sort_values(c.CUSTOMER_ROW, ignore_index=True)
+
+    def owners(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a frame whose customer is in the bundle, with bundle rows in place of table rows."""
+        rows = self.known[c.CUSTOMER_ROW].to_numpy()
+        place = np.searchsorted(rows, frame[c.CUSTOMER_ROW].to_numpy())
+        place = np.minimum(place, max(len(rows) - 1, 0))
+        is_known = rows[place] == frame[c.CUSTOMER_ROW].to_numpy() if len(rows) else np.zeros(len(frame), dtype=bool)
+        return frame.assign(**{c.CUSTOMER_ROW: place.astype(np.int32)})[is_known]
+
+    def arrays(self, predictions: Predictions) -> form.BundleArrays:
+        """Return all arrays of the bundle."""
+        segments, tiers, channels = (_names(predictions.profile[name]) for name in _PROFILE_NAMES)
+        catalogue = self.catalogue
+        return form.BundleArrays(
+            customers=self._customers(predictions, (segments, tiers, channels)),
+            segments=StringTable.of(segments),
+            tiers=StringTable.of(tiers),
+            channels=StringTable.of(channels),
+            habit=self._habits(predictions),
+            again=self._again(predictions),
+            stretch=self._stretches(predictions),
+            discover=self._discoveries(predictions.discover),
+            propensity=self._propensities(predictions.propensity),
+            recent=self._recent(),
+            products=catalogue.products(),
+            types=catalogue.types(),
+            categories=catalogue.categories(),
+            category_top=catalogue.category_top(),
+            popular=catalogue.popular(),
+            store_popular=catalogue.store_popular(),
+            stores=catalogue.stores(),
+            also=catalogue.also(predictions.also),
+            substitute=catalogue.substitutes(predictions.substitutes),
+        )
+
+    def _customers(self, predictions: Predictions, names: tuple[list[str], ...]) -> form.Customers:
+        known = self.known
+        ids = known[c.CUSTOMER_ID].tolist()
+        frame = known[[c.CUSTOMER_ROW]].copy()
+        for each in (predictions.shop, predictions.churn, predictions.value, predictions.profile):
+            frame = frame.merge(each, on=c.CUSTOMER_ROW, how="left", validate="one_to_one")
+        shop = frame[list(P_SHOP)].to_numpy(dtype=np.float32)
+        profile = [_codes(frame[name], each) for name, each in zip(_PROFILE_NAMES, names, strict=True)]
+        return form.Customers(
+            id=StringTable.of(ids),
+            hash=hash_ids(ids),
+            store=_rows(known[c.MAIN_STORE_ROW]),
+            consent=_consents(known[c.CONSENT]),
+            churn=_float(frame[c.CHURN_PROBABILITY], missing=_mean(frame[c.CHURN_PROBABILITY], 0.5)),
+            next_days=_float(frame[c.EXPECTED_DAYS], missing=_mean(frame[c.EXPECTED_DAYS], 28.0)),
+            value=_float(frame[c.VALUE_MEAN], missing=0.0),
+            score=_float(frame[c.CUSTOMER_SCORE], missing=0.0),
+            usual_price=_float(known[c.UNIT_PRICE_MEAN], missing=np.nan),
+            private_label=_float(known[c.PRIVATE_LABEL_SHARE], missing=np.nan),
+            p_shop=np.where(np.isnan(shop), np.nanmean(shop, axis=0) if len(shop) else 0.0, shop).astype(np.float32),
+            segment=profile[0],
+            tier=profile[1],
+            channel=profile[2],
+            hour=frame[c.BEST_HOUR].astype(np.float64).fillna(UNKNOWN).to_numpy(dtype=np.int8),
+            n_baskets=known[c.N_BASKETS].fillna(0).to_numpy(dtype=np.int32),
+        )
+
+    def _habits(self, predictions: Predictions) -> form.Habits:
+        usual = self.catalogue.usual_products(self.history.features("customer_products", self.moment))
+        frame = _with_details(self.owners(predictions.habit), self.owners(predictions.habit_details), c.TYPE_ROW)
+        frame = frame.merge(self.owners(usual), on=[c.CUSTOMER_ROW, c.TYPE_ROW])
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=MAX_HABITS, ties=[c.TYPE_ROW])
+        return form.Habits(type=_rows(frame[c.TYPE_ROW]), product=_rows(frame[c.PRODUCT_ROW]), **self._repeat(frame))
+
+    def _again(self, predictions: Predictions) -> form.Again:
+        frame = _with_details(self.owners(predictions.again), self.owners(predictions.again_details), c.PRODUCT_ROW)
+        frame = frame[self.catalogue.is_recommendable[frame[c.PRODUCT_ROW].to_numpy()]]
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=MAX_AGAIN, ties=[c.PRODUCT_ROW])
+        return form.Again(product=_rows(frame[c.PRODUCT_ROW]), **self._repeat(frame))
+
+    def _repeat(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
+        return {
+            "offsets": offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
+            "p7": _float(frame[c.P7]),
+            "due_day": _float(frame[c.DUE_DAY]),
+            "last_day": _rows(frame[c.LAST_DAY]),
+            "gap_days": _float(frame[c.GAP_DAYS], missing=np.nan),
+            "quantity": frame[c.QUANTITY].clip(1, np.iinfo(np.int16).max).to_numpy(dtype=np.int16),
+            "n": _rows(frame[c.N]),
+        }
+
+    def _stretches(self, predictions: Predictions) -> form.Stretches:
+        frame = self.owners(predictions.stretch)
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_STRETCHES, ties=[c.CATEGORY_ROW])
+        best = self.owners(predictions.stretch_products)
+        best = best[best[c.RANK] <= STRETCH_PRODUCTS]
+        wide = best.pivot_table(index=[c.CUSTOMER_ROW, c.CATEGORY_ROW], columns=c.RANK, values=c.PRODUCT_ROW, aggfunc="first")
+        wide = wide.reindex(columns=range(1, STRETCH_PRODUCTS + 1))
+        products = wide.reindex(pd.MultiIndex.from_frame(frame[[c.CUSTOMER_ROW, c.CATEGORY_ROW]])).to_numpy(dtype=float)
+        return form.Stretches(
+            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
+            category=_rows(frame[c.CATEGORY_ROW]),
+            p7=_float(frame[c.P7]),
+            p28=_float(frame[c.P28]),
+            product=np.where(np.isnan(products), UNKNOWN, products).astype(np.int32),
+            source=_rows(frame[c.SOURCE_CATEGORY_ROW]),
+            lift=_float(frame[c.LIFT], missing=np.nan),
+        )
+
+    def _discoveries(self, predicted: pd.DataFrame) -> form.Discoveries:
+        frame = self.owners(predicted)
+        frame = frame[self.catalogue.is_recommendable[frame[c.PRODUCT_ROW].to_numpy()]]
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_DISCOVERIES, ties=[c.PRODUCT_ROW])
+        return form.Discoveries(
+            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
+            product=_rows(frame[c.PRODUCT_ROW]),
+            p28=_float(frame[c.P28]),
+            p7=_float(frame[c.P7]),
+        )
+
+    def _propensities(self, predicted: pd.DataFrame) -> form.Propensities:
+        frame = self.owners(predicted)
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_PROPENSITIES, ties=[c.CATEGORY_ROW])
+        return form.Propensities(
+            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
+            category=_rows(frame[c.CATEGORY_ROW]),
+            p28=_float(frame[c.P28]),
+        )
+
+    def _recent(self) -> form.RecentCategories:
+        wanted = [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS]
+        frame = self.owners(self.history.features("customer_categories", self.moment, wanted))
+        frame = frame[frame[c.RECENCY_DAYS] <= RECENT_DAYS].sort_values([c.CUSTOMER_ROW, c.CATEGORY_ROW])
+        return form.RecentCategories(
+            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
+            category=_rows(frame[c.CATEGORY_ROW]),
+        )
+
+
+_PROFILE_NAMES = (c.SEGMENT, c.ENGAGEMENT_TIER, c.BEST_CHANNEL)
+
+
+def _with_details(predicted: pd.DataFrame, details: pd.DataFrame, item: str) -> pd.DataFrame:
+    return predicted.merge(details, on=[c.CUSTOMER_ROW, item], how="inner", validate="one_to_one")
+
+
+def _names(values: pd.Series) -> list[str]:
+    return sorted(set(values.dropna()))
+
+
+def _codes(values: pd.Series, names: list[str]) -> npt.NDArray[np.int16]:
+    return pd.Categorical(values, categories=names).codes.astype(np.int16)
+
+
+def _rows(values: pd.Series) -> RowArray:
+    return values.astype(np.float64).fillna(UNKNOWN).to_numpy().astype(np.int32)
+
+
+def _float(values: pd.Series, missing: float | None = None) -> npt.NDArray[np.float32]:
+    floats = values.astype(np.float64)
+    return (floats if missing is None else floats.fillna(missing)).to_numpy(dtype=np.float32)
+
+
+def _mean(values: pd.Series, otherwise: float) -> float:
+    mean = values.astype(np.float64).mean()
+    return otherwise if np.isnan(mean) else float(mean)
+
+
+def _consents(texts: pd.Series) -> npt.NDArray[np.uint8]:
+    """Return what each customer agreed to, shape ``(n, 6)``; with a consent on record, a missing key is a no."""
+    distinct = {text: _consent(text) for text in texts.dropna().unique()}
+    unknown = [form.CONSENT_UNKNOWN] * len(form.CONSENT_KEYS)
+    rows = [distinct.get(text, unknown) for text in texts]
+    return np.array(rows, dtype=np.uint8).reshape(len(rows), len(form.CONSENT_KEYS))
+
+
+def _consent(text: str) -> list[int]:
+    given = json.loads(text)
+    return [form.CONSENT_YES if given.get(key) is True else form.CONSENT_NO for key in form.CONSENT_KEYS]

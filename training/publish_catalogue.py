@@ -1,0 +1,261 @@
+"""The part of a bundle that is about products, types, categories and stores rather than customers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment
+from features.ids import hash_ids
+from serving import bundle_format as form
+from serving.strings import StringTable
+from training.history import History
+from training.ragged import best_of_each, offsets_of
+
+MAX_POPULAR, MAX_STORE_POPULAR, MAX_CATEGORY_TOP, MAX_ALSO, MAX_SUBSTITUTES = 2000, 200, 20, 60, 20
+
+FlagProducts = Callable[[list[str], list[str], list[str], list[str]], npt.NDArray[np.uint16]]
+"""From names, types, categories and departments to the flags that the policy's lists give."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Products and what is known of them at `moment`; arrays are by the tables' rows.
+
+    A product that has not sold for `delisted_after_weeks` is taken to have left the shop and is not recommended.
+    """
+
+    history: History
+    moment: Moment
+    flag_products: FlagProducts
+    delisted_after_weeks: int
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Return all products in row order with type, category, department, and features (null when never sold)."""
+        tables = self.history.tables
+        products = tables.read("products").sort_values(c.PRODUCT_ROW, ignore_index=True)
+        features = self.history.features("products", self.moment)
+        features = features.drop(columns=[c.TYPE_ROW, c.CATEGORY_ROW], errors="ignore")
+        return products.merge(features, on=c.PRODUCT_ROW, how="left")
+
+    @cached_property
+    def type_frame(self) -> pd.DataFrame:
+        """Return all types in row order with their features."""
+        return self._with_features("types", c.TYPE_ROW)
+
+    @cached_property
+    def category_frame(self) -> pd.DataFrame:
+        """Return all categories in row order with their features."""
+        return self._with_features("categories", c.CATEGORY_ROW)
+
+    @cached_property
+    def learned_price(self) -> pd.Series:
+        """Return the mean price paid, of the last four weeks where it sold then; null when never sold."""
+        return self.frame[c.PRICE_4W].fillna(self.frame[c.PRICE_MEAN])
+
+    @cached_property
+    def price(self) -> npt.NDArray[np.float32]:
+        """Return what each product costs now: the source's price, else the learned one; NaN when not known."""
+        given = self.frame[c.PRICE].astype(np.float64)
+        return given.fillna(self.learned_price.astype(np.float64)).to_numpy(dtype=np.float32)
+
+    @cached_property
+    def is_recommendable(self) -> npt.NDArray[np.bool_]:
+        """Return whether each product may be shown: merchandise that is on sale."""
+        frame = self.frame
+        launched = frame[c.LAUNCHED_US].astype(np.float64)
+        oldest = self.moment.day - 7 * self.delisted_after_weeks
+        is_new = (launched < self.moment.us) & (launched >= oldest * 86_400_000_000.0)
+        is_sold = frame[c.LAST_DAY].fillna(-1) >= oldest
+        is_launched = ~(launched >= self.moment.us)
+        return np.asarray(frame[c.IS_MERCHANDISE].astype(bool) & is_launched & (is_sold | is_new), dtype=bool)
+
+    @cached_property
+    def flags(self) -> npt.NDArray[np.uint16]:
+        """Return the flags of every product (serving/bundle_format.py)."""
+        frame, types, categories = self.frame, self.type_frame, self.category_frame
+        type_rows, category_rows = frame[c.TYPE_ROW].to_numpy(), frame[c.CATEGORY_ROW].to_numpy()
+        flags = self.flag_products(
+            frame[c.NAME].tolist(),
+            types[c.PRODUCT_TYPE].to_numpy()[type_rows].tolist(),
+            categories[c.CATEGORY].to_numpy()[category_rows].tolist(),
+            frame[c.DEPARTMENT].fillna("").tolist(),
+        ).copy()
+        claims = {
+            form.RECOMMENDABLE: self.is_recommendable,
+            form.PRICE_LEARNED: (frame[c.PRICE].isna() & ~np.isnan(self.price)).to_numpy(),
+            form.OWN_TYPE: types[c.IS_OWN].to_numpy()[type_rows],
+            form.OWN_CATEGORY: categories[c.IS_OWN].to_numpy()[category_rows],
+            form.PRIVATE_LABEL: _is_private_label(frame),
+            form.OUT_OF_STOCK: self._is_out_of_stock(),
+        }
+        for bit, holds in claims.items():
+            flags |= np.where(holds.astype(bool), np.uint16(bit), np.uint16(0))
+        return flags
+
+    def products(self) -> form.Products:
+        """Return the arrays of the products."""
+        frame = self.frame
+        ids = frame[c.PRODUCT_ID].tolist()
+        cost = frame[c.COST].astype(np.float64)
+        return form.Products(
+            id=StringTable.of(ids),
+            hash=hash_ids(ids),
+            name=StringTable.of(frame[c.NAME].tolist()),
+            brand=StringTable.of(_texts(frame[c.BRAND])),
+            type=frame[c.TYPE_ROW].to_numpy(dtype=np.int32),
+            category=frame[c.CATEGORY_ROW].to_numpy(dtype=np.int32),
+            price=self.price,
+            margin=(self.price - cost.to_numpy()).astype(np.float32),
+            flags=self.flags,
+            p7=_rate(frame),
+        )
+
+    def types(self) -> form.Types:
+        """Return the arrays of the product types."""
+        frame = self.type_frame
+        return form.Types(
+            name=StringTable.of(frame[c.PRODUCT_TYPE].tolist()),
+            category=frame[c.CATEGORY_ROW].to_numpy(dtype=np.int32),
+            p7=_rate(frame),
+        )
+
+    def categories(self) -> form.Categories:
+        """Return the arrays of the categories; one is restricted or intimate when most of its products on sale are."""
+        frame = self.category_frame
+        flags = np.zeros(len(frame), dtype=np.uint16)
+        rows = self.frame[c.CATEGORY_ROW].to_numpy()
+        n_products = np.maximum(np.bincount(rows, minlength=len(frame)), 1)
+        for bit in (form.RESTRICTED, form.INTIMATE):
+            share = np.bincount(rows, weights=(self.flags & bit) > 0, minlength=len(frame)) / n_products
+            flags |= np.where(share > 0.5, np.uint16(bit), np.uint16(0))
+        return form.Categories(
+            name=StringTable.of(frame[c.CATEGORY].tolist()),
+            department=StringTable.of(_texts(frame[c.DEPARTMENT])),
+            p7=_rate(frame),
+            price=frame[c.PRICE_MEAN].to_numpy(dtype=np.float32),
+            flags=flags,
+        )
+
+    def popular(self) -> form.Popular:
+        """Return the products that sell best now."""
+        frame = self.on_sale.sort_values([c.WEEKLY_RATE, c.PRODUCT_ROW], ascending=[False, True])
+        return form.Popular(product=frame[c.PRODUCT_ROW].head(MAX_POPULAR).to_numpy(dtype=np.int32))
+
+    def category_top(self) -> form.CategoryTop:
+        """Return the products of each category that sell best now."""
+        best = best_of_each(self.on_sale, c.CATEGORY_ROW, c.WEEKLY_RATE, n=MAX_CATEGORY_TOP, ties=[c.PRODUCT_ROW])
+        return form.CategoryTop(
+            offsets=offsets_of(best[c.CATEGORY_ROW].to_numpy(), len(self.category_frame)),
+            product=best[c.PRODUCT_ROW].to_numpy(dtype=np.int32),
+        )
+
+    def store_popular(self) -> form.StorePopular:
+        """Return the products that sell best now in each store."""
+        sold = self.history.features("store_products", self.moment)
+        sold = sold[self.is_recommendable[sold[c.PRODUCT_ROW].to_numpy()] & sold[c.STORE_ROW].notna()]
+        best = best_of_each(sold, c.STORE_ROW, c.N_BASKETS_H28, n=MAX_STORE_POPULAR, ties=[c.PRODUCT_ROW])
+        return form.StorePopular(
+            offsets=offsets_of(best[c.STORE_ROW].to_numpy(dtype=np.int64), len(self.store_frame)),
+            product=best[c.PRODUCT_ROW].to_numpy(dtype=np.int32),
+        )
+
+    @cached_property
+    def store_frame(self) -> pd.DataFrame:
+        """Return all stores in row order."""
+        return self.history.tables.read("stores").sort_values(c.STORE_ROW, ignore_index=True)
+
+    def stores(self) -> form.Stores:
+        """Return the arrays of the stores."""
+        ids = self.store_frame[c.STORE_ID].tolist()
+        return form.Stores(
+            id=StringTable.of(ids), hash=hash_ids(ids), time_zone=StringTable.of(_texts(self.store_frame[c.TIME_ZONE]))
+        )
+
+    def also(self, predicted: pd.DataFrame) -> form.AlsoBought:
+        """Return the neighbours of each product among the products on sale."""
+        best = self._neighbours(predicted, MAX_ALSO)
+        return form.AlsoBought(
+            offsets=offsets_of(best[c.PRODUCT_ROW].to_numpy(), len(self.frame)),
+            product=best[c.OTHER_ROW].to_numpy(dtype=np.int32),
+            score=best[c.SCORE].to_numpy(dtype=np.float32),
+            lift=best[c.LIFT].to_numpy(dtype=np.float32),
+            support=best[c.SUPPORT].to_numpy(dtype=np.int32),
+        )
+
+    def substitutes(self, predicted: pd.DataFrame) -> form.Substitutes:
+        """Return the substitutes of each product among the products on sale."""
+        best = self._neighbours(predicted, MAX_SUBSTITUTES)
+        return form.Substitutes(
+            offsets=offsets_of(best[c.PRODUCT_ROW].to_numpy(), len(self.frame)),
+            product=best[c.OTHER_ROW].to_numpy(dtype=np.int32),
+            score=best[c.SCORE].to_numpy(dtype=np.float32),
+        )
+
+    def usual_products(self, owned: pd.DataFrame) -> pd.DataFrame:
+        """Return each customer's usual product of each type they bought: the one bought most of late, on sale first."""
+        rows = owned[c.PRODUCT_ROW].to_numpy()
+        frame = owned[[c.CUSTOMER_ROW, c.PRODUCT_ROW]].assign(
+            **{
+                c.TYPE_ROW: self.frame[c.TYPE_ROW].to_numpy()[rows],
+                "strength": owned[c.N_BASKETS_H56].to_numpy() + 1e6 * self.is_recommendable[rows],
+            }
+        )
+        frame = frame.sort_values(
+            [c.CUSTOMER_ROW, c.TYPE_ROW, "strength", c.PRODUCT_ROW], ascending=[True, True, False, True]
+        )
+        return frame.drop_duplicates([c.CUSTOMER_ROW, c.TYPE_ROW]).drop(columns="strength")
+
+    @cached_property
+    def on_sale(self) -> pd.DataFrame:
+        """Return the recommendable products with their weekly rate (0 where not sold yet)."""
+        kept = self.frame.loc[self.is_recommendable, [c.PRODUCT_ROW, c.CATEGORY_ROW, c.WEEKLY_RATE]]
+        return kept.assign(**{c.WEEKLY_RATE: kept[c.WEEKLY_RATE].fillna(0.0)})
+
+    def _neighbours(self, predicted: pd.DataFrame, n: int) -> pd.DataFrame:
+        kept = predicted[self.is_recommendable[predicted[c.OTHER_ROW].to_numpy()]]
+        return best_of_each(kept, c.PRODUCT_ROW, c.SCORE, n=n, ties=[c.OTHER_ROW])
+
+    def _with_features(self, level: str, row: str) -> pd.DataFrame:
+        table = self.history.tables.read(level).sort_values(row, ignore_index=True)
+        features = self.history.features(level, self.moment)
+        extra = [name for name in features.columns if name == row or name not in table.columns]
+        return table.merge(features[extra], on=row, how="left")
+
+    def _is_out_of_stock(self) -> npt.NDArray[np.bool_]:
+        stock = self.history.tables.read("stock")
+        gone = stock[stock[c.STORE_ROW].isna() & (stock[c.AVAILABLE] <= 0)]
+        return np.isin(self.frame[c.PRODUCT_ROW].to_numpy(), gone[c.PRODUCT_ROW].to_numpy())
+
+
+def _rate(frame: pd.DataFrame) -> npt.NDArray[np.float32]:
+    return frame[c.WEEKLY_RATE].astype(np.float64).fillna(0.0).clip(0.0, 1.0).to_numpy(dtype=np.float32)
+
+
+def _texts(values: pd.Series) -> list[str]:
+    return [each if isinstance(each, str) else "" for each in values]
+
+
+def _is_private_label(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return the products that are the shop's own brand, by the same rule as the features (features/asof.py)."""
+    brand = frame[c.BRAND].fillna("").str.lower().isin(PRIVATE_BRANDS).to_numpy()
+    given = [_private_attribute(text) for text in frame[c.ATTRIBUTES]]
+    return np.array([each if each is not None else bool(by_brand) for each, by_brand in zip(given, brand, strict=True)])
+
+
+PRIVATE_BRANDS = ("private", "private label", "own brand", "own label", "store brand")
+
+
+def _private_attribute(text: object) -> bool | None:
+    if not isinstance(text, str) or "private_label" not in text:
+        return None
+    given = json.loads(text).get("private_label")
+    return given if isinstance(given, bool) else None

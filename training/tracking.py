@@ -1,0 +1,186 @@
+"""The one door to MLflow: an experiment a model, a run a fit, a registered model with `challenger` and `champion`.
+
+The store is SQLite under the home (`mlflow.db`, artifacts in `mlartifacts/`) unless `MLFLOW_TRACKING_URI` is given.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+MODEL_CODE = Path(__file__).with_name("registered_model.py")
+MODEL_REQUIREMENTS = ("lightgbm", "numpy", "pandas")
+"""Given by hand: letting MLflow infer them takes 7 to 20 seconds a model (measured.md)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """An open run: what is logged through it belongs to one fit of one model."""
+
+    client: MlflowClient
+    run_id: str
+    model: str
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Log parameters; nested tables become dotted names and long values are cut at MLflow's limit."""
+        from mlflow.entities import Param
+
+        flat = {name: str(value)[:5000] for name, value in _flat(values)}
+        self.client.log_batch(self.run_id, params=[Param(name, value) for name, value in flat.items()])
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        """Log the finite numbers among the values."""
+        from mlflow.entities import Metric
+
+        logged = [Metric(name, float(value), 0, 0) for name, value in values.items() if np.isfinite(value)]
+        for start in range(0, len(logged), 500):
+            self.client.log_batch(self.run_id, metrics=logged[start : start + 500])
+
+    def figure(self, figure: Figure, path: str) -> None:
+        """Log a picture under the run's artifacts."""
+        self.client.log_figure(self.run_id, figure, path)
+
+    def text(self, text: str, path: str) -> None:
+        """Log a text under the run's artifacts."""
+        self.client.log_text(self.run_id, text, path)
+
+    def record(self, value: object, path: str) -> None:
+        """Log a JSON record under the run's artifacts."""
+        self.client.log_text(self.run_id, json.dumps(value, indent=1, default=str), path)
+
+    def table(self, frame: pd.DataFrame, path: str) -> None:
+        """Log a table that the MLflow page shows, under a path that ends in `.json`."""
+        self.client.log_table(self.run_id, frame, path)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags on the run."""
+        for name, value in values.items():
+            self.client.set_tag(self.run_id, name, value)
+
+
+@dataclass
+class Tracker:
+    """Runs and registered models in one MLflow store."""
+
+    uri: str
+    artifacts: str | None
+    _client: MlflowClient | None = field(default=None, repr=False)
+
+    @classmethod
+    def under(cls, home: Path) -> Tracker:
+        """Return the tracker of a home, or of `MLFLOW_TRACKING_URI` where that is set."""
+        given = os.environ.get("MLFLOW_TRACKING_URI")
+        if given:
+            return cls(given, None)
+        home = home.resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        return cls(f"sqlite:///{home / 'mlflow.db'}", (home / "mlartifacts").as_uri())
+
+    @property
+    def client(self) -> MlflowClient:
+        """Return the client, made on first use: a new store migrates for a second or two."""
+        if self._client is None:
+            self._client = _quiet_client(self.uri)
+        return self._client
+
+    @contextmanager
+    def run(self, model: str, name: str, tags: Mapping[str, str] | None = None) -> Iterator[RunLog]:
+        """Open a run in the experiment `tercet/<model>`; it is marked FAILED when the body raises."""
+        run = self.client.create_run(self._experiment(model), run_name=name, tags=dict(tags or {}))
+        log = RunLog(self.client, run.info.run_id, model)
+        try:
+            yield log
+        except BaseException:
+            self.client.set_terminated(log.run_id, status="FAILED")
+            raise
+        self.client.set_terminated(log.run_id)
+
+    def register(
+        self, log: RunLog, artifacts: Mapping[str, str], *, inputs: Sequence[str], folder: Path, output: str
+    ) -> str:
+        """Return the new registered version of `tercet-<model>`: texts beside code, no pickle.
+
+        `inputs` are the feature names of its signature, all float; `output` names what it returns. The texts are
+        written to `folder` first. The version gets the alias `challenger`.
+        """
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        paths = _write_texts(artifacts, folder)
+        mlflow.set_tracking_uri(self.uri)
+        signature = ModelSignature(Schema([ColSpec("double", each) for each in inputs]), Schema([ColSpec("double", output)]))
+        with warnings.catch_warnings(), mlflow.start_run(run_id=log.run_id):
+            warnings.simplefilter("ignore")  # MLflow's own pandas and type-hint warnings, not ours to fix
+            logged = mlflow.pyfunc.log_model(
+                name=log.model,
+                python_model=str(MODEL_CODE),
+                artifacts=paths,
+                signature=signature if inputs else None,
+                pip_requirements=list(MODEL_REQUIREMENTS),
+                registered_model_name=f"tercet-{log.model}",
+            )
+        version = str(logged.registered_model_version)
+        self.client.set_registered_model_alias(f"tercet-{log.model}", CHALLENGER, version)
+        return version
+
+    def promote(self, model: str, version: str) -> None:
+        """Give the alias `champion` to a registered version."""
+        self.client.set_registered_model_alias(f"tercet-{model}", CHAMPION, version)
+
+    def _experiment(self, model: str) -> str:
+        name = f"tercet/{model}"
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = f"{self.artifacts}/{model}" if self.artifacts else None
+        return str(self.client.create_experiment(name, artifact_location=location))
+
+
+def _quiet_client(uri: str) -> MlflowClient:
+    """Return a client whose store's migration messages stay out of the user's sight."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy's deprecations inside MLflow's store
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=uri)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:  # Any: nested TOML values
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _write_texts(artifacts: Mapping[str, str], folder: Path) -> dict[str, str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for name, text in artifacts.items():
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        paths[name] = str(path)
+    return paths
