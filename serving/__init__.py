@@ -1,0 +1,1 @@
+"""Deciding in real time: the bundle, the engine and the service."""

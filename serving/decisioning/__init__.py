@@ -1,0 +1,1 @@
+"""Deciding: the policy, the rules, the challenge, the slates, the reasons and the reward."""

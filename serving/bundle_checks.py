@@ -1,0 +1,106 @@
+"""Whether the arrays of a bundle are what the format says: types, shapes, and, when asked, every value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.bundle_format import BundleArrays, Column, all_columns, flatten
+from serving.errors import BundleError
+from serving.strings import StringTable
+
+Values = npt.NDArray[Any] | StringTable
+
+
+def sizes_of(arrays: BundleArrays) -> dict[str, int]:
+    """Return the length of every axis; BundleError when two arrays of one axis differ."""
+    sizes: dict[str, int] = {}
+    columns = all_columns()
+    for name, values in flatten(arrays):
+        axis, extra = _axis(columns[name])
+        length = len(values) - extra
+        if sizes.setdefault(axis, length) != length:
+            raise BundleError(f"array {name} has length {len(values)}, {sizes[axis] + extra} expected (axis {axis})")
+    return sizes
+
+
+def check_layout(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
+    """Raise BundleError for the first array whose type or shape is not what the format and `sizes` say."""
+    columns = all_columns()
+    for name, values in flatten(arrays):
+        column = columns[name]
+        axis, extra = _axis(column)
+        if axis not in sizes:
+            raise BundleError(f"manifest.json: sizes lacks {axis}")
+        if isinstance(values, StringTable):
+            _check_table_layout(name, values, sizes[axis])
+            continue
+        expected = (sizes[axis] + extra, column.width) if column.width else (sizes[axis] + extra,)
+        if values.dtype != np.dtype(column.dtype) or values.shape != expected:
+            found = f"{values.dtype.str} {values.shape}"
+            raise BundleError(f"array {name} is {found}, expected {np.dtype(column.dtype).str} {expected}")
+
+
+def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
+    """Raise BundleError for the first array with a value that the format doesn't allow. Reads everything once."""
+    columns = all_columns()
+    for name, values in flatten(arrays):
+        if isinstance(values, StringTable):
+            _check_strings(name, values)
+        elif name.endswith(".offsets"):
+            _check_offsets(name, values, sizes[name.removesuffix(".offsets")])
+        elif name.endswith(".hash"):
+            _require(bool(np.all(values[:-1] <= values[1:])), name, "is not sorted")
+        else:
+            _check_column(name, values, columns[name], sizes)
+
+
+def _axis(column: Column) -> tuple[str, int]:
+    axis = column.axis.removesuffix("+1")
+    return axis, int(axis != column.axis)
+
+
+def _require(holds: bool, name: str, claim: str) -> None:
+    if not holds:
+        raise BundleError(f"array {name} {claim}")
+
+
+def _check_table_layout(name: str, table: StringTable, size: int) -> None:
+    _require(table.offsets.dtype == np.dtype("<i8") and table.offsets.ndim == 1, name + ".offsets", "is not int64")
+    _require(table.utf8.dtype == np.dtype("|u1") and table.utf8.ndim == 1, name + ".utf8", "is not uint8")
+    _require(len(table.offsets) == size + 1, name + ".offsets", f"has length {len(table.offsets)}, expected {size + 1}")
+
+
+def _check_strings(name: str, table: StringTable) -> None:
+    _check_offsets(name + ".offsets", table.offsets, len(table.utf8))
+    try:
+        table.utf8.tobytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"array {name}.utf8 is not UTF-8: {error}") from error
+    inner = table.offsets[table.offsets < len(table.utf8)]
+    is_continued = (table.utf8[inner] & 0xC0) == 0x80
+    _require(not bool(is_continued.any()), name + ".offsets", "cuts a character in two")
+
+
+def _check_offsets(name: str, offsets: npt.NDArray[np.int64], n_entries: int) -> None:
+    spans = bool(offsets[0] == 0 and offsets[-1] == n_entries)
+    _require(spans, name, f"doesn't run from 0 to {n_entries}")
+    _require(bool(np.all(offsets[:-1] <= offsets[1:])), name, "is not ascending")
+
+
+def _check_column(name: str, values: npt.NDArray[Any], column: Column, sizes: Mapping[str, int]) -> None:
+    low, high = column.low, column.high
+    if column.refers_to:
+        low, high = (-1 if column.may_be_unknown else 0), sizes[column.refers_to] - 1
+    if not values.size:
+        return
+    if values.dtype.kind == "f":
+        if column.may_be_unknown:
+            values = values[~np.isnan(values)]
+        _require(bool(np.isfinite(values).all()), name, "has values that are not finite")
+    least, most = (values.min(), values.max()) if values.size else (low, high)
+    _require(low is None or least >= low, name, f"has a value below {low}: {least}")
+    _require(high is None or most <= high, name, f"has a value above {high}: {most}")

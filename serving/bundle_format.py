@@ -1,0 +1,322 @@
+"""What is in a bundle: every array with its type, its shape and what its values may be (docs/architecture.md, part 5).
+
+A group is a frozen dataclass whose fields are annotated with a `Column`; the reader, the writer and the checks walk
+these annotations, so that a field written here is written, mapped and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, get_args, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.strings import StringTable
+
+F32 = npt.NDArray[np.float32]
+I8 = npt.NDArray[np.int8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+U64 = npt.NDArray[np.uint64]
+
+SCHEMA_VERSION = 1
+
+# Bits of products.flags and categories.flags.
+RECOMMENDABLE, RESTRICTED, INTIMATE, PRICE_LEARNED = 1, 2, 4, 8
+OWN_TYPE, OWN_CATEGORY, PRIVATE_LABEL, OUT_OF_STOCK = 16, 32, 64, 128
+
+# Columns of customers.consent, and what stands in them.
+CONSENT_KEYS = ("personalize", "email", "sms", "push", "location", "unused")
+CONSENT_UNKNOWN, CONSENT_NO, CONSENT_YES = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """One array: its type, the name of its first axis, and what its values may be.
+
+    `axis` is a size of the manifest (``customers``, ``products``, …, or the name of a ragged group: its entries);
+    ``customers+1`` is one longer. `refers_to` is the axis whose rows the values are. Floats are never NaN unless
+    `may_be_unknown`; rows may then be -1.
+    """
+
+    dtype: str
+    axis: str
+    width: int = 0
+    refers_to: str = ""
+    may_be_unknown: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+def _share(axis: str, *, width: int = 0) -> Column:
+    return Column("<f4", axis, width=width, low=0.0, high=1.0)
+
+
+def _number(axis: str, *, unknown: bool = False, low: float | None = None) -> Column:
+    return Column("<f4", axis, may_be_unknown=unknown, low=low)
+
+
+def _row(axis: str, refers_to: str, *, unknown: bool = False, width: int = 0) -> Column:
+    return Column("<i4", axis, width=width, refers_to=refers_to, may_be_unknown=unknown)
+
+
+def _count(dtype: str, axis: str) -> Column:
+    return Column(dtype, axis, low=0)
+
+
+def _offsets(axis: str) -> Column:
+    return Column("<i8", axis + "+1", low=0)
+
+
+@dataclass(frozen=True)
+class Customers:
+    """One entry a customer, in hash order. `next_days`: expected days from as_of to the next trip; `score` 0 to 100."""
+
+    id: Annotated[StringTable, Column("str", "customers")]
+    hash: Annotated[U64, Column("<u8", "customers")]
+    store: Annotated[I32, _row("customers", "stores", unknown=True)]
+    consent: Annotated[U8, Column("|u1", "customers", width=6, low=0, high=2)]
+    churn: Annotated[F32, _share("customers")]
+    next_days: Annotated[F32, _number("customers", low=0)]
+    value: Annotated[F32, _number("customers")]
+    score: Annotated[F32, Column("<f4", "customers", low=0, high=100)]
+    usual_price: Annotated[F32, _number("customers", unknown=True, low=0)]
+    private_label: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
+    p_shop: Annotated[F32, _share("customers", width=7)]
+    segment: Annotated[I16, Column("<i2", "customers", refers_to="segments", may_be_unknown=True)]
+    tier: Annotated[I16, Column("<i2", "customers", refers_to="tiers", may_be_unknown=True)]
+    channel: Annotated[I16, Column("<i2", "customers", refers_to="channels", may_be_unknown=True)]
+    hour: Annotated[I8, Column("|i1", "customers", low=-1, high=23)]
+    n_baskets: Annotated[I32, _count("<i4", "customers")]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What each customer buys again, by product type, the most probable first; `product` is their usual one."""
+
+    offsets: Annotated[I64, _offsets("customers")]
+    type: Annotated[I32, _row("habit", "types")]
+    p7: Annotated[F32, _share("habit")]
+    due_day: Annotated[F32, _number("habit")]
+    last_day: Annotated[I32, Column("<i4", "habit")]
+    gap_days: Annotated[F32, _number("habit", unknown=True, low=0)]
+    quantity: Annotated[I16, Column("<i2", "habit", low=1)]
+    product: Annotated[I32, _row("habit", "products")]
+    n: Annotated[I32, _count("<i4", "habit")]
+
+
+@dataclass(frozen=True)
+class Again:
+    """What each customer buys again, by product, the most probable first."""
+
+    offsets: Annotated[I64, _offsets("customers")]
+    product: Annotated[I32, _row("again", "products")]
+    p7: Annotated[F32, _share("again")]
+    due_day: Annotated[F32, _number("again")]
+    last_day: Annotated[I32, Column("<i4", "again")]
+    gap_days: Annotated[F32, _number("again", unknown=True, low=0)]
+    quantity: Annotated[I16, Column("<i2", "again", low=1)]
+    n: Annotated[I32, _count("<i4", "again")]
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Categories that are new to each customer, the most probable first, with the best products there (-1 pads)."""
+
+    offsets: Annotated[I64, _offsets("customers")]
+    category: Annotated[I32, _row("stretch", "categories")]
+    p7: Annotated[F32, _share("stretch")]
+    p28: Annotated[F32, _share("stretch")]
+    product: Annotated[I32, _row("stretch", "products", unknown=True, width=3)]
+    source: Annotated[I32, _row("stretch", "categories", unknown=True)]
+    lift: Annotated[F32, _number("stretch", unknown=True, low=0)]
+
+
+@dataclass(frozen=True)
+class Discoveries:
+    """Products that each customer never bought, the most probable first."""
+
+    offsets: Annotated[I64, _offsets("customers")]
+    product: Annotated[I32, _row("discover", "products")]
+    p28: Annotated[F32, _share("discover")]
+    p7: Annotated[F32, _share("discover")]
+
+
+@dataclass(frozen=True)
+class Propensities:
+    """Chances that each customer buys in a category within 28 days, the most probable first."""
+
+    offsets: Annotated[I64, _offsets("customers")]
+    category: Annotated[I32, _row("propensity", "categories")]
+    p28: Annotated[F32, _share("propensity")]
+
+
+@dataclass(frozen=True)
+class RecentCategories:
+    """The categories that each customer bought in the last 26 weeks, ascending."""
+
+    offsets: Annotated[I64, _offsets("customers")]
+    category: Annotated[I32, _row("recent", "categories")]
+
+
+@dataclass(frozen=True)
+class Products:
+    """One entry a product, in hash order. `price` and `margin` are money a unit; `p7` is the population's chance."""
+
+    id: Annotated[StringTable, Column("str", "products")]
+    hash: Annotated[U64, Column("<u8", "products")]
+    name: Annotated[StringTable, Column("str", "products")]
+    brand: Annotated[StringTable, Column("str", "products")]
+    type: Annotated[I32, _row("products", "types")]
+    category: Annotated[I32, _row("products", "categories")]
+    price: Annotated[F32, _number("products", unknown=True, low=0)]
+    margin: Annotated[F32, _number("products", unknown=True)]
+    flags: Annotated[U16, Column("<u2", "products")]
+    p7: Annotated[F32, _share("products")]
+
+
+@dataclass(frozen=True)
+class Types:
+    """One entry a product type."""
+
+    name: Annotated[StringTable, Column("str", "types")]
+    category: Annotated[I32, _row("types", "categories")]
+    p7: Annotated[F32, _share("types")]
+
+
+@dataclass(frozen=True)
+class Categories:
+    """One entry a category; `price` is the mean unit price there."""
+
+    name: Annotated[StringTable, Column("str", "categories")]
+    department: Annotated[StringTable, Column("str", "categories")]
+    p7: Annotated[F32, _share("categories")]
+    price: Annotated[F32, _number("categories", unknown=True, low=0)]
+    flags: Annotated[U16, Column("<u2", "categories")]
+
+
+@dataclass(frozen=True)
+class CategoryTop:
+    """The best sellers of each category, best first."""
+
+    offsets: Annotated[I64, _offsets("categories")]
+    product: Annotated[I32, _row("category_top", "products")]
+
+
+@dataclass(frozen=True)
+class Popular:
+    """Recommendable products by in-season popularity, best first."""
+
+    product: Annotated[I32, _row("popular", "products")]
+
+
+@dataclass(frozen=True)
+class StorePopular:
+    """The same in each store."""
+
+    offsets: Annotated[I64, _offsets("stores")]
+    product: Annotated[I32, _row("store_popular", "products")]
+
+
+@dataclass(frozen=True)
+class Stores:
+    """One entry a store, in hash order; an empty time zone is the policy's."""
+
+    id: Annotated[StringTable, Column("str", "stores")]
+    hash: Annotated[U64, Column("<u8", "stores")]
+    time_zone: Annotated[StringTable, Column("str", "stores")]
+
+
+@dataclass(frozen=True)
+class AlsoBought:
+    """The neighbours of each product in baskets, the best first; `support` is in baskets."""
+
+    offsets: Annotated[I64, _offsets("products")]
+    product: Annotated[I32, _row("also", "products")]
+    score: Annotated[F32, _number("also")]
+    lift: Annotated[F32, _number("also", low=0)]
+    support: Annotated[I32, _count("<i4", "also")]
+
+
+@dataclass(frozen=True)
+class Substitutes:
+    """The products that meet the same need as each product, the best first."""
+
+    offsets: Annotated[I64, _offsets("products")]
+    product: Annotated[I32, _row("substitute", "products")]
+    score: Annotated[F32, _number("substitute")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleArrays:
+    """Every array of a bundle, in its groups."""
+
+    customers: Customers
+    segments: Annotated[StringTable, Column("str", "segments")]
+    tiers: Annotated[StringTable, Column("str", "tiers")]
+    channels: Annotated[StringTable, Column("str", "channels")]
+    habit: Habits
+    again: Again
+    stretch: Stretches
+    discover: Discoveries
+    propensity: Propensities
+    recent: RecentCategories
+    products: Products
+    types: Types
+    categories: Categories
+    category_top: CategoryTop
+    popular: Popular
+    store_popular: StorePopular
+    stores: Stores
+    also: AlsoBought
+    substitute: Substitutes
+
+
+@cache
+def columns_of(group: type) -> dict[str, Column]:
+    """Return the columns of a group's own fields, by field name; fields that are groups themselves are left out."""
+    hints = get_type_hints(group, include_extras=True)
+    found = {}
+    for each in fields(group):
+        columns = [extra for extra in get_args(hints[each.name])[1:] if isinstance(extra, Column)]
+        if columns:
+            found[each.name] = columns[0]
+    return found
+
+
+@cache
+def groups() -> dict[str, type]:
+    """Return the groups of a bundle, by name."""
+    hints = get_type_hints(BundleArrays, include_extras=True)
+    return {each.name: hints[each.name] for each in fields(BundleArrays) if isinstance(hints[each.name], type)}
+
+
+def all_columns() -> dict[str, Column]:
+    """Return every column of a bundle by its full name, such as ``customers.churn`` or ``segments``."""
+    named = dict(columns_of(BundleArrays))
+    for group, kind in groups().items():
+        named.update({f"{group}.{field}": column for field, column in columns_of(kind).items()})
+    return named
+
+
+def flatten(arrays: BundleArrays) -> Iterator[tuple[str, npt.NDArray[Any] | StringTable]]:
+    """Yield every column's full name and values, in the order of the format."""
+    for name in columns_of(BundleArrays):
+        yield name, getattr(arrays, name)
+    for group, kind in groups().items():
+        for field in columns_of(kind):
+            yield f"{group}.{field}", getattr(getattr(arrays, group), field)
+
+
+def assemble(columns: dict[str, npt.NDArray[Any] | StringTable]) -> dict[str, Any]:
+    """Return the keyword arguments of `BundleArrays` from every column by its full name; the inverse of `flatten`."""
+    parts: dict[str, Any] = {name: columns[name] for name in columns_of(BundleArrays)}
+    for group, kind in groups().items():
+        parts[group] = kind(**{field: columns[f"{group}.{field}"] for field in columns_of(kind)})
+    return parts

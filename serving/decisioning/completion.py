@@ -1,0 +1,55 @@
+"""The chance that all three items of a challenge are done: a joint event, since the three share a trip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+_LEAST = 1e-6
+
+
+def logit(p: float) -> float:
+    """Return log(p ÷ (1 − p)), with p held to 1e-6 from either end."""
+    p = min(max(p, _LEAST), 1.0 - _LEAST)
+    return math.log(p / (1.0 - p))
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 ÷ (1 + e^−x), without overflow."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    grown = math.exp(x)
+    return grown / (1.0 + grown)
+
+
+def completion_terms(probabilities: Sequence[float], p_shop: float) -> dict[str, float]:
+    """Return what the joint chance is computed from, by the name of its coefficient.
+
+    `probabilities` are those of the items within the window, `p_shop` the chance of any trip within it. ``log_joint``
+    is the sum of the logarithms (each chance held to at least 1e-6), ``logit_shop`` the logit of `p_shop`. Training
+    fits a logistic regression on these very terms.
+    """
+    log_joint = sum(math.log(max(p, _LEAST)) for p in probabilities)
+    return {"intercept": 1.0, "log_joint": log_joint, "logit_shop": logit(p_shop)}
+
+
+def completion_probability(probabilities: Sequence[float], p_shop: float, coefficients: Mapping[str, float]) -> float:
+    """Return the chance that all are done within the window: σ(Σ coefficient·term), above 0, at most the least of them.
+
+    Examples
+    --------
+    >>> independent = {"intercept": 0.0, "log_joint": 1.0, "logit_shop": 0.0}
+    >>> round(completion_probability([0.1, 0.1, 0.1], 0.9, independent), 4)
+    0.001
+    """
+    if not probabilities:
+        return 0.0
+    terms = completion_terms(probabilities, p_shop)
+    joint = sigmoid(sum(coefficients[name] * value for name, value in terms.items()))
+    return min(joint, *probabilities) if len(probabilities) > 1 else probabilities[0]
+
+
+def within_days(p7: float, days: int, window: Sequence[tuple[float, float]]) -> float:
+    """Return the chance within `days` (1 to 7) of a chance within seven: σ(a + b·logit(p7)), with that day's pair."""
+    a, b = window[days - 1]
+    return sigmoid(a + b * logit(p7))

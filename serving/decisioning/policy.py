@@ -1,0 +1,231 @@
+"""The policy: every number and list by which the engine decides, typed and checked, from ``policy.toml``."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from serving.errors import PolicyError
+
+DEFAULT_POLICY_PATH = Path(__file__).parent.parent / "policy.toml"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The least and the most that a number may be, both included."""
+
+    low: float
+    high: float
+
+
+Share = Annotated[float, Range(0.0, 1.0)]
+
+
+@dataclass(frozen=True)
+class ShopPolicy:
+    """Days, weeks and money."""
+
+    time_zone: str
+    currency: str
+
+
+@dataclass(frozen=True)
+class ConsentPolicy:
+    """What is assumed of a customer who has said nothing."""
+
+    personalize: bool
+    email: bool
+    sms: bool
+    push: bool
+    location: bool
+
+
+@dataclass(frozen=True)
+class HabitPolicy:
+    """When a habit is just bought, when it is due, and when it has a pace."""
+
+    just_bought_share: Share
+    just_bought_days: Annotated[float, Range(0, 60)]
+    due_slack_days: Annotated[float, Range(0, 30)]
+    regular_purchases: Annotated[int, Range(2, 20)]
+
+
+@dataclass(frozen=True)
+class StretchPolicy:
+    """What makes a category a worthy stretch, and which of its products is shown."""
+
+    min_worth_ratio: Annotated[float, Range(0, 10)]
+    link_min_lift: Annotated[float, Range(1, 100)]
+    link_bonus: Annotated[float, Range(0, 5)]
+    leaning_weight: Share
+    rank_step: Share
+
+
+@dataclass(frozen=True)
+class MarginPolicy:
+    """What stands in for a margin that is not known."""
+
+    rate_where_unknown: Share
+
+
+@dataclass(frozen=True)
+class RewardPolicy:
+    """How large a reward may be; money is in the shop's currency."""
+
+    kind: str
+    share_of_extra_margin: Share
+    habit_uplift: Share
+    stretch_uplift: Share
+    cost_rate: Share
+    step: Annotated[float, Range(0.01, 1000)]
+    min_value: Annotated[float, Range(0.01, 100_000)]
+    max_value: Annotated[float, Range(0.01, 100_000)]
+
+
+@dataclass(frozen=True)
+class RecommendationPolicy:
+    """How a ranked slate is composed."""
+
+    soft_max_per_category: Annotated[int, Range(1, 100)]
+    discover_share: Share
+    due_weight: Annotated[float, Range(0, 5)]
+    basket_weight: Annotated[float, Range(0, 10)]
+
+
+@dataclass(frozen=True)
+class ListPolicy:
+    """Words that keep products out of answers, and phrases that hold such a word and mean something else."""
+
+    excluded: tuple[str, ...]
+    restricted: tuple[str, ...]
+    intimate: tuple[str, ...]
+    harmless: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The whole policy, one section of ``policy.toml`` a field."""
+
+    shop: ShopPolicy
+    consent: ConsentPolicy
+    habit: HabitPolicy
+    stretch: StretchPolicy
+    margin: MarginPolicy
+    reward: RewardPolicy
+    recommendations: RecommendationPolicy
+    lists: ListPolicy
+
+
+_VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|[^\s#]+)")
+REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
+
+
+@cache
+def default_policy_text() -> str:
+    """Return the text of the policy that ships with tercet, comments and all."""
+    return DEFAULT_POLICY_PATH.read_text("utf-8")
+
+
+def default_policy() -> Policy:
+    """Return the policy that ships with tercet."""
+    return parse_policy(default_policy_text())
+
+
+def parse_policy(text: str) -> Policy:
+    """Return the policy of a TOML text; PolicyError lists every unknown, missing or wrong key at once."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"not TOML: {error}") from error
+    mistakes: list[str] = []
+    sections = {name: _parse_section(name, kind, found, mistakes) for name, kind in get_type_hints(Policy).items()}
+    mistakes += [f"{name}: unknown section" for name in found if name not in sections]
+    if not mistakes:
+        policy = Policy(**sections)
+        mistakes = _cross_check(policy)
+        if not mistakes:
+            return policy
+    raise PolicyError("; ".join(mistakes))
+
+
+def with_values(text: str, changes: Mapping[str, str | float | bool]) -> str:
+    """Return the policy text with other values, comments kept; `changes` by full key, such as ``shop.currency``.
+
+    PolicyError when a key doesn't stand in the text on a line of its own, or the outcome isn't a policy.
+    """
+    lines = text.split("\n")
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        starts = [i for i, line in enumerate(lines) if line.split("#")[0].strip() == f"[{section}]"]
+        inside = range(starts[0] + 1, len(lines)) if starts else range(0)
+        place = next((i for i in inside if lines[i].startswith(("[", f"{name} ="))), None)
+        match = None if place is None else _VALUE.match(lines[place])
+        if place is None or match is None:
+            raise PolicyError(f"{key}: no such key on a line of its own")
+        lines[place] = match[1] + _literal(value) + lines[place][match.end() :]
+    changed = "\n".join(lines)
+    parse_policy(changed)
+    return changed
+
+
+def _literal(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if isinstance(value, str) else repr(value)
+
+
+def _parse_section(name: str, kind: type, found: Mapping[str, Any], mistakes: list[str]) -> Any:  # Any: one per section
+    section = found.get(name)
+    if not isinstance(section, dict):
+        mistakes.append(f"{name}: this section is missing")
+        return None
+    hints = get_type_hints(kind, include_extras=True)
+    mistakes += [f"{name}.{key}: unknown key" for key in section if key not in hints]
+    mistakes += [f"{name}.{key}: missing" for key in hints if key not in section]
+    values = {}
+    for key, hint in hints.items():
+        if key in section:
+            values[key], mistake = _parse_value(section[key], hint)
+            mistakes += [f"{name}.{key}: {mistake}"] if mistake else []
+    return kind(**values) if len(values) == len(fields(kind)) else None
+
+
+def _parse_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value and a type hint
+    """Return the value and an empty string, or anything and what is wrong with it."""
+    kind, *extras = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    if kind == tuple[str, ...]:
+        sound = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
+        return (tuple(value), "") if sound else ((), "must be a list of words")
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        return value, f"must be of type {kind.__name__}, found {value!r}"
+    for limit in extras:
+        if not (math.isfinite(value) and limit.low <= value <= limit.high):
+            return value, f"must lie in {limit.low:g} to {limit.high:g}, found {value!r}"
+    return value, ""
+
+
+def _cross_check(policy: Policy) -> list[str]:
+    mistakes = []
+    try:
+        ZoneInfo(policy.shop.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        mistakes.append(
+            f"shop.time_zone: {policy.shop.time_zone!r} is not a time zone; expected one such as Europe/Berlin"
+        )
+    if not re.fullmatch(r"[A-Z]{3}", policy.shop.currency):
+        mistakes.append(f"shop.currency: {policy.shop.currency!r} is not a code of three capitals, such as EUR")
+    reward = policy.reward
+    if reward.kind not in REWARD_KINDS:
+        mistakes.append(f"reward.kind: {reward.kind!r} is none of {', '.join(REWARD_KINDS)}")
+    if reward.min_value > reward.max_value:
+        mistakes.append(f"reward.min_value: {reward.min_value} is above reward.max_value ({reward.max_value})")
+    return mistakes

@@ -1,0 +1,52 @@
+"""What the serving side raises.
+
+::
+
+    TercetError (features.errors)
+    └── ServingError
+        ├── BundleError        a bundle that is damaged, foreign, of another schema, or can't be written
+        ├── PolicyError        policy.toml has unknown keys or values that are not allowed
+        ├── SettingsError      an option of the server is wrong; names the option
+        ├── InvalidRequest     a field of a request is wrong; carries the field
+        └── UnknownProduct     a call that names one product only names one that is not known
+"""
+
+from __future__ import annotations
+
+from features.errors import TercetError
+
+
+class ServingError(TercetError):
+    """The root of the errors of this package."""
+
+
+class BundleError(ServingError):
+    """A bundle is damaged, foreign, of another schema version, or can't be written; one line says which and why."""
+
+
+class PolicyError(ServingError):
+    """The policy has unknown keys or values that are not allowed; the message names every one of them."""
+
+
+class SettingsError(ServingError):
+    """An option of the server is wrong; one line names the option, what was found and what was expected."""
+
+
+class InvalidRequest(ServingError):
+    """A field of a request is wrong.
+
+    `field` is its path in the request, such as ``at`` or ``product_ids``.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class UnknownProduct(ServingError):
+    """A call that names one product only names one that the bundle doesn't have."""
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(f"product {product_id!r} is not known")
+        self.product_id = product_id
