@@ -3,7 +3,8 @@
 TercetError
 ├── DataContractError      the source, or a row of it, is not what contracts.md says
 │   └── SourceError        the source can't be found or read at all
-└── TablesError            a folder of conformed tables is missing, foreign or damaged
+├── TablesError            a folder of conformed tables is missing, foreign or damaged
+└── UnknownGroupError      a feature group was asked for that there is not
 
 Each message is one line: what was found, what was expected, where, and the next step. It never holds a customer's id or the
 value of an identity.
@@ -33,6 +34,10 @@ class SourceError(DataContractError):
 
 class TablesError(TercetError):
     """A folder of conformed tables is missing, foreign or damaged."""
+
+
+class UnknownGroupError(TercetError):
+    """A feature group was asked for that there is not."""
 
 
 def name_rows(rows: Sequence[int]) -> str:

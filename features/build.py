@@ -1,0 +1,135 @@
+"""Feature tables on disk: built on first use, reused while their inputs, their SQL and the moment are the same.
+
+`<folder>/<digest of the tables>/<group>/<engine>-<day>-<moment>-<digest of the SQL>.parquet`. A file appears whole (it
+is written under another name and renamed), so two processes that build the same group do no harm to each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment, known_at, known_between, views_text
+from features.engine import DuckDbEngine, FeatureEngine, FeatureQuery
+from features.errors import UnknownGroupError
+from features.tables import TableSet
+
+ITEM_ROWS: Final[Mapping[str, str]] = MappingProxyType(
+    {"product": c.PRODUCT_ROW, "type": c.TYPE_ROW, "category": c.CATEGORY_ROW}
+)
+PLURALS: Final[Mapping[str, str]] = MappingProxyType({"product": "products", "type": "types", "category": "categories"})
+TABLES_READ: Final = (
+    "lines", "returns", "products", "types", "categories", "customers", "stores", "offers", "offer_products", "events",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """A file of SQL, rendered for a level when it has one, and the columns that tell its rows apart."""
+
+    name: str
+    file: str
+    grain: tuple[str, ...]
+    level: str | None = None
+
+    def sql(self) -> str:
+        """Return the group's SQL with its level filled in."""
+        text = _file_text(self.file)
+        if self.level is None:
+            return text
+        return text.replace("{item_row}", ITEM_ROWS[self.level]).replace("{item}", self.level)
+
+
+def _levels() -> list[FeatureGroup]:
+    found = []
+    for level, item_row in ITEM_ROWS.items():
+        plural = PLURALS[level]
+        found += [
+            FeatureGroup(f"customer_{plural}", "groups/customer_levels.sql", (c.CUSTOMER_ROW, item_row), level),
+            FeatureGroup(plural, "groups/levels.sql", (item_row,), level),
+        ]
+        if level != "type":  # also-bought asks by product, stretch by category; nothing asks for pairs of types
+            found.append(FeatureGroup(f"{level}_pairs", "groups/level_pairs.sql", (item_row, c.OTHER_ROW), level))
+    return found
+
+
+GROUPS: Final[Mapping[str, FeatureGroup]] = MappingProxyType(
+    {
+        group.name: group
+        for group in (
+            FeatureGroup("customers", "groups/customers.sql", (c.CUSTOMER_ROW,)),
+            *_levels(),
+            FeatureGroup("store_products", "groups/store_products.sql", (c.STORE_ROW, c.PRODUCT_ROW)),
+            FeatureGroup("customer_hours", "groups/customer_hours.sql", (c.CUSTOMER_ROW, c.WEEKDAY, c.HOUR)),
+        )
+    }
+)
+LABELS: Final = FeatureGroup("purchases_after", "labels.sql", (c.CUSTOMER_ROW, c.ORDER_ROW, c.LINE_KEY))
+
+
+class FeatureStore:
+    """The feature tables of one set of checked tables."""
+
+    def __init__(self, tables: TableSet, folder: Path, engine: FeatureEngine | None = None) -> None:
+        self.tables = tables
+        self.folder = folder
+        self.engine = engine or DuckDbEngine()
+
+    def read(self, group: str, moment: Moment, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return a group's features as of `moment`, sorted by its grain; it is built on first use.
+
+        Raises
+        ------
+        UnknownGroupError
+            When there is no such group.
+        """
+        return pd.read_parquet(self.path(group, moment), columns=list(columns) if columns is not None else None)
+
+    def path(self, group: str, moment: Moment) -> Path:
+        """Return the Parquet file of a group as of `moment`, built when it isn't there."""
+        if group not in GROUPS:
+            raise UnknownGroupError(f"there is no feature group '{group}': one of {', '.join(GROUPS)}")
+        chosen = GROUPS[group]
+        return self._built(chosen, f"{moment.day}-{moment.us}", known_at(moment))
+
+    def purchases_after(self, moment: Moment, days: int) -> pd.DataFrame:
+        """Return the lines of the `days` local days that begin at `moment` (labels.sql), by customer, order and line.
+
+        Lines are net of what was returned by the end of the window. The window may run past the end of the source:
+        whether that may be asked is the caller's affair.
+        """
+        end = moment.plus_days(days, self.tables.time_zone)
+        return pd.read_parquet(self._built(LABELS, f"{moment.day}-{moment.us}-{end.us}", known_between(moment, end)))
+
+    def _built(self, group: FeatureGroup, at: str, views: Mapping[str, str]) -> Path:
+        sql = group.sql()
+        digest = hashlib.blake2b(f"{views_text()}\n{sql}".encode(), digest_size=8).hexdigest()
+        out = self.folder / self.tables.digest / group.name / f"{self.engine.name}-{at}-{digest}.parquet"
+        if out.exists():
+            return out
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = out.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        try:
+            paths = {table: self.tables.path(table) for table in TABLES_READ}
+            self.engine.write(paths, FeatureQuery(views, sql, group.grain), unfinished)
+            os.replace(unfinished, out)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return out
+
+
+@cache
+def _file_text(file: str) -> str:
+    """Return the text of a SQL file of this package."""
+    return resources.files("features").joinpath(file).read_text(encoding="utf-8")
