@@ -5,15 +5,20 @@ For tests, for the notebooks in CI and for a first look without anybody's data. 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from features.errors import SourceError
+from features.sources.base import ROW, RawTable, RejectedRow
 from features.sources.synthetic_goods import Goods, make_goods
 from features.sources.synthetic_people import Habits, People, make_habits, make_people
 from features.sources.synthetic_tables import (
@@ -137,6 +142,47 @@ def make_shop(config: ShopConfig) -> Shop:
     }
     truth = _truth(people, habits, goods, first, responders, (sold.n_returns, sold.n_duplicates))
     return Shop(tables, truth)
+
+
+class SyntheticSource:
+    """The source ``synthetic``: the shop as raw tables."""
+
+    currency = CURRENCY
+    time_zone: str | None = TIME_ZONE
+
+    def __init__(self, config: ShopConfig) -> None:
+        self.name = "synthetic:" + ",".join(f"{field.name}={getattr(config, field.name)}" for field in fields(config))
+        self._tables = {
+            name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in make_shop(config).tables.items()
+        }
+
+    def digest(self, work: Path) -> str:
+        """Return a digest of all rows."""
+        del work
+        whole = hashlib.blake2b(digest_size=16)
+        for name, table in self._tables.items():
+            stream = pa.BufferOutputStream()
+            with pa.ipc.new_stream(stream, table.schema) as writer:
+                writer.write_table(table)
+            whole.update(name.encode())
+            whole.update(stream.getvalue())
+        return whole.hexdigest()
+
+    def tables(self, connection: duckdb.DuckDBPyConnection) -> list[RawTable]:
+        """Return the tables, registered with the connection as Arrow."""
+        raw = []
+        for name, table in self._tables.items():
+            numbered = table.append_column(ROW, pa.array(np.arange(1, len(table) + 1)))
+            connection.register(f"synthetic_{name}", numbered)
+            described = connection.execute(f"describe from synthetic_{name}").fetchall()
+            columns = {column: kind for column, kind, *_ in described if column != ROW}
+            raw.append(RawTable(name, f"synthetic {name}", f"select * from synthetic_{name}", columns))
+        return raw
+
+    def rejected(self, connection: duckdb.DuckDBPyConnection, table: RawTable) -> list[RejectedRow]:
+        """Return nothing: there are no lines to split."""
+        del connection, table
+        return []
 
 
 def _buy_habits(rng: np.random.Generator, people: People, habits: Habits, goods: Goods) -> Lines:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.sources.synthetic_goods import BRANDS, HEALTHY, Goods
+from features.sources.synthetic_goods import BRANDS, HEALTHY, PRIVATE_LABEL, Goods
 from features.sources.synthetic_people import N_STORES, People
 
 if TYPE_CHECKING:
@@ -106,7 +106,6 @@ def products_table(goods: Goods) -> pd.DataFrame:
     n_kinds = len(goods.kinds)
     kind = np.repeat(np.arange(n_kinds), goods.n_brands)
     brand = [BRANDS[i] for i in np.tile(np.arange(goods.n_brands), n_kinds)]
-    healthy = [goods.kinds[k] in HEALTHY for k in kind]
     return pd.DataFrame(
         {
             "product_id": goods.ids,
@@ -117,9 +116,15 @@ def products_table(goods: Goods) -> pd.DataFrame:
             "brand": brand,
             "price": goods.price,
             "cost": goods.cost,
-            "attributes": [json.dumps({"healthy": True}) if is_healthy else None for is_healthy in healthy],
+            "attributes": [_attributes(goods.kinds[k], b) for b, k in zip(brand, kind, strict=True)],
         }
     )
+
+
+def _attributes(kind: str, brand: str) -> str | None:
+    """Return what is known of a product as JSON; None where nothing is."""
+    held = {"healthy": kind in HEALTHY, "private_label": brand == PRIVATE_LABEL}
+    return json.dumps({name: True for name, holds in held.items() if holds}) if any(held.values()) else None
 
 
 def customers_table(rng: np.random.Generator, people: People, first: date) -> pd.DataFrame:
