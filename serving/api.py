@@ -74,11 +74,8 @@ Basket = Annotated[
         description="product_ids in the basket now: never in the answer, and a hint of what goes with it.",
     ),
 ]
-K = Annotated[
-    int,
-    BeforeValidator(_whole),
-    Field(ge=1, le=MAX_K, description="How many items, 1 to 100; fewer come with a shortfall."),
-]
+Count = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole)]
+K = Annotated[Count, Field(description="How many items, 1 to 100; fewer come with a shortfall.")]
 
 
 class Request(BaseModel):
@@ -167,9 +164,7 @@ class RecommendationsRequest(Request):
         ),
     ] = None
     max_per_category: Annotated[
-        int | None,
-        BeforeValidator(_whole),
-        Field(ge=1, le=MAX_K, description="At most this many items of one category, 1 to 100."),
+        Count | None, Field(description="At most this many items of one category, 1 to 100. Default: no limit.")
     ] = None
     level: Annotated[
         Level,
@@ -191,6 +186,6 @@ class ScoresRequest(Request):
     ]
     k_categories: Annotated[
         int,
-        BeforeValidator(_whole),
         Field(ge=0, le=MAX_K, description="How many categories each, most probable first, 0 to 100."),
+        BeforeValidator(_whole),
     ] = 10

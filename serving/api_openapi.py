@@ -1,0 +1,138 @@
+"""The OpenAPI 3.1 document, made from the models that check the requests and the types that the engine answers in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field, TypeAdapter, with_config
+from pydantic.json_schema import JsonSchemaMode
+from typing_extensions import TypedDict
+
+from serving.api_codes import Code, NoteCode, ReasonCode, ShortfallCode
+from serving.http_calls import Call
+
+# Any throughout: JSON Schema, as the specification lays it out.
+Schema = dict[str, Any]
+
+_REFERENCE = "#/components/schemas/{model}"
+_CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode)
+_REFUSALS = {
+    400: "The body is not JSON.",
+    405: "The path answers other methods.",
+    413: "The body is too large.",
+    415: "The body is not sent as JSON.",
+    422: "A field is wrong; `errors` names each one.",
+    503: "No bundle serves yet, or there is too much to do; try again after `Retry-After`.",
+}
+_NO_PRODUCT = {404: "The one product that the call names is not known."}
+
+
+@with_config(extra="forbid")
+class WrongField(TypedDict):
+    """What is wrong with one field."""
+
+    field: Annotated[str, Field(description="Its path in the body, such as `basket.3`; `body` for the whole.")]
+    message: str
+
+
+@with_config(extra="forbid")
+class ProblemDocument(TypedDict):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    errors: NotRequired[list[WrongField]]
+
+
+def document(calls: Sequence[Call], pages: Mapping[str, tuple[str, str]], version: str) -> Schema:
+    """Return the document of the calls and of the `pages` that answer a GET: path → (summary, media type)."""
+    references, schemas = _schemas(calls)
+    paths: Schema = {call.path: {"post": _operation(call, references)} for call in calls}
+    for path, (summary, media_type) in pages.items():
+        paths[path] = {"get": _page(path, summary, media_type)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "tercet",
+            "version": version,
+            "description": "What each customer buys again, what they might try next, what sells together, and why. "
+            "Ids are strings; times are ISO 8601, UTC in answers; money is in the currency that the answer names; "
+            "probabilities are 0 to 1. A field that a call does not know is a 422.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+
+
+def _schemas(calls: Sequence[Call]) -> tuple[dict[object, Schema], Schema]:
+    """Return the reference of each request model and answer type, and the definitions that they refer to."""
+    wanted: list[tuple[object, JsonSchemaMode, TypeAdapter[Any]]] = []
+    for call in calls:
+        wanted.append((call.request, "validation", TypeAdapter(call.request)))
+        wanted.append((call.answer, "serialization", TypeAdapter(call.answer)))
+    wanted.append((ProblemDocument, "serialization", TypeAdapter(ProblemDocument)))
+    made, rest = TypeAdapter.json_schemas(wanted, ref_template=_REFERENCE)
+    schemas: Schema = dict(rest.get("$defs", {}))
+    for code in _CODES:
+        schemas[code.__name__]["description"] = _explain(code)
+    return {key: dict(schema) for (key, _), schema in made.items()}, schemas
+
+
+def _explain(codes: Iterable[Code]) -> str:
+    return "\n".join(f"- `{code.value}`: {code.explanation}" for code in codes)
+
+
+def _operation(call: Call, references: Mapping[object, Schema]) -> Schema:
+    refusals = _REFUSALS | (_NO_PRODUCT if "product_ids" in call.request.model_fields else {})
+    return {
+        "operationId": call.name.replace("-", "_"),
+        "summary": call.summary,
+        "description": _text(call.request),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": references[call.request], "example": dict(call.example)}},
+        },
+        "responses": {
+            "200": {
+                "description": _text(call.answer),
+                "content": {"application/json": {"schema": references[call.answer]}},
+            }
+        }
+        | {str(status): _refusal(status, text, references) for status, text in sorted(refusals.items())},
+    }
+
+
+def _refusal(status: int, text: str, references: Mapping[object, Schema]) -> Schema:
+    response: Schema = {
+        "description": text,
+        "content": {"application/problem+json": {"schema": references[ProblemDocument]}},
+    }
+    headers = {
+        HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After", {"type": "integer", "minimum": 1, "description": "Seconds."}),
+        HTTPStatus.METHOD_NOT_ALLOWED: ("Allow", {"type": "string"}),
+    }
+    if status in headers:
+        name, schema = headers[HTTPStatus(status)]
+        response["headers"] = {name: {"schema": schema, "required": True}}
+    return response
+
+
+def _page(path: str, summary: str, media_type: str) -> Schema:
+    responses: Schema = {"200": {"description": summary, "content": {media_type: {"schema": {}}}}}
+    problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(model=ProblemDocument.__name__)}}}
+    if path == "/readyz":
+        responses["503"] = {
+            "description": "No bundle serves yet.",
+            "content": problem,
+            "headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}, "required": True}},
+        }
+    return {"operationId": path.strip("/").replace(".", "_") or "page", "summary": summary, "responses": responses}
+
+
+def _text(described: type) -> str:
+    return (described.__doc__ or "").strip()

@@ -1,0 +1,107 @@
+"""The champion: a pointer file that names the bundle which serves, and taking up the next one without a pause."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from features.errors import TercetError
+
+logger = logging.getLogger(__name__)
+
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
+
+E = TypeVar("E")
+
+
+def bundle_folder(home: Path, version: str) -> Path:
+    """Return the folder of a bundle of this shop."""
+    return home / "bundles" / version
+
+
+def read_champion(home: Path) -> str | None:
+    """Return the version that the pointer file names; None when there is no such file or it names none."""
+    try:
+        text = (home / "champion").read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if _VERSION.fullmatch(text) else None
+
+
+def write_champion(home: Path, version: str) -> None:
+    """Make `version` the champion: at any moment the pointer file names the old one or the new one, whole."""
+    if not _VERSION.fullmatch(version):
+        raise ValueError(f"{version!r} is not a bundle's version")
+    home.mkdir(parents=True, exist_ok=True)
+    draft = home / f".champion.{os.getpid()}"
+    draft.write_text(version + "\n", encoding="utf-8")
+    draft.replace(home / "champion")
+
+
+@dataclass(frozen=True)
+class Serving(Generic[E]):
+    """What answers now: a bundle's version and its engine."""
+
+    version: str
+    engine: E
+
+
+class Champion(Generic[E]):
+    """Holds what serves, and takes up what the pointer file names.
+
+    `current` is read by every request and replaced by one assignment, so a request sees the old engine or the new one,
+    whole. `open_engine` makes an engine from a bundle's folder, or raises a TercetError that says what is wrong;
+    then the old one serves on, and the bad one is tried again only when the pointer file has been written anew.
+    """
+
+    def __init__(self, home: Path, open_engine: Callable[[Path], E]) -> None:
+        self.current: Serving[E] | None = None
+        self._home = home
+        self._open_engine = open_engine
+        self._seen: tuple[int, int] | None = None
+
+    def has_news(self) -> bool:
+        """Say whether the pointer file is another one than at the last `take_up`; one `stat`, a few µs."""
+        return self._stamp() not in (None, self._seen)
+
+    def take_up(self) -> bool:
+        """Serve what the pointer file names, if it is news and sound; say whether something new serves now.
+
+        Takes as long as opening a bundle does: run it beside the event loop.
+        """
+        stamp = self._stamp()
+        if stamp is None or stamp == self._seen:
+            return False
+        self._seen = stamp
+        version = read_champion(self._home)
+        if version is None:
+            logger.error("champion refused: %s names no version", self._home / "champion")
+            return False
+        if self.current is not None and self.current.version == version:
+            return False
+        return self._open(version)
+
+    def _open(self, version: str) -> bool:
+        started = time.perf_counter()
+        try:
+            engine = self._open_engine(bundle_folder(self._home, version))
+        except (TercetError, OSError, ValueError) as error:
+            serving = self.current.version if self.current else "nothing"
+            logger.error("bundle %s refused, %s serves on: %s", version, serving, error)
+            return False
+        self.current = Serving(version, engine)
+        logger.info("bundle %s serves, taken up in %.0f ms", version, 1000 * (time.perf_counter() - started))
+        return True
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            state = (self._home / "champion").stat()
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_ino

@@ -1,0 +1,101 @@
+"""A request's body: read within bounds, and decoded as strict JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Never
+
+from serving.http_problems import FieldError, Problem, field_name, wrong_fields
+
+MAX_BODY_BYTES = 1 << 20
+"""1,000 ids of 200 characters fit four times over, escapes included."""
+
+_DRAIN_BYTES = 16 * MAX_BODY_BYTES
+
+# Any: the ASGI specification's own types.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body, at most `MAX_BODY_BYTES`; a 413 when it is larger.
+
+    What is too large is read on for a while and dropped: a client that is cut off while it sends never gets to
+    read why.
+    """
+    message = await _next(receive)
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and len(body) <= MAX_BODY_BYTES:
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body", False) and size <= _DRAIN_BYTES:
+        message = await _next(receive)
+        body = message.get("body", b"")
+        size += len(body)
+        if size <= MAX_BODY_BYTES:
+            parts.append(body)
+    if size > MAX_BODY_BYTES:
+        raise Problem(413, f"the body is larger than {MAX_BODY_BYTES} bytes", headers=((b"connection", b"close"),))
+    return b"".join(parts)
+
+
+async def _next(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message
+
+
+def check_content_type(value: str) -> None:
+    """Raise a 415 unless the header's value is JSON in UTF-8; an absent one (empty) is taken for that."""
+    kind, _, parameters = value.partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if kind.strip().lower() not in ("", "application/json") or charset not in ("", "charset=utf-8"):
+        raise Problem(415, "send the body as JSON in UTF-8, with the header Content-Type: application/json")
+
+
+# Any: the JSON object as the client wrote it; the request models say what is in it.
+def decode(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of the body; a 400 when it is no JSON (RFC 8259), a 422 when it is no object."""
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"the body is not UTF-8: byte {error.start} is wrong") from None
+    except json.JSONDecodeError as error:
+        raise Problem(400, f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise Problem(400, "the body is nested too deeply") from None
+    except ValueError as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise wrong_fields([FieldError("body", "should be a JSON object")])
+    return value
+
+
+def _no_constant(name: str) -> Never:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _number(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError("a whole number has more than 20 digits")
+    return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for position, name in enumerate(names) if name in names[:position])
+        raise wrong_fields([FieldError(field_name(twice), "is given twice")])
+    return members
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_number)

@@ -1,0 +1,70 @@
+"""How much a worker takes on: past that, an honest 503 at once rather than a late answer; and no waiting for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from serving.http_problems import not_ready
+
+MAX_WAITING = 512
+"""Requests of one worker that may wait for their body at once."""
+
+MAX_LAG_SECONDS = 0.5
+"""How late the event loop may run before decisions are refused; BentoML gives a request up after two seconds."""
+
+MAX_READ_SECONDS = 1.5
+"""How long a body may take to arrive; below those two seconds, so that the refusal is ours."""
+
+_TICK_SECONDS = 0.05
+
+T = TypeVar("T")
+
+
+class LoadGate:
+    """Says whether a worker should take on another decision, and ends those that wait too long for their body.
+
+    Answers are made in one go, so a queue shows as an event loop that runs late: a tick measures by how much. The
+    same tick looks for late bodies, which costs a request a tenth of what a timer of its own would.
+    """
+
+    def __init__(self, clock: Callable[[], float], max_waiting: int = MAX_WAITING) -> None:
+        self.lag_seconds = 0.0
+        self._clock = clock
+        self._max_waiting = max_waiting
+        self._waiting: dict[asyncio.Task[object], float] = {}
+
+    def is_open(self) -> bool:
+        """Say whether there is room."""
+        return len(self._waiting) < self._max_waiting and self.lag_seconds < MAX_LAG_SECONDS
+
+    async def in_time(self, reading: Awaitable[T]) -> T:
+        """Return what `reading` gives; a 503 when that takes longer than `MAX_READ_SECONDS`."""
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"  # noqa: S101 - for mypy: there is no other way to get here
+        self._waiting[task] = self._clock()
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            if task in self._waiting:
+                raise
+            task.uncancel()
+            raise not_ready("the body took too long to arrive", 1) from None
+        finally:
+            self._waiting.pop(task, None)
+
+    async def watch(self) -> None:
+        """Measure the lag and end what waits too long, until cancelled."""
+        while True:
+            due = self._clock() + _TICK_SECONDS
+            await asyncio.sleep(_TICK_SECONDS)
+            self.note(self._clock() - due)
+
+    def note(self, lag_seconds: float) -> None:
+        """Take in how late the last tick came. The lag falls by halves, so that the gate does not flicker."""
+        self.lag_seconds = max(lag_seconds, self.lag_seconds / 2, 0.0)
+        for task, since in list(self._waiting.items()):
+            if self._clock() - since > MAX_READ_SECONDS:
+                del self._waiting[task]
+                task.cancel()

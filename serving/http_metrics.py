@@ -1,0 +1,76 @@
+"""What the server counts, for Prometheus: cheap enough for every request, and summed over the workers of one server."""
+
+from __future__ import annotations
+
+from functools import cache
+from http import HTTPStatus
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+class Metrics:
+    """The server's counters.
+
+    With `folder`, what all its workers wrote there is summed (prometheus_client's multi-process mode, which takes the
+    folder from `PROMETHEUS_MULTIPROC_DIR`, set by BentoML from its own home); without, it is this process alone.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = folder
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "tercet_requests_total", "Requests answered.", ["path", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "tercet_request_seconds",
+            "Seconds from a request's headers to its answer's last byte.",
+            ["path"],
+            registry=self._registry,
+            buckets=_BUCKETS,
+        )
+        self._swaps = Counter(
+            "tercet_bundle_loads_total",
+            "Bundles taken up or refused, each worker.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._as_of = Gauge(
+            "tercet_bundle_loaded_timestamp_seconds",
+            "When a worker last took up a bundle, epoch seconds.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        # A label look-up takes longer than the count itself, and there are few paths and statuses.
+        self._requests_of = cache(lambda path, status: self._requests.labels(path, str(int(status))))
+        self._seconds_of = cache(lambda path: self._seconds.labels(path))
+
+    def count(self, path: str, status: int | HTTPStatus, seconds: float) -> None:
+        """Count one answer of a known path (any other path under one name: they are the client's to invent)."""
+        self._requests_of(path, status).inc()
+        self._seconds_of(path).observe(seconds)
+
+    def count_load(self, *, taken_up: bool, at: float) -> None:
+        """Count a bundle that serves now (at epoch seconds) or was refused."""
+        self._swaps.labels("taken_up" if taken_up else "refused").inc()
+        if taken_up:
+            self._as_of.set(at)
+
+    def text(self) -> bytes:
+        """Return all counters in Prometheus' text format; reads the files of all workers."""
+        if self._folder is None:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]  # no annotations
+        return generate_latest(registry)
+
+    content_type = CONTENT_TYPE_LATEST.encode()

@@ -1,0 +1,128 @@
+"""The server's options, read once, at the edge, from `TERCET_…` environment variables; the rest gets arguments."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from serving.errors import SettingsError
+
+MAX_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where one server lives and listens.
+
+    `now` is the moment at which its clock starts (None: the machine's clock), `started_at` the machine's clock in epoch
+    seconds when the server was started, so that all its workers tell the same time.
+    """
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 3000
+    workers: int = 2
+    now: datetime | None = None
+    started_at: float = 0.0
+    log_requests: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """What belongs to this server alone: metrics and BentoML's own files."""
+        return self.home / "state" / f"server-{self.host.replace(':', '_')}-{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which `read_settings` makes these settings again."""
+        variables = {
+            "TERCET_HOME": str(self.home.absolute()),
+            "TERCET_HOST": self.host,
+            "TERCET_PORT": str(self.port),
+            "TERCET_WORKERS": str(self.workers),
+            "TERCET_STARTED_AT": repr(self.started_at),
+            "TERCET_LOG": "requests" if self.log_requests else "errors",
+        }
+        return variables if self.now is None else variables | {"TERCET_NOW": self.now.isoformat()}
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that the variables make; SettingsError names the variable that is wrong.
+
+    An empty variable is an absent one.
+
+    >>> read_settings({"TERCET_HOME": "shop", "TERCET_PORT": "3001"}).port
+    3001
+    """
+    given = {name: value for name, value in environment.items() if value}
+    return Settings(
+        home=Path(given.get("TERCET_HOME", ".tercet")),
+        host=loopback(given.get("TERCET_HOST", "127.0.0.1")),
+        port=_whole("TERCET_PORT", given.get("TERCET_PORT", "3000"), 1, 65_535),
+        workers=_whole("TERCET_WORKERS", given.get("TERCET_WORKERS", "2"), 1, MAX_WORKERS),
+        now=moment(given["TERCET_NOW"], "TERCET_NOW") if "TERCET_NOW" in given else None,
+        started_at=_seconds(given.get("TERCET_STARTED_AT")),
+        log_requests=_choice("TERCET_LOG", given.get("TERCET_LOG", "errors"), ("errors", "requests")) == "requests",
+    )
+
+
+def loopback(host: str) -> str:
+    """Return the address to listen on, which only this machine reaches; SettingsError for any other.
+
+    >>> loopback("localhost")
+    '127.0.0.1'
+    """
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
+    except ValueError:
+        raise SettingsError(f"TERCET_HOST: {host!r} is not an IP address; leave it at 127.0.0.1") from None
+    if not address.is_loopback:
+        raise SettingsError(
+            f"TERCET_HOST: {host} would let other machines in, and calls carry no keys yet: "
+            "listen on 127.0.0.1 and put what checks keys in front"
+        )
+    return str(address)
+
+
+def moment(text: str, name: str) -> datetime:
+    """Return the moment that the option says, in UTC; SettingsError when it is none or has no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"{name}: {text!r} is not an ISO 8601 date and time, such as 2018-01-01T00:00:00Z"
+        ) from None
+    if at.tzinfo is None:
+        raise SettingsError(f"{name}: {text!r} has no zone; end it with Z or an offset such as -05:00")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise SettingsError(f"{name}: {text!r} is out of range") from None
+
+
+def _whole(name: str, text: str, low: int, high: int) -> int:
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else -1
+    if not low <= value <= high:
+        raise SettingsError(f"{name}: {text!r} is not a whole number from {low} to {high}")
+    return value
+
+
+def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise SettingsError(f"{name}: {text!r} is none of {', '.join(choices)}")
+    return text
+
+
+def _seconds(text: str | None) -> float:
+    """Return the start of the server, which `serving.launch` hands to its workers; without it this process's own."""
+    try:
+        return float(text) if text else time.time()
+    except ValueError:
+        raise SettingsError(f"TERCET_STARTED_AT: {text!r} is not a number of seconds") from None
