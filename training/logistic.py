@@ -105,9 +105,10 @@ def fit_logistic(
     """
     settings = config or LogisticConfig()
     outcome = np.asarray(labels, dtype=np.float64)
-    rare = min(outcome.sum(), len(outcome) - outcome.sum())
+    if min(outcome.sum(), len(outcome) - outcome.sum()) < MIN_OF_EACH_CLASS:
+        return base_rate(outcome)
     terms = [term for column in columns for term in _terms_of(frame, column, settings.n_knots)]
-    if rare < MIN_OF_EACH_CLASS or not terms:
+    if not terms:
         return base_rate(outcome)
     logs = {column: _values(frame, column) for column in columns}
     design = np.empty((len(frame), len(terms)))

@@ -1,0 +1,252 @@
+"""Best hour: when in the week a customer shops, and at which local hour most.
+
+A week has 42 buckets: 7 weekdays × 6 blocks of four hours. A customer's own habits count as far as there are trips
+behind them: first the weekday and the block each, shrunk towards the shop's; then the two together, shrunk towards the
+product of both times the shop's own interplay (Saturdays start later). How strongly is chosen on the latest weeks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from features import columns as c
+from features.asof import Moment
+from training import plots
+from training.comparison import Contest, iso_days, loss_rows
+from training.history import History
+from training.judge import Judgement
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+N_DAYS, N_BLOCKS, HOURS_PER_BLOCK = 7, 6, 4
+N_BUCKETS = N_DAYS * N_BLOCKS
+NEIGHBOURS = (0.25, 0.5, 0.25)
+"""Weights of the hour before, the hour itself and the hour after: a habit is not as sharp as a clock."""
+
+NO_HOURS = "best hour: off, the source has no times of day"
+TASK = "when they shop, 42 buckets of the week"
+
+
+@dataclass(frozen=True)
+class BestHourConfig:
+    """Settings: the strengths to choose from, and how many days back they are tried on."""
+
+    validation_days: int = 28
+    n_tuning_customers: int = 5_000
+    strengths: tuple[float, ...] = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How many trips the belief before is worth: of weekdays, of blocks, of the two together."""
+
+    weekday: float = 20.0
+    block: float = 10.0
+    joint: float = 40.0
+
+
+@dataclass(frozen=True)
+class FittedBestHour:
+    """The shop's histogram by weekday and hour, shape ``(7, 24)``, and how strongly customers are drawn to it."""
+
+    config: BestHourConfig
+    shop_hours: FloatArray | None
+    strengths: Strengths
+    notes: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = (c.WEEKDAY, c.HOUR, c.N_BASKETS)
+
+    def predict(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return `customer_row`, `best_hour` (0 to 23, local) for customers with trips; no rows without times."""
+        hours = history.features("customer_hours", moment)
+        if self.shop_hours is None or hours.empty:
+            return pd.DataFrame({c.CUSTOMER_ROW: pd.Series(dtype="int32"), c.BEST_HOUR: pd.Series(dtype="int8")})
+        customers, counts = _counts(hours, c.HOUR, 24)
+        best = best_hours(counts, self.shop_hours.sum(axis=0), self.strengths.block)
+        return pd.DataFrame({c.CUSTOMER_ROW: customers.astype(np.int32), c.BEST_HOUR: best.astype(np.int8)})
+
+    def week(self, counts: FloatArray) -> FloatArray:
+        """Return each customer's chances of the 42 buckets, shape ``(n, 7, 6)``, from counts of the same shape."""
+        return week_chances(counts, self.shop_week, self.strengths)
+
+    @property
+    def shop_week(self) -> FloatArray:
+        """Return the shop's shares of the 42 buckets, shape ``(7, 6)``; even where nothing is known."""
+        if self.shop_hours is None:
+            return np.full((N_DAYS, N_BLOCKS), 1.0 / N_BUCKETS)
+        return _smoothed_shares(self.shop_hours.reshape(N_DAYS, N_BLOCKS, HOURS_PER_BLOCK).sum(axis=2))
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Return the strengths by name."""
+        return asdict(self.strengths)
+
+    def artifacts(self) -> dict[str, str]:
+        """Return the file that holds the whole model."""
+        shop = None if self.shop_hours is None else self.shop_hours.tolist()
+        stored = {"shop_hours": shop, "strengths": asdict(self.strengths), "notes": self.notes}
+        return {"best_hour.json": json.dumps(stored, indent=1)}
+
+
+class BestHourModel:
+    """Learns the shop's week, and how far to trust a customer's own."""
+
+    name: ClassVar[str] = "best_hour"
+
+    def __init__(self, config: BestHourConfig) -> None:
+        self.config = config
+
+    def fit(self, history: History) -> FittedBestHour:
+        """Return the fitted model; without times an empty one, without later weeks one of usual strengths."""
+        hours = history.features("customer_hours", history.known_until)
+        if hours.empty:
+            return FittedBestHour(self.config, None, Strengths(), (NO_HOURS,))
+        shop = np.zeros((N_DAYS, 24))
+        np.add.at(shop, (hours[c.WEEKDAY].to_numpy(), hours[c.HOUR].to_numpy()), hours[c.N_BASKETS].to_numpy())
+        tried = history.cutoff_before(self.config.validation_days, 1)
+        known, later = _split(history, tried[0], self.config.validation_days) if tried else (_NOTHING, _NOTHING)
+        if known.sum() == 0 or later.sum() == 0:
+            note = "best hour: too short a history to choose how far a customer's own hours count: usual strengths"
+            return FittedBestHour(self.config, shop, Strengths(), (note,))
+        keep = slice(None, self.config.n_tuning_customers)
+        strengths = choose_strengths(known[keep], later[keep], self.config.strengths)
+        return FittedBestHour(self.config, shop, strengths)
+
+
+_NOTHING: FloatArray = np.zeros((0, N_DAYS, N_BLOCKS))
+
+
+def week_chances(counts: FloatArray, shop: FloatArray, strengths: Strengths) -> FloatArray:
+    """Return chances of the buckets, shape ``(n, 7, 6)`` like `counts`, each customer's adding up to 1."""
+    shop_day, shop_block = shop.sum(axis=1), shop.sum(axis=0)
+    n = counts.sum(axis=(1, 2))[:, None]
+    day = (counts.sum(axis=2) + strengths.weekday * shop_day) / (n + strengths.weekday)
+    block = (counts.sum(axis=1) + strengths.block * shop_block) / (n + strengths.block)
+    interplay = shop / (shop_day[:, None] * shop_block)
+    before = day[:, :, None] * block[:, None, :] * interplay
+    before /= before.sum(axis=(1, 2), keepdims=True)
+    together = counts + strengths.joint * before
+    return np.asarray(together / together.sum(axis=(1, 2), keepdims=True), dtype=np.float64)
+
+
+def factorised_chances(counts: FloatArray, shop: FloatArray, strength: float = 10.0) -> FloatArray:
+    """Return the baseline: the customer's weekdays times their blocks, each shrunk to the shop's, as if independent."""
+    n = counts.sum(axis=(1, 2))[:, None]
+    day = (counts.sum(axis=2) + strength * shop.sum(axis=1)) / (n + strength)
+    block = (counts.sum(axis=1) + strength * shop.sum(axis=0)) / (n + strength)
+    return np.asarray(day[:, :, None] * block[:, None, :], dtype=np.float64)
+
+
+def best_hours(counts: FloatArray, shop: FloatArray, strength: float) -> IntArray:
+    """Return the hour, 0 to 23, with the largest smoothed share; the earliest of ties.
+
+    Parameters
+    ----------
+    counts
+        Trips by hour of the day, shape ``(n, 24)``.
+    shop
+        The shop's trips by hour, shape ``(24,)``; they count as `strength` trips in all.
+    """
+    shares = counts + strength * shop / max(shop.sum(), 1.0)
+    before, here, after = NEIGHBOURS
+    smooth = before * np.roll(shares, 1, axis=1) + here * shares + after * np.roll(shares, -1, axis=1)
+    return np.asarray(smooth.argmax(axis=1), dtype=np.int64)
+
+
+def choose_strengths(known: FloatArray, later: FloatArray, grid: tuple[float, ...]) -> Strengths:
+    """Return the strengths by which `known` counts say most about `later` ones, both ``(n, 7, 6)``, same customers."""
+    shop = _smoothed_shares(known.sum(axis=0))
+    tried = [Strengths(*each) for each in itertools.product(grid, repeat=3)]
+    losses = [-float((later * np.log(week_chances(known, shop, each))).sum()) for each in tried]
+    return tried[int(np.argmin(losses))]
+
+
+def evidence(fitted: Mapping[Moment, FittedBestHour], history: History) -> Contest:
+    """Return, for every trip of the days after each cutoff, the chance that was given to its bucket (outcome 1)."""
+    parts = [_trips(moment, model, history) for moment, model in fitted.items()]
+    return Contest.pooled(parts)
+
+
+def judge(fitted: Mapping[Moment, FittedBestHour], history: History) -> Judgement:
+    """Return the judgement: mean log-loss of a trip, against the shop's histogram and the factorised one."""
+    contest = evidence(fitted, history)
+    return Judgement(
+        model=BestHourModel.name,
+        cutoffs=iso_days(fitted),
+        rows=tuple(loss_rows(contest, "log_loss", _surprise, is_primary=True)),
+        notes=tuple(sorted({note for model in fitted.values() for note in model.notes})),
+    )
+
+
+def figures(fitted: Mapping[Moment, FittedBestHour], history: History) -> dict[str, Figure]:  # noqa: ARG001  # the models' common form
+    """Return the picture of the shop's day, as the latest model knows it."""
+    shop = fitted[max(fitted)].shop_hours
+    if shop is None:
+        return {}
+    shares = shop.sum(axis=0) / shop.sum()
+    named = {f"{hour:02d}:00": float(shares[hour]) for hour in range(24)}
+    return {"hours.png": plots.shares_figure(named, title="When the shop is visited", unit="share of trips")}
+
+
+def _trips(moment: Moment, model: FittedBestHour, history: History) -> Contest:
+    """Return a row a trip in the validation days after `moment`, by customers with trips before it."""
+    known, later, customers = _split_with_rows(history, moment, model.config.validation_days)
+    who, day, block = np.nonzero(later)
+    times = later[who, day, block].astype(np.int64)
+    chances = {
+        "ours": model.week(known),
+        "shop's histogram": np.broadcast_to(model.shop_week, known.shape),
+        "factorised histogram": factorised_chances(known, model.shop_week),
+    }
+    given = {name: np.repeat(each[who, day, block], times) for name, each in chances.items()}
+    ours = given.pop("ours")
+    return Contest(BestHourModel.name, TASK, ours, given, np.ones(len(ours)), np.repeat(customers[who], times))
+
+
+def _split(history: History, moment: Moment, days: int) -> tuple[FloatArray, FloatArray]:
+    known, later, _ = _split_with_rows(history, moment, days)
+    return known, later
+
+
+def _split_with_rows(history: History, moment: Moment, days: int) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return counts by `moment`, counts of the `days` after it, and whose: customers with trips by `moment`."""
+    until = history.features("customer_hours", moment.plus_days(days, history.tables.time_zone))
+    before = history.features("customer_hours", moment)
+    customers, known = _week_counts(before)
+    everyone, total = _week_counts(until)
+    later = total[np.searchsorted(everyone, customers)] - known
+    return known, np.maximum(later, 0.0), customers
+
+
+def _week_counts(hours: pd.DataFrame) -> tuple[IntArray, FloatArray]:
+    """Return the customers in order and their trips by weekday and block, shape ``(n, 7, 6)``."""
+    bucket = hours[c.WEEKDAY] * N_BLOCKS + hours[c.HOUR] // HOURS_PER_BLOCK
+    customers, counts = _counts(hours.assign(**{c.HOUR_BLOCK: bucket}), c.HOUR_BLOCK, N_BUCKETS)
+    return customers, counts.reshape(-1, N_DAYS, N_BLOCKS)
+
+
+def _counts(hours: pd.DataFrame, column: str, n: int) -> tuple[IntArray, FloatArray]:
+    """Return the customers in order and their trips by values 0 to n − 1 of `column`, shape ``(n_customers, n)``."""
+    customers, rows = np.unique(hours[c.CUSTOMER_ROW].to_numpy(dtype=np.int64), return_inverse=True)
+    counts = np.zeros((len(customers), n))
+    np.add.at(counts, (rows, hours[column].to_numpy(dtype=np.int64)), hours[c.N_BASKETS].to_numpy(dtype=np.float64))
+    return customers, counts
+
+
+def _smoothed_shares(counts: FloatArray) -> FloatArray:
+    """Return shares that add up to 1, half a trip added to each bucket so that none is impossible."""
+    return np.asarray((counts + 0.5) / (counts + 0.5).sum(), dtype=np.float64)
+
+
+def _surprise(given: FloatArray, _: FloatArray) -> FloatArray:
+    """Return −ln of the chance that was given to what happened."""
+    return np.asarray(-np.log(given), dtype=np.float64)

@@ -1,0 +1,158 @@
+"""Churn: the chance that a customer buys nothing at all in the next 28 days.
+
+A rich additive logistic model and boosted trees, averaged on the scale of log-odds: they err differently. Any line
+counts as a purchase here, whether merchandise or not. Learned from customers who had shopped within 56 days of a cutoff
+and judged on such; everyone else who ever bought gets a number from the same model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.special import expit
+
+from features import columns as c
+from features.asof import Moment
+from training import metrics
+from training.boosting import BoostedTrees, BoostingConfig, fit_trees
+from training.comparison import Contest, auc_rows, iso_days, loss_rows, probability_figures, squared_error
+from training.examples import Examples, feature_columns, gather
+from training.history import History
+from training.judge import Judgement, calibration_of
+from training.logistic import LogisticConfig, LogisticModel, fit_logistic
+
+FloatArray = npt.NDArray[np.float64]
+
+MIN_EVENTS = 50
+"""With fewer churners or stayers than this the recency-frequency model stands alone."""
+
+RECENCY_FREQUENCY = (c.RECENCY_DAYS, c.N_BASKETS, c.N_BASKETS_12W, c.TENURE_DAYS)
+PLAIN = "recency-frequency logistic"
+BASELINE = LogisticConfig(n_knots=0, inverse_penalty=1.0)
+TASK = "active customers, 28 days"
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class ChurnConfig:
+    """Settings of the churn model; `boosted_weight` is the trees' share of the blend, 0 to 1."""
+
+    horizon_days: int = 28
+    active_days: int = 56
+    n_cutoffs: int = 12
+    boosted_weight: float = 0.5
+    logistic: LogisticConfig = field(default_factory=LogisticConfig)
+    trees: BoostingConfig = field(default_factory=BoostingConfig)
+
+
+@dataclass(frozen=True)
+class FittedChurn:
+    """A fitted churn model; without trees it is its logistic part alone."""
+
+    config: ChurnConfig
+    logistic: LogisticModel
+    trees: BoostedTrees | None
+    baselines: Mapping[str, LogisticModel]
+    feature_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def predict(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return `customer_row`, `churn_probability` for every customer who bought before `moment`."""
+        customers = history.features("customers", moment)
+        customers = customers[customers[c.N_BASKETS] > 0]
+        return pd.DataFrame({c.CUSTOMER_ROW: customers[c.CUSTOMER_ROW], c.CHURN_PROBABILITY: self.score(customers)})
+
+    def score(self, customers: pd.DataFrame) -> FloatArray:
+        """Return the chance of no purchase for each row of customer features."""
+        if self.trees is None:
+            return self.logistic.predict(customers)
+        weight = self.config.boosted_weight
+        margin = weight * self.trees.margin(customers) + (1.0 - weight) * self.logistic.margin(customers)
+        return np.asarray(expit(margin), dtype=np.float64)
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Return what the trees gained by each feature, or the weights of the logistic part."""
+        return self.logistic.importance if self.trees is None else self.trees.importance
+
+    def artifacts(self) -> dict[str, str]:
+        """Return the files that hold the whole model."""
+        blend = {"boosted_weight": self.config.boosted_weight if self.trees else 0.0, "notes": self.notes}
+        texts = {"logistic.json": self.logistic.to_json(), "blend.json": json.dumps(blend, indent=1)}
+        return texts | ({"trees.txt": self.trees.to_text()} if self.trees else {})
+
+
+class ChurnModel:
+    """Learns churn from the latest cutoffs whose 28 days had ended."""
+
+    name: ClassVar[str] = "churn"
+
+    def __init__(self, config: ChurnConfig) -> None:
+        self.config = config
+
+    def fit(self, history: History) -> FittedChurn:
+        """Return the fitted model; with too little to learn from, a simpler one that says so in its notes."""
+        cutoffs = history.cutoff_before(self.config.horizon_days, self.config.n_cutoffs)
+        examples = gather(cutoffs, lambda moment: examples_at(history, moment, self.config))
+        baselines = {
+            PLAIN: fit_logistic(examples.features, examples.labels, RECENCY_FREQUENCY, BASELINE),
+            "recency alone": fit_logistic(examples.features, examples.labels, (c.RECENCY_DAYS,), BASELINE),
+        }
+        rare = min(examples.n_positive, len(examples) - examples.n_positive)
+        if rare < MIN_EVENTS:
+            note = f"churn: {rare} churners or stayers in {len(examples)} examples, fewer than {MIN_EVENTS}: {PLAIN}"
+            return FittedChurn(self.config, baselines[PLAIN], None, baselines, RECENCY_FREQUENCY, (note,))
+        names = feature_columns(examples.features)
+        return FittedChurn(
+            config=self.config,
+            logistic=fit_logistic(examples.features, examples.labels, names, self.config.logistic),
+            trees=fit_trees(examples.features[list(names)], examples.labels, self.config.trees),
+            baselines=baselines,
+            feature_names=names,
+        )
+
+
+def examples_at(history: History, moment: Moment, config: ChurnConfig) -> Examples:
+    """Return the customers active at `moment`, labelled 1 where they bought nothing in the days after it."""
+    customers = history.features("customers", moment)
+    customers = customers[customers[c.RECENCY_DAYS] <= config.active_days].reset_index(drop=True)
+    bought = history.purchases_after(moment, config.horizon_days)[c.CUSTOMER_ROW].unique()
+    gone = ~customers[c.CUSTOMER_ROW].isin(bought).to_numpy()
+    return Examples(customers, gone.astype(np.float64), customers[c.CUSTOMER_ROW].to_numpy(dtype=np.int64))
+
+
+def evidence(fitted: Mapping[Moment, FittedChurn], history: History) -> Contest:
+    """Return what each fitted model and its baselines said at its own cutoff, and what happened, pooled."""
+    parts = []
+    for moment, model in fitted.items():
+        at = examples_at(history, moment, model.config)
+        baselines = {name: each.predict(at.features) for name, each in model.baselines.items()}
+        parts.append(Contest(ChurnModel.name, TASK, model.score(at.features), baselines, at.labels, at.customers))
+    return Contest.pooled(parts)
+
+
+def judge(fitted: Mapping[Moment, FittedChurn], history: History) -> Judgement:
+    """Return the judgement of models by the cutoff that each had learned up to."""
+    contest = evidence(fitted, history)
+    rows = auc_rows(contest, is_primary=True)
+    rows += loss_rows(contest, "brier", squared_error, is_primary=False)
+    rows += loss_rows(contest, "log_loss", metrics.log_losses, is_primary=False)
+    return Judgement(
+        model=ChurnModel.name,
+        cutoffs=iso_days(fitted),
+        rows=tuple(rows),
+        calibration=(calibration_of(contest.task, contest.ours, contest.outcomes, bins=CALIBRATION_BINS),),
+        notes=tuple(sorted({note for model in fitted.values() for note in model.notes})),
+    )
+
+
+def figures(fitted: Mapping[Moment, FittedChurn], history: History) -> dict[str, Figure]:
+    """Return the pictures of the judgement, and what the latest model looks at."""
+    return probability_figures(evidence(fitted, history), fitted[max(fitted)].importance)
