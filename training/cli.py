@@ -1,0 +1,240 @@
+"""The command `tercet`. Verbs import what they need when called: `serve` and `batch` work without a training library.
+
+Exit status: 0 done, 1 the input or the outcome is not good (one line says why), 2 the call is wrong. The answer goes to
+standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from features.errors import TercetError
+from training.progress import Progress
+
+DONE, NOT_GOOD, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="tercet",
+    help="Recommendations and scores for retailers. Everything lives under one home: --home or TERCET_HOME.",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class EngineName(StrEnum):
+    """What runs the feature groups."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+class BatchKind(StrEnum):
+    """What the engine is asked for many."""
+
+    CHALLENGE = "challenge"
+    RECOMMENDATIONS = "recommendations"
+    SCORES = "scores"
+    ALSO_BOUGHT = "also-bought"
+
+
+class IntentName(StrEnum):
+    """Which recommendations."""
+
+    BUY_AGAIN = "buy_again"
+    DISCOVER = "discover"
+    MIXED = "mixed"
+
+
+class LevelName(StrEnum):
+    """What is ranked."""
+
+    PRODUCT = "product"
+    PRODUCT_TYPE = "product_type"
+    CATEGORY = "category"
+
+
+Home = Annotated[Path, typer.Option(envvar="TERCET_HOME", help="Where everything lives.", file_okay=False)]
+SourceText = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder of Parquet or CSV files, a database (postgresql://… or a DuckDB file), "
+        "complete-journey, or synthetic.",
+    ),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Judge on one cutoff instead of all.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T",
+        help="The moment to learn up to, ISO 8601; a date means its local midnight. Default: the end of the data.",
+    ),
+]
+DEFAULT_HOME = Path(".tercet")
+
+
+@app.command(epilog="Example: tercet check ./tables")
+def check(source: SourceText, home: Home = DEFAULT_HOME) -> None:
+    """Check the tables; print rows read, kept, quarantined, duplicate and left out, and what is switched off."""
+    from features.conform import prepare
+
+    with Progress() as progress:
+        prepared = prepare(source, home, time_zone=None, progress=progress)
+    print(prepared.report.text())
+
+
+@app.command(epilog="Example: tercet features ./tables --as-of 2017-12-04")
+def features(
+    source: SourceText,
+    as_of: AsOf = None,
+    engine: Annotated[EngineName, typer.Option(help="What runs the feature groups.")] = EngineName.DUCKDB,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Build every feature table as of a moment, as Parquet; print where each is and how many rows it has."""
+    from training import pipeline
+
+    with Progress() as progress:
+        built = pipeline.build_features(source, home, _moment(as_of), engine.value, progress)
+    print(built)
+
+
+@app.command(epilog="Example: tercet train ./tables --quick")
+def train(
+    source: SourceText,
+    as_of: AsOf = None,
+    engine: Annotated[EngineName, typer.Option(help="What runs the feature groups.")] = EngineName.DUCKDB,
+    quick: Quick = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Build features, fit and judge the models, publish a bundle; print its version alone on the last line."""
+    from training import pipeline
+
+    with Progress() as progress:
+        version = pipeline.train(source, home, _moment(as_of), engine.value, quick, progress)
+    print(version)
+
+
+@app.command(epilog="Example: tercet evaluate ./tables")
+def evaluate(source: SourceText, quick: Quick = False, home: Home = DEFAULT_HOME) -> None:
+    """Run the backtest against the baselines, write the report and print its tables."""
+    from training.evaluate import evaluate as run
+
+    with Progress() as progress:
+        report = run(source, home, quick, progress)
+    print(report.text)
+
+
+@app.command(epilog="Example: tercet promote 20171231-1a2b3c4d")
+def promote(
+    version: Annotated[str | None, typer.Argument(help="The bundle; default: the newest.")] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Make the champion obey this policy, as a new version.", exists=True, dir_okay=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if the comparison says no.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Make a bundle that passed the gate the champion, which a running server then takes up."""
+    from training import gate
+
+    print(gate.promote(home, version, policy=policy, force=force).text)
+
+
+@app.command(epilog="Example: tercet serve --port 3000 --workers 2")
+def serve(
+    host: Annotated[str | None, typer.Option(help="TERCET_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="TERCET_PORT, else 3000.")] = None,
+    workers: Annotated[int | None, typer.Option(help="TERCET_WORKERS, else 2.")] = None,
+    now: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="TERCET_NOW: the server's clock starts at T and runs on (ISO 8601 with zone)."),
+    ] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Run the server with the champion until it is told to stop; without a champion it waits for the first one."""
+    from serving.launch import serve as run_server
+    from serving.settings import read_settings
+
+    given = {"TERCET_HOST": host, "TERCET_PORT": port, "TERCET_WORKERS": workers, "TERCET_NOW": now}
+    asked = {name: str(value) for name, value in given.items() if value is not None}
+    raise typer.Exit(run_server(read_settings({**os.environ, "TERCET_HOME": str(home), **asked})))
+
+
+@app.command(epilog="Example: tercet batch recommendations --out again.parquet --intent buy_again --k 20")
+def batch(
+    kind: Annotated[BatchKind, typer.Argument(help="What to answer.")],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.", dir_okay=False)],
+    at: Annotated[
+        str | None, typer.Option(metavar="T", help="The moment to decide for. Default: the bundle's as-of.")
+    ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet with customer_id (also-bought: query_id, product_id). Default: everyone.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, max=100, help="Items an answer.")] = 10,
+    intent: Annotated[IntentName, typer.Option(help="For recommendations.")] = IntentName.MIXED,
+    level: Annotated[LevelName, typer.Option(help="For recommendations.")] = LevelName.PRODUCT,
+    no_rules: Annotated[bool, typer.Option("--no-rules", help="The ranking alone.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Write the engine's answers for many customers as Parquet; print the file and how many rows it has."""
+    from serving.batch import BatchJob, write_batch
+
+    job = BatchJob(kind.value, at=_moment(at), k=k, intent=intent.value, level=level.value, with_rules=not no_rules)
+    with Progress() as progress:
+        n_rows = write_batch(home, job, out, customers, progress)
+    print(f"{out}: {n_rows:,} rows")
+
+
+def _moment(text: str | None) -> datetime | date | None:
+    """Return what ISO 8601 text says: a date, or a moment with its zone; None for None."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not ISO 8601, such as 2017-12-04 or 2017-12-04T05:00:00Z") from None
+    if "T" not in text and " " not in text:
+        return moment.date()
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; end it with Z or an offset such as -05:00")
+    return moment
+
+
+def main() -> None:
+    """Run the command and leave with its exit status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Return the exit status of one call of the command."""
+    try:
+        return int(app(arguments or ["--help"], prog_name="tercet", standalone_mode=False) or DONE)
+    except TyperException as error:
+        return _complain(error.format_message(), WRONG_CALL)
+    except TercetError as error:
+        return _complain(str(error), WRONG_CALL if type(error).__name__ == "SettingsError" else NOT_GOOD)
+    except OSError as error:
+        return _complain(f"{error.filename or 'input or output'}: {error.strerror or error}", NOT_GOOD)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+
+
+def _complain(message: str, status: int) -> int:
+    """Say what is wrong in one line, and return the status to leave with."""
+    print(f"tercet: {' '.join(message.split())}", file=sys.stderr)
+    return status
