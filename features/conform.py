@@ -1,0 +1,191 @@
+"""The way in: from a source to checked tables with dense rows, or one clear line that says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import available_timezones
+
+import duckdb
+import pyarrow as pa
+
+from features import contracts
+from features.conform_admit import admit, empty_table
+from features.conform_build import BuiltFacts, build_tables
+from features.conform_parts import switched_off
+from features.conform_report import CheckReport, RowCounts
+from features.conform_warnings import find_warnings, read_midnights_as_dates
+from features.errors import DataContractError
+from features.quarantine import QUARANTINE_FOLDER, publish_quarantine
+from features.sources import open_source
+from features.sources.base import RawTable, Source, literal
+from features.tables import TABLES_FILE, TableSet
+
+DEFAULT_ZONE = "UTC"
+THREADS = 2
+MEMORY_LIMIT = "4GB"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The conformed tables of a source, and how its rows were dealt with."""
+
+    tables: TableSet
+    report: CheckReport
+
+
+def prepare(source: str, home: Path, *, time_zone: str | None, progress: Callable[[str], None]) -> Prepared:
+    """Return the conformed tables of a source, made anew only when its content (or this code) has changed.
+
+    Days are those of a line's store, else of the source's own zone, else of `time_zone`, else UTC. A source that breaks the
+    contract raises `DataContractError` with one line, and leaves all that was built before as it was. Several runs may go on
+    at once: each builds aside, and the first that is ready is kept.
+    """
+    opened = open_source(source)
+    zone = _known_zone(opened.time_zone or time_zone or DEFAULT_ZONE)
+    root = home / "features" / "tables"
+    root.mkdir(parents=True, exist_ok=True)
+    with _workshop(root) as work:
+        progress(f"reading {opened.name}")
+        digest = _digest(opened, work, zone)
+        folder = root / digest
+        if not (folder / TABLES_FILE).is_file():
+            built = work / "tables"
+            (built / QUARANTINE_FOLDER).mkdir(parents=True)
+            _build(opened, built, zone, digest, progress)
+            _put_in_place(built, folder)
+        publish_quarantine(folder, home)
+    return Prepared(TableSet.load(folder), CheckReport.load(folder))
+
+
+def _known_zone(zone: str) -> str:
+    if zone not in available_timezones():
+        raise DataContractError(f"time zone '{zone}' is not known; expected a name such as Europe/Berlin")
+    return zone
+
+
+@contextmanager
+def _workshop(root: Path) -> Iterator[Path]:
+    """Give a folder of this run's own, gone afterwards whatever happens."""
+    work = root / f".building-{uuid4().hex}"
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _digest(source: Source, work: Path, zone: str) -> str:
+    """Return what the tables depend on, as 16 hex digits: the source's content, the zone and the code that conforms."""
+    whole = hashlib.blake2b(digest_size=8)
+    for part in (source.name, source.digest(work), zone, _code_digest()):
+        whole.update(part.encode())
+        whole.update(b"\0")
+    return whole.hexdigest()
+
+
+def _code_digest() -> str:
+    """Return a digest of the code that makes the tables, so that tables made by other code are not taken for these."""
+    here = Path(__file__).parent
+    files = [*here.glob("conform*.py"), *here.glob("conform_sql/*.sql"), *here.glob("sources/*.py")]
+    files += [here / name for name in ("contracts.py", "returns.py", "ids.py", "quarantine.py", "tables.py")]
+    whole = hashlib.blake2b(digest_size=8)
+    for path in sorted(files):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def _put_in_place(built: Path, folder: Path) -> None:
+    """Move the finished tables to where they belong; when another run was first, its tables are as good."""
+    try:
+        os.replace(built, folder)
+    except OSError:
+        if not (folder / TABLES_FILE).is_file():
+            raise
+
+
+def _build(source: Source, built: Path, zone: str, digest: str, progress: Callable[[str], None]) -> None:
+    """Write the conformed tables, the quarantine and the report to `built`."""
+    with duckdb.connect(str(built.parent / "work.duckdb")) as connection:
+        _configure(connection, built.parent)
+        raws = {raw.table: raw for raw in source.tables(connection)}
+        if contracts.TRANSACTIONS not in raws:
+            raise DataContractError(f"{source.name}: no table transactions; it is the one that is required")
+        counts = _admit_all(connection, source, raws, built / QUARANTINE_FOLDER, progress)
+        warnings = read_midnights_as_dates(connection, raws) + find_warnings(connection)
+        progress("building tables")
+        facts = build_tables(connection, zone, built)
+    off = switched_off({table: set(raw.columns) for table, raw in raws.items()}, facts)
+    _describe(source, built, facts, off, time_zone=zone, digest=digest).save()
+    CheckReport(source.name, _settled(counts, facts), off, tuple(warnings)).save(built)
+
+
+def _configure(connection: duckdb.DuckDBPyConnection, work: Path) -> None:
+    spill = literal(str(work / "spill"))
+    connection.execute(f"set threads = {THREADS}; set memory_limit = '{MEMORY_LIMIT}'; set temp_directory = {spill}")
+    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = true; set enable_progress_bar = false")
+    connection.register("zones_in_hand", pa.table({"zone": sorted(available_timezones())}))
+    connection.execute("create table known_zones as from zones_in_hand")
+    connection.unregister("zones_in_hand")
+
+
+def _admit_all(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    raws: dict[str, RawTable],
+    quarantine: Path,
+    progress: Callable[[str], None],
+) -> list[RowCounts]:
+    """Return the counts of every table that the source has; tables that it has not become empty ones."""
+    counts = []
+    for contract in contracts.CONTRACTS:
+        raw = raws.get(contract.table)
+        if raw is not None:
+            progress(f"checking {raw.place}")
+        dealt = admit(connection, contract, raw or empty_table(contract), source, quarantine)
+        counts += [dealt] if raw is not None else []
+    return counts
+
+
+def _settled(counts: list[RowCounts], facts: BuiltFacts) -> tuple[RowCounts, ...]:
+    """Return the counts with the purchase events left out that stand in transactions; that they add up is checked here."""
+    n_left = facts.n_purchase_events_in_transactions
+    said = f"purchase is a line of transactions as well, and counts once: {n_left:,} rows"
+    settled = tuple(
+        replace(each, kept=each.kept - n_left, left_out=n_left, reasons=(*each.reasons, said))
+        if each.table == contracts.EVENTS and n_left
+        else each
+        for each in counts
+    )
+    for each in settled:
+        if not each.adds_up:
+            raise DataContractError(
+                f"{each.place}: the rows don't add up ({each}); this is a bug of tercet, please report it"
+            )
+    return settled
+
+
+def _describe(
+    source: Source, built: Path, facts: BuiltFacts, off: tuple[str, ...], *, time_zone: str, digest: str
+) -> TableSet:
+    return TableSet(
+        folder=built,
+        digest=digest,
+        time_zone=time_zone,
+        currency=source.currency,
+        source_name=source.name,
+        first_day=facts.first_day,
+        last_day=facts.last_day,
+        has_hours=facts.n_hours > 0,
+        has_amounts=facts.n_amounts > 0,
+        has_types=facts.n_types > 0,
+        has_categories=facts.n_categories > 0,
+        has_prices=facts.n_prices > 0,
+        switched_off=off,
+    )
