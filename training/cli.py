@@ -101,10 +101,11 @@ def features(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Build every feature table as of a moment, as Parquet; print where each is and how many rows it has."""
+    moment = _moment(as_of)
     from training import pipeline
 
     with Progress() as progress:
-        built = pipeline.build_features(source, home, _moment(as_of), engine.value, progress)
+        built = pipeline.build_features(source, home, moment, engine.value, progress)
     print(built)
 
 
@@ -117,10 +118,11 @@ def train(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Build features, fit and judge the models, publish a bundle; print its version alone on the last line."""
+    moment = _moment(as_of)
     from training import pipeline
 
     with Progress() as progress:
-        version = pipeline.train(source, home, _moment(as_of), engine.value, quick, progress)
+        version = pipeline.train(source, home, moment, engine.value, quick, progress)
     print(version)
 
 

@@ -1,0 +1,47 @@
+"""One seeded shop for all tests: its conformed tables and the truth that was planted in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from features.sources.synthetic import Shop, ShopConfig, Truth, make_shop
+from features.tables import TableSet
+
+SHOP = ShopConfig(customers=300, weeks=40, seed=7)
+SHOP_SOURCE = f"synthetic:customers={SHOP.customers},weeks={SHOP.weeks},seed={SHOP.seed}"
+
+
+@pytest.fixture(scope="session")
+def shop() -> Shop:
+    """The shop as a retailer would give it: raw tables, and the truth."""
+    return make_shop(SHOP)
+
+
+@pytest.fixture(scope="session")
+def truth(shop: Shop) -> Truth:
+    return shop.truth
+
+
+@pytest.fixture(scope="session")
+def shop_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that the tests of one process share: read from it, don't count on what it does not hold."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def shop_tables(shop_home: Path) -> TableSet:
+    """The shop's conformed tables."""
+    from features.conform import prepare
+
+    return prepare(SHOP_SOURCE, shop_home, time_zone=None, progress=lambda _: None).tables
+
+
+@pytest.fixture(autouse=True)
+def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing calls home, and no test meets a person's own home or tracking server."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+    for name in ("TERCET_HOME", "TERCET_HOST", "TERCET_PORT", "TERCET_WORKERS", "TERCET_NOW", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
