@@ -152,9 +152,7 @@ class SyntheticSource:
 
     def __init__(self, config: ShopConfig) -> None:
         self.name = "synthetic:" + ",".join(f"{field.name}={getattr(config, field.name)}" for field in fields(config))
-        self._tables = {
-            name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in make_shop(config).tables.items()
-        }
+        self._tables = {name: _arrow(frame) for name, frame in make_shop(config).tables.items()}
 
     def digest(self, work: Path) -> str:
         """Return a digest of all rows."""
@@ -183,6 +181,14 @@ class SyntheticSource:
         """Return nothing: there are no lines to split."""
         del connection, table
         return []
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    """Return a frame as Arrow; its UTC times without a zone, which the contract reads as UTC."""
+    zoned = frame.select_dtypes("datetimetz").columns
+    return pa.Table.from_pandas(
+        frame.assign(**{name: frame[name].dt.tz_convert(None) for name in zoned}), preserve_index=False
+    )
 
 
 def _buy_habits(rng: np.random.Generator, people: People, habits: Habits, goods: Goods) -> Lines:
