@@ -11,4 +11,8 @@ def open_named(source: str) -> Source:
     """Return the reader of a named source, a database or a folder of files."""
     if source == complete_journey.NAME:
         return complete_journey.CompleteJourney()
+    if source.partition(":")[0] == "synthetic":
+        from features.sources.synthetic import SyntheticSource, parse_config
+
+        return SyntheticSource(parse_config(source))
     raise SourceError(f"'{source}' is not a source that is known")
