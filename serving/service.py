@@ -1,0 +1,132 @@
+"""The BentoML service: one worker's shop and its life, from the environment to the last request.
+
+BentoML runs the workers, restarts them and shares the socket. The calls are answered by a plain ASGI application that
+sits in front of BentoML's own routes: what these cost, and what they answer in their own form, never comes to bear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+import bentoml
+
+from serving.api import ChallengeRequest
+from serving.bundle import open_bundle
+from serving.champion import Champion
+from serving.decision_ids import shop_ids
+from serving.engine import Engine
+from serving.http_app import HttpApp, Shop
+from serving.http_body import Receive, Scope, Send
+from serving.http_clock import Clock
+from serving.http_log import configure_logging
+from serving.http_metrics import Metrics
+from serving.http_pages import pages
+from serving.settings import Settings, read_settings
+
+_POLL_SECONDS = 0.25
+_WARM_UP_CALLS = 20
+
+
+def open_engine(folder: Path) -> Engine:
+    """Return an engine over the bundle in `folder`, with its pages read and its code paths run once."""
+    engine = Engine(open_bundle(folder))
+    bundle = engine.bundle
+    at = bundle.manifest.as_of
+    for row in range(min(_WARM_UP_CALLS, bundle.manifest.sizes["customers"])):
+        engine.challenge(ChallengeRequest(customer_id=bundle.customers.id[row]), at, lambda _question: "0" * 32)
+    return engine
+
+
+def open_shop(settings: Settings) -> Shop:
+    """Return what the requests of this worker share; no bundle is loaded yet."""
+    return Shop(
+        champion=Champion(settings.home, open_engine),
+        clock=Clock(settings.now, settings.started_at),
+        ids=shop_ids(settings.home),
+        metrics=Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR")),
+        log_requests=settings.log_requests,
+    )
+
+
+async def keep_champion(shop: Shop) -> None:
+    """Take up each new champion beside the event loop, until cancelled."""
+    while True:
+        if shop.champion.has_news():
+            taken_up = await asyncio.to_thread(shop.champion.take_up)
+            shop.metrics.count_load(taken_up=taken_up, at=time.time())
+            if taken_up:
+                # What lives from now on is not looked at again by the collector: its passes would hold up answers.
+                gc.unfreeze()
+                gc.collect()
+                gc.freeze()
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def tercet_version() -> str:
+    """Return the version of the installed package; `unknown` where it runs from a bare folder."""
+    try:
+        return version("tercet")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@bentoml.service(
+    name="Tercet",
+    workers=read_settings(os.environ).workers,
+    # A request that has not begun to answer by then ends in BentoML's own 504, and its timer outlives it by as long.
+    traffic={"timeout": 2},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+)
+class Tercet:
+    """A worker of the server."""
+
+    def __init__(self) -> None:
+        configure_logging()
+        self.shop = open_shop(read_settings(os.environ))
+        self.app = HttpApp(self.shop, pages(tercet_version()))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]  # bentoml's annotations are partial
+    async def start(self) -> None:
+        """Begin to look for a champion and to measure the load."""
+        self._tasks = [asyncio.create_task(keep_champion(self.shop)), asyncio.create_task(self.shop.gate.watch())]
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # as above
+    async def stop(self) -> None:
+        """End what `start` began."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Edge:
+    """Hands every HTTP request to the worker's application, and nothing but the server's start and end to BentoML."""
+
+    def __init__(self, app: object) -> None:
+        self._bentoml = app
+        self._ours: HttpApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what comes in; a WebSocket is turned away."""
+        if scope["type"] == "lifespan":
+            await self._bentoml(scope, receive, send)  # type: ignore[operator]  # an ASGI application
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await self._app()(scope, receive, send)
+
+    def _app(self) -> HttpApp:
+        if self._ours is None:
+            self._ours = cast("Tercet", bentoml.get_current_service()).app
+        return self._ours
+
+
+Tercet.add_asgi_middleware(Edge)

@@ -1,0 +1,78 @@
+// Reads JSON Schema as it stands in /docs.json: what a field is called, holds and may be. No page in here.
+
+/** The schema that a reference points to; anything beside the reference stays. */
+export function resolve(spec, schema) {
+  if (!schema || !schema.$ref) return schema ?? {};
+  const { $ref, ...beside } = schema;
+  return { ...spec.components.schemas[$ref.split("/").pop()], ...beside };
+}
+
+/** A field's own schema, without the null that an optional one may also be. */
+export function plain(spec, schema) {
+  const whole = resolve(spec, schema);
+  if (!whole.anyOf) return whole;
+  const { anyOf, ...beside } = whole;
+  return { ...resolve(spec, anyOf.find((each) => each.type !== "null")), ...beside };
+}
+
+/** Whether null is allowed. */
+export function nullable(spec, schema) {
+  return (resolve(spec, schema).anyOf ?? []).some((each) => each.type === "null");
+}
+
+/** What a field holds, in words: "list of text", "whole number, 1 to 100". */
+export function kind(spec, schema) {
+  const own = plain(spec, schema);
+  if (own.enum) return own.enum.length > 4 ? "one of the codes below" : own.enum.join(" | ");
+  if (own.type === "array") return `list of ${kind(spec, own.items)}${range(own.minItems, own.maxItems, " items")}`;
+  if (own.type === "string") return own.format === "date-time" ? "date and time" : "text";
+  if (own.type === "integer") return `whole number${range(own.minimum, own.maximum)}`;
+  if (own.type === "number") return `number${range(own.minimum ?? above(own), own.maximum)}`;
+  if (own.type === "boolean") return "true | false";
+  return "object";
+}
+
+function above(own) {
+  return own.exclusiveMinimum === undefined ? undefined : `above ${own.exclusiveMinimum}`;
+}
+
+function range(low, high, unit = "") {
+  const shown = (value) => (typeof value === "number" ? value.toLocaleString("en") : value);
+  if (low !== undefined && high !== undefined) return `, ${shown(low)} to ${shown(high)}${unit}`;
+  if (high !== undefined) return `, at most ${shown(high)}${unit}`;
+  if (typeof low === "string") return `, ${low}`;
+  return low !== undefined ? `, at least ${shown(low)}${unit}` : "";
+}
+
+/** The fields of an object, nested ones after the field that holds them: [{name, depth, kind, text}]. */
+export function rows(spec, schema, depth = 0) {
+  const own = plain(spec, schema);
+  return Object.entries(own.properties ?? {}).flatMap(([name, field]) => {
+    const inner = plain(spec, field);
+    const held = inner.type === "array" ? plain(spec, inner.items) : inner;
+    const optional = (own.required ?? []).includes(name) ? "" : "left out when there is none; ";
+    const text = `${nullable(spec, field) ? "may be null; " : ""}${optional}${described(inner)}`.replace(/; $/, "");
+    const row = { name, depth, kind: kind(spec, field), text };
+    return held.properties && depth < 2 ? [row, ...rows(spec, held, depth + 1)] : [row];
+  });
+}
+
+function described(own) {
+  return own.enum && own.enum.length > 4 ? "" : (own.description ?? "");
+}
+
+/** Code and explanation from a description that lists them as "- `code`: explanation". */
+export function codes(description) {
+  return [...description.matchAll(/^- `([^`]+)`: (.*)$/gm)].map(([, code, text]) => ({ code, text }));
+}
+
+/** What was typed, as the value that the field wants; undefined when nothing was typed. */
+export function value(spec, schema, typed) {
+  const own = plain(spec, schema);
+  const text = String(typed).trim();
+  if (own.type === "boolean") return text === String(own.default) || text === "" ? undefined : text === "true";
+  if (own.type === "array") return text === "" ? undefined : text.split(/[\s,]+/).filter(Boolean);
+  if (text === "") return undefined;
+  if (own.type === "integer" || own.type === "number") return Number.isFinite(Number(text)) ? Number(text) : text;
+  return own.enum && text === own.default ? undefined : text;
+}
