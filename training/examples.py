@@ -63,8 +63,13 @@ def feature_columns(frame: pd.DataFrame) -> tuple[str, ...]:
 
     A column that is empty throughout is left out: the source doesn't have what it is made of.
     """
+    return tuple(name for name in numeric_columns(frame) if frame[name].notna().any())
+
+
+def numeric_columns(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the numeric and boolean columns that are neither keys nor calendar days, in the order of `frame`."""
     numeric = frame.select_dtypes(include=["number", "bool"]).columns
-    return tuple(str(name) for name in numeric if name not in NOT_FEATURES and frame[name].notna().any())
+    return tuple(str(name) for name in numeric if name not in NOT_FEATURES)
 
 
 def sampled(examples: Examples, n_rows: int, seed: int) -> Examples:
