@@ -22,6 +22,7 @@ def net_returns(returns: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     split as the quantity is. `lines` needs line_key, customer_row, product_row, order_row, ordered_us and quantity.
     """
     held = _lines_by_item(lines)
+    returns = returns.assign(order_row=returns[c.ORDER_ROW].fillna(-1))  # an order that holds nothing but returns
     taken: list[tuple[int, int | None, float, float]] = []
     for row in returns.itertuples(index=False):
         candidates = held.get((row.customer_row, row.product_row), [])
