@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from features.errors import TercetError
+from serving.errors import SettingsError
 from training.progress import Progress
 
 DONE, NOT_GOOD, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
@@ -164,12 +165,14 @@ def serve(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Run the server with the champion until it is told to stop; without a champion it waits for the first one."""
-    from serving.launch import serve as run_server
+    from serving import launch
     from serving.settings import read_settings
 
     given = {"TERCET_HOST": host, "TERCET_PORT": port, "TERCET_WORKERS": workers, "TERCET_NOW": now}
     asked = {name: str(value) for name, value in given.items() if value is not None}
-    raise typer.Exit(run_server(read_settings({**os.environ, "TERCET_HOME": str(home), **asked})))
+    settings = read_settings({**os.environ, "TERCET_HOME": str(home), **asked})
+    print(launch.banner(settings), file=sys.stderr)
+    launch.run(settings)
 
 
 @app.command(epilog="Example: tercet batch recommendations --out again.parquet --intent buy_again --k 20")
@@ -229,7 +232,7 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         return _complain(error.format_message(), WRONG_CALL)
     except TercetError as error:
-        return _complain(str(error), WRONG_CALL if type(error).__name__ == "SettingsError" else NOT_GOOD)
+        return _complain(str(error), WRONG_CALL if isinstance(error, SettingsError) else NOT_GOOD)
     except OSError as error:
         return _complain(f"{error.filename or 'input or output'}: {error.strerror or error}", NOT_GOOD)
     except (KeyboardInterrupt, typer.Abort):
