@@ -95,8 +95,6 @@ class RecommendationPolicy:
 
     soft_max_per_category: Annotated[int, Range(1, 100)]
     discover_share: Share
-    due_weight: Annotated[float, Range(0, 5)]
-    basket_weight: Annotated[float, Range(0, 10)]
 
 
 @dataclass(frozen=True)

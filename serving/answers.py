@@ -1,0 +1,210 @@
+"""Answers as they go out: plain dictionaries of the shapes in api_answers, with every number rounded and finite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from serving.api_answers import (
+    AlsoBoughtAnswer,
+    AlsoBoughtItem,
+    CategoryChance,
+    ChallengeAnswer,
+    ChallengeItem,
+    Decision,
+    Note,
+    RankedItem,
+    Reason,
+    RecommendationsAnswer,
+    Score,
+    Shortfall,
+)
+from serving.api_codes import Level, NoteCode, ShortfallCode
+from serving.bundle import Bundle
+from serving.candidates import Candidates, Habit, Neighbour, Shopper
+from serving.decisioning.challenge import N_ITEMS, Pick
+from serving.decisioning.reward import Offered, Stake, reward_for
+from serving.decisioning.slate import Entry
+from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
+from serving.shelf import Shelf, floats, ints
+
+_VALUE_HORIZON_DAYS = 84
+_FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
+
+
+class Answers:
+    """Puts what was decided into words and numbers."""
+
+    def __init__(self, bundle: Bundle, shelf: Shelf, candidates: Candidates) -> None:
+        self._bundle = bundle
+        self._shelf = shelf
+        self._candidates = candidates
+        self._currency = bundle.policy.shop.currency
+        self._version = bundle.manifest.version
+        self._reward = bundle.policy.reward
+        customers = bundle.customers
+        self._churn, self._next_days = floats(customers.churn), floats(customers.next_days)
+        self._value, self._score = floats(customers.value), floats(customers.score)
+        self._segment, self._tier, self._channel = (
+            ints(each) for each in (customers.segment, customers.tier, customers.channel)
+        )
+        self._hour = ints(customers.hour)
+        propensity = bundle.propensity
+        self._propensity = (ints(propensity.offsets), ints(propensity.category), floats(propensity.p28))
+
+    def decision(self, decision_id: str, *, is_personal: bool) -> Decision:
+        """Return what every decision carries."""
+        return {
+            "decision_id": decision_id,
+            "model_version": self._version,
+            "personalized": is_personal,
+            "experiment": None,
+            "currency": self._currency,
+        }
+
+    def challenge(
+        self, decision: Decision, picks: Sequence[Pick], window: Window, *, completion: float, shopper: Shopper
+    ) -> ChallengeAnswer:
+        """Return the challenge of the picks, with what completing it earns."""
+        offered = self._offered(picks, completion)
+        answer: ChallengeAnswer = {
+            **decision,
+            "items": [self._challenge_item(each, shopper) for each in picks],
+            "completion_probability": completion,
+            "reward": None,
+            "expected_value": offered.expected_value,
+            "valid_from": iso(window.starts),
+            "valid_to": iso(window.ends),
+            "progress": {"done": 0, "of": len(picks), "completed_at": None, "reward_id": None},
+            "cold_start": shopper.row < 0,
+        }
+        if offered.value > 0.0:
+            answer["reward"] = {"kind": self._reward.kind, "value": offered.value, "cost": offered.cost}
+        notes = self._notes([each.product for each in picks])
+        if notes:
+            answer["notes"] = notes
+        return answer
+
+    def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
+        """Return the ranking of the entries."""
+        items: list[RankedItem] = []
+        for entry in slate:
+            item = self._item(entry.product, entry.reason)
+            self._add_history(item, entry.product, entry.habit, shopper)
+            item["probability"] = round(entry.probability, 6)
+            items.append(cast("RankedItem", item))
+        return {**decision, "items": items, "cold_start": shopper.row < 0}
+
+    def also_bought(
+        self, decision: Decision, found: Sequence[Neighbour], reasons: Sequence[Reason], *, shopper: Shopper
+    ) -> AlsoBoughtAnswer:
+        """Return the products bought together with those asked about; `ignored` is empty until it is filled."""
+        items: list[AlsoBoughtItem] = []
+        for neighbour, reason in zip(found, reasons, strict=True):
+            item = self._item(neighbour.product, reason)
+            self._add_history(item, neighbour.product, None, shopper)
+            item["score"] = round(max(neighbour.score, 0.0), 6)
+            item["lift"] = round(neighbour.lift, 4)
+            item["support"] = neighbour.support
+            items.append(cast("AlsoBoughtItem", item))
+        return {**decision, "items": items, "ignored": []}
+
+    def score(self, customer_id: str, at: datetime, *, shopper: Shopper, k: int) -> Score:
+        """Return a customer in numbers; nulls where nothing is known or may be told."""
+        as_of = self._bundle.manifest.as_of
+        row = shopper.row
+        score: Score = {
+            "customer_id": customer_id,
+            "churn_probability": None,
+            "next_purchase_at": None,
+            "lifetime_value": None,
+            "customer_score": None,
+            "segment": None,
+            "engagement_tier": None,
+            "best_channel": None,
+            "best_hour": None,
+            "categories": [],
+            "features_at": iso(as_of),
+            "cold_start": row < 0,
+        }
+        if shopper.is_personal:
+            expected = plus_days(as_of, min(self._next_days[row], _FARTHEST_DAYS))
+            score["churn_probability"] = round(self._churn[row], 6)
+            score["next_purchase_at"] = iso(max(expected, at))
+            score["lifetime_value"] = {
+                "value": round(self._value[row], 4),
+                "horizon_days": _VALUE_HORIZON_DAYS,
+                "currency": self._currency,
+            }
+            score["customer_score"] = round(self._score[row], 4)
+            score["segment"] = _label(self._bundle.segments, self._segment[row])
+            score["engagement_tier"] = _label(self._bundle.tiers, self._tier[row])
+            score["best_channel"] = _label(self._bundle.channels, self._channel[row])
+            score["best_hour"] = self._hour[row] if self._hour[row] >= 0 else None
+            score["categories"] = self._categories(row, k)
+        return score
+
+    def _categories(self, row: int, k: int) -> list[CategoryChance]:
+        offsets, category, p28 = self._propensity
+        start = offsets[row]
+        names = self._shelf.category_names
+        entries = range(start, min(start + k, offsets[row + 1]))
+        return [{"category": names[category[e]], "probability": round(p28[e], 6)} for e in entries]
+
+    def _challenge_item(self, pick: Pick, shopper: Shopper) -> ChallengeItem:
+        item = self._item(pick.product, pick.reason)
+        self._add_history(item, pick.product, pick.habit, shopper)
+        counted = {Level.PRODUCT: "product_id", Level.PRODUCT_TYPE: "product_type", Level.CATEGORY: "category"}
+        item["role"] = pick.role
+        item["probability"] = round(pick.chance, 6)
+        item["target_quantity"] = 1
+        item["counts"] = {"level": pick.level, "id": item[counted[pick.level]]}
+        item["done"] = False
+        return cast("ChallengeItem", item)
+
+    def _item(self, product: int, reason: Reason) -> dict[str, Any]:  # Any: an item's fields, typed by who asks
+        item = self._shelf.item(product)
+        item["reason"] = reason
+        return item
+
+    def _add_history(self, item: dict[str, Any], product: int, habit: Habit | None, shopper: Shopper) -> None:
+        """Add when the customer last bought the product, when it is due and how many they take, where they have."""
+        if not shopper.is_personal:
+            return
+        known = self._candidates.again_of(shopper.row, product) or habit
+        if known is not None:
+            item["last_bought_at"] = midnight_text(known.last_day, shopper.zone)
+            item["due_at"] = None if known.gap_days is None else due_text(known.due_day, shopper.zone)
+            item["usual_quantity"] = known.quantity
+
+    def _offered(self, picks: Sequence[Pick], completion: float) -> Offered:
+        habit, stretch = self._reward.habit_uplift, self._reward.stretch_uplift
+        stakes = [
+            Stake(each.chance, self._shelf.margin(each.product), stretch if each.is_new else habit) for each in picks
+        ]
+        if len(picks) < N_ITEMS:
+            return Offered(0.0, 0.0, 0.0)
+        return reward_for(stakes, completion, self._reward)
+
+    def _notes(self, products: Sequence[int]) -> list[Note]:
+        shelf = self._shelf
+        notes = []
+        if any(shelf.stands_for_category(each) for each in products):
+            notes.append(NoteCode.OWN_CATEGORY)
+        if any(shelf.stands_for_type(each) for each in products):
+            notes.append(NoteCode.OWN_TYPE)
+        if products and all(shelf.margin(each) is None for each in products):
+            notes.append(NoteCode.NO_PRICES)
+        elif any(not shelf.has_cost(each) for each in products):
+            notes.append(NoteCode.PRICES_FOR_COSTS)
+        return [{"code": code, "text": code.explanation} for code in notes]
+
+
+def as_shortfall(code: ShortfallCode) -> Shortfall:
+    """Return the code with the sentence that explains it."""
+    return {"code": code, "text": code.explanation}
+
+
+def _label(labels: Sequence[str], row: int) -> str | None:
+    return labels[row] if row >= 0 else None

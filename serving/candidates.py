@@ -1,0 +1,248 @@
+"""What the bundle holds ready for one customer and for everybody: candidates, best first, read as they are used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from features.ids import find_row
+from serving.bundle import Bundle
+from serving.bundle_format import CONSENT_KEYS, CONSENT_UNKNOWN, CONSENT_YES, Again, Habits
+from serving.shelf import Shelf, floats, ints
+
+UNKNOWN = -1
+N_STRETCH_PRODUCTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """Who asks: the row (-1 unknown to the bundle), the store the answer is for, the zone of their days.
+
+    `is_personal` says whether their history may be used.
+    """
+
+    row: int
+    store: int
+    zone: ZoneInfo
+    is_personal: bool
+
+
+class Habit(NamedTuple):
+    """Something a customer buys again; `type` is a row, `due_day` a local day number, `gap_days` None if unknown."""
+
+    product: int
+    type: int
+    p7: float
+    due_day: float
+    last_day: int
+    gap_days: float | None
+    quantity: int
+    n: int
+
+
+class Stretch(NamedTuple):
+    """A category new to a customer; `products` are the best there, `source` the category that leads to it or -1."""
+
+    category: int
+    p7: float
+    products: tuple[int, ...]
+    source: int
+    lift: float
+
+
+class Discovery(NamedTuple):
+    """A product that a customer never bought."""
+
+    product: int
+    p7: float
+
+
+class Neighbour(NamedTuple):
+    """A product bought together with others: the summed score, and the strongest pair's lift, support and product."""
+
+    product: int
+    score: float
+    lift: float
+    support: int
+    source: int
+
+
+class Candidates:
+    """The candidates of an open bundle, by customer row, store row and product row."""
+
+    def __init__(self, bundle: Bundle, shelf: Shelf) -> None:
+        self._bundle = bundle
+        self._shelf = shelf
+        customers = bundle.customers
+        self._store = ints(customers.store)
+        self._consent = ints(customers.consent)
+        self._usual_price = floats(customers.usual_price)
+        self._private_label = floats(customers.private_label)
+        self._p_shop = floats(customers.p_shop)
+        self._habit = _habit_columns(bundle.habit)
+        self._habit_type = ints(bundle.habit.type)
+        self._again = _habit_columns(bundle.again)
+        stretch, discover, also = bundle.stretch, bundle.discover, bundle.also
+        self._stretch = (ints(stretch.offsets), ints(stretch.category), floats(stretch.p7), ints(stretch.product))
+        self._stretch_links = (ints(stretch.source), floats(stretch.lift))
+        self._discover = (ints(discover.offsets), ints(discover.product), floats(discover.p7))
+        self._recent = (ints(bundle.recent.offsets), ints(bundle.recent.category))
+        self._popular = ints(bundle.popular.product)
+        self._store_popular = (ints(bundle.store_popular.offsets), ints(bundle.store_popular.product))
+        self._top = (ints(bundle.category_top.offsets), ints(bundle.category_top.product))
+        self._also = (ints(also.offsets), ints(also.product), floats(also.score), floats(also.lift), ints(also.support))
+
+    def customer_row(self, customer_id: str) -> int:
+        """Return the row of a customer, -1 when the bundle doesn't know them."""
+        customers = self._bundle.customers
+        return find_row(customers.hash, customers.id, customer_id)
+
+    def store_row(self, store_id: str | None) -> int:
+        """Return the row of a store, -1 when there is none or it is not known."""
+        stores = self._bundle.stores
+        return UNKNOWN if store_id is None else find_row(stores.hash, stores.id, store_id)
+
+    def usual_store(self, customer: int) -> int:
+        """Return the row of the customer's usual store, -1 when not known."""
+        return self._store[customer] if customer >= 0 else UNKNOWN
+
+    def consents(self, customer: int, key: str, *, assumed: bool) -> bool:
+        """Return whether the customer agreed; what is assumed where they have not said."""
+        said = self._consent[customer * len(CONSENT_KEYS) + CONSENT_KEYS.index(key)]
+        return assumed if said == CONSENT_UNKNOWN else said == CONSENT_YES
+
+    def usual_price(self, customer: int) -> float | None:
+        """Return the mean price of a piece that the customer pays, money; None when not known."""
+        price = self._usual_price[customer]
+        return None if math.isnan(price) else price
+
+    def private_label_share(self, customer: int) -> float | None:
+        """Return the share of the shop's own brand in what the customer buys, 0 to 1; None when not known."""
+        share = self._private_label[customer]
+        return None if math.isnan(share) else share
+
+    def p_shop(self, customer: int, days: int) -> float:
+        """Return the chance of a trip within 1 to 7 days of the bundle's as-of."""
+        return self._p_shop[customer * 7 + days - 1]
+
+    def habits(self, customer: int) -> Iterator[Habit]:
+        """Yield what the customer buys again, by type, the most probable first."""
+        for entry in self._habit.entries(customer):
+            yield self._habit.read(entry, self._habit_type[entry])
+
+    def again(self, customer: int) -> Iterator[Habit]:
+        """Yield what the customer buys again, by product, the most probable first."""
+        for entry in self._again.entries(customer):
+            yield self._again.read(entry, self._shelf.type[self._again.product[entry]])
+
+    def again_of(self, customer: int, product: int) -> Habit | None:
+        """Return what is known of one product that the customer buys again, None when it is not among those."""
+        entries = self._again.entries(customer)
+        products = list(self._again.product[entries.start : entries.stop])
+        if product not in products:
+            return None
+        return self._again.read(entries.start + products.index(product), self._shelf.type[product])
+
+    def stretches(self, customer: int) -> Iterator[Stretch]:
+        """Yield categories that are new to the customer, the most probable first."""
+        offsets, category, p7, product = self._stretch
+        source, lift = self._stretch_links
+        for e in range(offsets[customer], offsets[customer + 1]):
+            best = product[e * N_STRETCH_PRODUCTS : (e + 1) * N_STRETCH_PRODUCTS]
+            yield Stretch(category[e], p7[e], tuple(each for each in best if each >= 0), source[e], lift[e])
+
+    def discoveries(self, customer: int) -> Iterator[Discovery]:
+        """Yield products that the customer never bought, as the bundle orders them."""
+        offsets, product, p7 = self._discover
+        for e in range(offsets[customer], offsets[customer + 1]):
+            yield Discovery(product[e], p7[e])
+
+    def recent_categories(self, customer: int) -> set[int]:
+        """Return the categories that the customer bought in the last 26 weeks."""
+        offsets, category = self._recent
+        return set(category[offsets[customer] : offsets[customer + 1]])
+
+    def popular_in_store(self, store: int) -> Iterator[int]:
+        """Yield what sells best in a store, best first; nothing for store -1."""
+        if store >= 0:
+            offsets, product = self._store_popular
+            yield from product[offsets[store] : offsets[store + 1]]
+
+    def popular(self) -> Iterator[int]:
+        """Yield what sells best everywhere, best first."""
+        yield from self._popular
+
+    def best_of_category(self, category: int) -> Iterator[int]:
+        """Yield what sells best in a category, best first."""
+        offsets, product = self._top
+        yield from product[offsets[category] : offsets[category + 1]]
+
+    def neighbours(self, products: Iterable[int]) -> list[Neighbour]:
+        """Return what is bought together with the products, by the sum of the pairs' scores, the highest first.
+
+        Never one of `products`. Ties go to the lower product row.
+        """
+        offsets, product, score, lift, support = self._also
+        asked = dict.fromkeys(products)
+        found: dict[int, Neighbour] = {}
+        strongest: dict[int, float] = {}
+        for source in asked:
+            for e in range(offsets[source], offsets[source + 1]):
+                other, points = product[e], score[e]
+                known = found.get(other)
+                if known is None:
+                    found[other] = Neighbour(other, points, lift[e], support[e], source)
+                    strongest[other] = points
+                elif points > strongest[other]:
+                    found[other] = Neighbour(other, known.score + points, lift[e], support[e], source)
+                    strongest[other] = points
+                else:
+                    found[other] = known._replace(score=known.score + points)
+        ranked = [each for each in found.values() if each.product not in asked]
+        ranked.sort(key=lambda each: (-each.score, each.product))
+        return ranked
+
+
+class _HabitColumns(NamedTuple):
+    """The columns that habits by type and by product share, as sequences."""
+
+    offsets: Sequence[int]
+    product: Sequence[int]
+    p7: Sequence[float]
+    due_day: Sequence[float]
+    last_day: Sequence[int]
+    gap_days: Sequence[float]
+    quantity: Sequence[int]
+    n: Sequence[int]
+
+    def read(self, entry: int, kind: int) -> Habit:
+        gap = self.gap_days[entry]
+        return Habit(
+            self.product[entry],
+            kind,
+            self.p7[entry],
+            self.due_day[entry],
+            self.last_day[entry],
+            None if math.isnan(gap) else gap,
+            self.quantity[entry],
+            self.n[entry],
+        )
+
+    def entries(self, customer: int) -> range:
+        return range(self.offsets[customer], self.offsets[customer + 1])
+
+
+def _habit_columns(group: Habits | Again) -> _HabitColumns:
+    return _HabitColumns(
+        ints(group.offsets),
+        ints(group.product),
+        floats(group.p7),
+        floats(group.due_day),
+        ints(group.last_day),
+        floats(group.gap_days),
+        ints(group.quantity),
+        ints(group.n),
+    )

@@ -1,0 +1,237 @@
+"""The three items of a challenge: two habits of different categories, and one stretch from a category that is new.
+
+Where too few qualify, the rules are relaxed in this order, and each pick's reason says what it is:
+
+habits: 1. due and not just bought; 2. not just bought, not due yet; 3. the same by product; 4. what is popular in the
+store, then everywhere, of a type that was not just bought.
+stretch: 1. worth more than the customer usually pays, by chance x margin; 2. a popular product of a new category that
+is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price.
+
+An item is never excluded, in the basket, out of stock, restricted or intimate, and no two share a category.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from serving.api_answers import Reason
+from serving.api_codes import Level, Role
+from serving.candidates import Candidates, Habit, Neighbour, Stretch
+from serving.decisioning.completion import within_days
+from serving.decisioning.policy import StretchPolicy
+from serving.decisioning.reasons import Reasons
+from serving.decisioning.rules import Pace, Screen
+from serving.decisioning.windows import Window
+from serving.numbers import Numbers
+from serving.shelf import Shelf
+
+N_HABITS = 2
+N_ITEMS = 3
+_ROLES = (Role.HABIT, Role.HABIT, Role.STRETCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One item of a challenge; `chance` is that of exactly what `level` counts, within the window."""
+
+    product: int
+    role: Role
+    level: Level
+    chance: float
+    reason: Reason
+    is_new: bool = False
+    habit: Habit | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """A challenge in the making; `closed_types` are those just bought or in the basket."""
+
+    customer: int
+    store: int
+    window: Window
+    screen: Screen
+    basket_categories: set[int]
+    closed_types: set[int]
+    picks: list[Pick] = field(default_factory=list)
+    categories: set[int] = field(default_factory=set)
+
+
+class ChallengeMaker:
+    """Chooses the items of challenges from a bundle's candidates, by the policy."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        candidates: Candidates,
+        *,
+        numbers: Numbers,
+        stretch: StretchPolicy,
+        reasons: Reasons,
+        pace: Pace,
+    ) -> None:
+        self._shelf = shelf
+        self._candidates = candidates
+        self._numbers = numbers
+        self._policy = stretch
+        self._reasons = reasons
+        self._pace = pace
+
+    def personal(self, draft: Draft) -> list[Pick]:
+        """Return the items for a customer whom the bundle knows: up to three, habits first."""
+        self._add_habits(draft)
+        n_habits = len(draft.picks)
+        if n_habits < N_HABITS:
+            self._add_popular(draft, N_HABITS - n_habits)
+        if len(draft.picks) == N_HABITS:
+            self._add_stretch(draft)
+        return draft.picks
+
+    def popular(self, draft: Draft, neighbours: Iterable[Neighbour]) -> list[Pick]:
+        """Return the items for one whom nobody knows: what goes with the basket, then what is popular."""
+        for neighbour in neighbours:
+            if len(draft.picks) == N_ITEMS:
+                return draft.picks
+            self._try_popular(draft, neighbour.product, self._reasons.together(neighbour, is_basket=True))
+        self._add_popular(draft, N_ITEMS - len(draft.picks))
+        return draft.picks
+
+    def _add_habits(self, draft: Draft) -> None:
+        waiting: list[Habit] = []
+        for habit in self._candidates.habits(draft.customer):
+            if self._pace.is_just_bought(habit, draft.window.first_day):
+                draft.closed_types.add(habit.type)
+            elif not self._pace.is_due(habit, draft.window.first_day + draft.window.n_days):
+                waiting.append(habit)
+            elif self._try_habit(draft, habit, is_type=True):
+                return
+        for habit in waiting:
+            if self._try_habit(draft, habit, is_type=True):
+                return
+        for habit in self._candidates.again(draft.customer):
+            if not self._pace.is_just_bought(habit, draft.window.first_day) and self._try_habit(
+                draft, habit, is_type=False
+            ):
+                return
+
+    def _try_habit(self, draft: Draft, habit: Habit, *, is_type: bool) -> bool:
+        """Add the habit if nothing speaks against it; return whether the challenge now has its habits."""
+        category = self._shelf.category[habit.product]
+        is_open = category not in draft.categories and habit.type not in draft.closed_types
+        if is_open and draft.screen.withheld(habit.product) is None:
+            is_type = is_type and not self._shelf.stands_for_type(habit.product)
+            window = draft.window
+            reason = self._reasons.habit(
+                habit, today=window.first_day, end_day=window.first_day + window.n_days, is_type=is_type
+            )
+            chance = within_days(habit.p7, window.n_days, self._numbers.habit_window)
+            level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
+            self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, habit=habit))
+        return len(draft.picks) == N_HABITS
+
+    def _add_popular(self, draft: Draft, n_wanted: int) -> None:
+        """Add up to `n_wanted` popular products of further categories."""
+        n_picks = len(draft.picks) + n_wanted
+        for product, reason in self._popular(draft.store):
+            if len(draft.picks) >= n_picks:
+                return
+            self._try_popular(draft, product, reason)
+
+    def _try_popular(self, draft: Draft, product: int, reason: Reason) -> None:
+        category = self._shelf.category[product]
+        is_open = category not in draft.categories and self._shelf.type[product] not in draft.closed_types
+        if is_open and draft.screen.withheld(product) is None:
+            role = _ROLES[len(draft.picks)]
+            self._add(draft, self._population_pick(draft, product, role=role, reason=reason))
+
+    def _population_pick(self, draft: Draft, product: int, *, role: Role, reason: Reason, is_new: bool = False) -> Pick:
+        """Return a pick with the population's chance of what its role counts."""
+        shelf = self._shelf
+        if role is Role.STRETCH and not shelf.stands_for_category(product):
+            level, p7 = Level.CATEGORY, shelf.category_p7[shelf.category[product]]
+        elif role is Role.HABIT and not shelf.stands_for_type(product):
+            level, p7 = Level.PRODUCT_TYPE, shelf.type_p7[shelf.type[product]]
+        else:
+            level, p7 = Level.PRODUCT, shelf.p7[product]
+        chance = p7 * self._numbers.population_window[draft.window.n_days - 1]
+        return Pick(product, role, level, chance, reason, is_new)
+
+    def _popular(self, store: int) -> Iterator[tuple[int, Reason]]:
+        in_store, anywhere = self._reasons.popular(in_store=True), self._reasons.popular(in_store=False)
+        return chain(
+            ((product, in_store) for product in self._candidates.popular_in_store(store)),
+            ((product, anywhere) for product in self._candidates.popular()),
+        )
+
+    def _add_stretch(self, draft: Draft) -> None:
+        closed = draft.categories | draft.basket_categories | self._candidates.recent_categories(draft.customer)
+        usual = self._candidates.usual_price(draft.customer)
+        floor = None if usual is None else usual * self._policy.min_worth_ratio
+        for worth in [floor] if floor is None else [floor, None]:
+            pick = self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth)
+            if pick is not None:
+                self._add(draft, pick)
+                return
+
+    def _best_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
+        """Return the stretch of the highest chance x margin, a link from a habit counting extra; ties by chance."""
+        best: tuple[float, float] = (-1.0, -1.0)
+        found: tuple[Stretch, int] | None = None
+        for stretch in self._candidates.stretches(draft.customer):
+            if stretch.category in closed or not self._reasons.can_name_category(stretch.category):
+                continue
+            product = self._product_of(draft, stretch, floor)
+            if product is None:
+                continue
+            chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
+            bonus = 1.0 + self._policy.link_bonus * self._is_linked(stretch)
+            value = (chance * max(self._shelf.margin(product) or 0.0, 0.0) * bonus, chance * bonus)
+            if value > best:
+                best, found = value, (stretch, product)
+        return None if found is None else self._stretch_pick(draft, *found)
+
+    def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
+        share = self._candidates.private_label_share(draft.customer)
+        is_leaning = self._shelf.is_private_label(product) and share is not None and share > 1 / 2
+        reason = self._reasons.stretch(stretch, product, is_linked=self._is_linked(stretch), is_leaning=is_leaning)
+        chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
+        level = Level.PRODUCT if self._shelf.stands_for_category(product) else Level.CATEGORY
+        return Pick(product, Role.STRETCH, level, chance, reason, is_new=True)
+
+    def _popular_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
+        for product, reason in self._popular(draft.store):
+            if self._shelf.category[product] in closed or not self._is_worth(product, floor):
+                continue
+            if draft.screen.withheld(product) is None:
+                return self._population_pick(draft, product, role=Role.STRETCH, reason=reason, is_new=True)
+        return None
+
+    def _product_of(self, draft: Draft, stretch: Stretch, floor: float | None) -> int | None:
+        """Return the best product of a stretch category that may be shown: by its place, and by their leaning."""
+        share = self._candidates.private_label_share(draft.customer)
+        best, found = -1.0, None
+        for place, product in enumerate(stretch.products):
+            if not self._is_worth(product, floor) or draft.screen.withheld(product) is not None:
+                continue
+            score = 1.0 - self._policy.rank_step * place
+            if share is not None:
+                agreement = share if self._shelf.is_private_label(product) else 1.0 - share
+                score += self._policy.leaning_weight * agreement
+            if score > best:
+                best, found = score, product
+        return found
+
+    def _is_worth(self, product: int, floor: float | None) -> bool:
+        price = self._shelf.price(product)
+        return floor is None or (price is not None and price > floor)
+
+    def _is_linked(self, stretch: Stretch) -> bool:
+        """Return whether one of the customer's habits leads to the category, and may be named."""
+        is_strong = stretch.source >= 0 and stretch.lift >= self._policy.link_min_lift
+        return is_strong and self._reasons.can_name_category(stretch.source)
+
+    def _add(self, draft: Draft, pick: Pick) -> None:
+        draft.picks.append(pick)
+        draft.categories.add(self._shelf.category[pick.product])

@@ -1,0 +1,131 @@
+"""What a person would say: why an item is in an answer, true of the data, and never naming what is intimate."""
+
+from __future__ import annotations
+
+from serving.api_answers import Reason
+from serving.api_codes import ReasonCode
+from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.candidates import Habit, Neighbour, Stretch
+from serving.decisioning.rules import Pace
+from serving.shelf import Shelf
+
+_ONE_DAY = 1.5
+
+
+class Reasons:
+    """Makes the reasons of answers from what the bundle says."""
+
+    def __init__(self, shelf: Shelf, pace: Pace) -> None:
+        self._shelf = shelf
+        self._pace = pace
+
+    def habit(self, habit: Habit, *, today: int, end_day: int, is_type: bool) -> Reason:
+        """Return the pace of a habit and its last time, as of the local day `today`.
+
+        With `is_type` the numbers are those of the product's type, which the text then names.
+        """
+        what = self._type_name(habit) if is_type else "this"
+        last = days_ago(today - habit.last_day)
+        if self._pace.is_regular(habit) and habit.gap_days is not None:
+            is_due = self._pace.is_due(habit, end_day)
+            text = f"You buy {what} about every {days(habit.gap_days)}; the last time was {last}"
+            return {"code": ReasonCode.HABIT_DUE if is_due else ReasonCode.HABIT_REGULAR, "text": text}
+        if habit.n >= 2:
+            text = f"You have bought {what} {times(habit.n)}; the last time was {last}"
+        else:
+            text = f"You bought {what} {last}"
+        return {"code": ReasonCode.BOUGHT_BEFORE, "text": text}
+
+    def stretch(self, stretch: Stretch, product: int, *, is_linked: bool, is_leaning: bool) -> Reason:
+        """Return why a new category is worth a try: the habit that leads there, their leaning, or its likelihood."""
+        name = self._category_name(stretch.category, product)
+        if is_linked:
+            source = spoken(self._shelf.category_names[stretch.source])
+            text = f"Customers who buy {source} often add {name}; you have not bought it in the last 26 weeks"
+            return {"code": ReasonCode.STRETCH_FROM_HABIT, "text": text}
+        if is_leaning:
+            text = f"You often choose our own brand; you have not bought {name} in the last 26 weeks"
+            return {"code": ReasonCode.STRETCH_LEANING, "text": text}
+        text = f"Customers with habits like yours buy {name}; you have not in the last 26 weeks"
+        return {"code": ReasonCode.STRETCH_LIKELY, "text": text}
+
+    def can_name_category(self, category: int) -> bool:
+        """Return whether a reason may name the category: neither intimate nor restricted."""
+        return not self._shelf.category_flags[category] & (INTIMATE | RESTRICTED)
+
+    def discovery(self) -> Reason:
+        """Return why a product never bought before is in an answer."""
+        return {"code": ReasonCode.DISCOVER_SIMILAR, "text": "Customers with habits like yours buy this"}
+
+    def together(self, neighbour: Neighbour, *, is_basket: bool) -> Reason:
+        """Return with what, and in how many baskets, a product was bought together."""
+        baskets = f"{neighbour.support:,} basket{'' if neighbour.support == 1 else 's'}"
+        is_intimate = bool(self._shelf.flags[neighbour.source] & INTIMATE)
+        text = f"In {baskets} together with " + ("this" if is_intimate else self._shelf.name(neighbour.source))
+        return {"code": ReasonCode.BOUGHT_WITH_BASKET if is_basket else ReasonCode.BOUGHT_WITH, "text": text}
+
+    def popular(self, *, in_store: bool) -> Reason:
+        """Return that a product sells well, in the store or everywhere."""
+        if in_store:
+            return {"code": ReasonCode.POPULAR_IN_STORE, "text": "Among the most bought in your store lately"}
+        return {"code": ReasonCode.POPULAR_NOW, "text": "Among the most bought this season"}
+
+    def popular_in_category(self) -> Reason:
+        """Return that a product sells well in its category."""
+        return {"code": ReasonCode.POPULAR_IN_CATEGORY, "text": "Among the most bought of its kind lately"}
+
+    def _type_name(self, habit: Habit) -> str:
+        if self._shelf.flags[habit.product] & INTIMATE or self._shelf.stands_for_type(habit.product):
+            return "this"
+        return spoken(self._shelf.type_names[habit.type]) or "this"
+
+    def _category_name(self, category: int, product: int) -> str:
+        if self._shelf.stands_for_category(product) or not self.can_name_category(category):
+            return "this"
+        return spoken(self._shelf.category_names[category]) or "this"
+
+
+def spoken(name: str) -> str:
+    """Return a name as it stands in a sentence: one that is all capitals in small letters.
+
+    Examples
+    --------
+    >>> spoken("FLUID MILK"), spoken("Rye Bread")
+    ('fluid milk', 'Rye Bread')
+    """
+    return name.lower() if name.isupper() else name
+
+
+def days(count: float) -> str:
+    """Return a length in words, rounded to whole days: 'day', '9 days' (after 'about every').
+
+    Examples
+    --------
+    >>> days(1.2), days(8.6)
+    ('day', '9 days')
+    """
+    return "day" if count < _ONE_DAY else f"{round(count)} days"
+
+
+def days_ago(count: int) -> str:
+    """Return when something was.
+
+    Examples
+    --------
+    >>> days_ago(0), days_ago(1), days_ago(8)
+    ('today', 'yesterday', '8 days ago')
+    """
+    if count <= 0:
+        return "today"
+    return "yesterday" if count == 1 else f"{count} days ago"
+
+
+def times(count: int) -> str:
+    """Return how often.
+
+    Examples
+    --------
+    >>> times(1), times(2), times(3)
+    ('once', 'twice', '3 times')
+    """
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

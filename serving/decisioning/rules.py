@@ -1,0 +1,112 @@
+"""The rules: small named claims about a candidate, and the reason when one keeps it out of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
+from serving.candidates import Habit
+from serving.decisioning.policy import HabitPolicy
+from serving.shelf import Shelf
+
+
+class Withheld(StrEnum):
+    """Why a product is not in an answer."""
+
+    EXCLUDED = "excluded"
+    IN_BASKET = "in_basket"
+    OUT_OF_STOCK = "out_of_stock"
+    NOT_RECOMMENDABLE = "not_recommendable"
+    RESTRICTED = "restricted"
+    INTIMATE = "intimate"
+    OTHER_CATEGORY = "other_category"
+    TOO_DEAR = "too_dear"
+    CATEGORY_FULL = "category_full"
+    JUST_BOUGHT = "just_bought"
+
+
+FILTERS = frozenset({Withheld.OTHER_CATEGORY, Withheld.TOO_DEAR, Withheld.CATEGORY_FULL})
+GONE = frozenset({Withheld.EXCLUDED, Withheld.IN_BASKET, Withheld.OUT_OF_STOCK})
+
+_FLAGS = ((OUT_OF_STOCK, Withheld.OUT_OF_STOCK), (RESTRICTED, Withheld.RESTRICTED), (INTIMATE, Withheld.INTIMATE))
+
+
+class Pace:
+    """When a habit counts as just bought, due and regular; without rules nothing is just bought and all is due."""
+
+    def __init__(self, policy: HabitPolicy, *, applies_rules: bool) -> None:
+        self._policy = policy
+        self._applies_rules = applies_rules
+
+    def is_just_bought(self, habit: Habit, today: int) -> bool:
+        """Return whether less than the policy's share of the habit's gap has passed since the last time."""
+        if not self._applies_rules:
+            return False
+        gap = habit.gap_days
+        wait = self._policy.just_bought_days if gap is None else self._policy.just_bought_share * gap
+        return today - habit.last_day < wait
+
+    def is_due(self, habit: Habit, end_day: int) -> bool:
+        """Return whether the next time is expected before the local day `end_day` begins, or was expected already."""
+        return not self._applies_rules or habit.due_day < end_day + self._policy.due_slack_days
+
+    def is_regular(self, habit: Habit) -> bool:
+        """Return whether there were enough purchases to name a pace."""
+        return habit.gap_days is not None and habit.n >= self._policy.regular_purchases
+
+
+class Screen:
+    """What one call keeps out of its answer, product by product; `met` collects why."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        excluded: set[int],
+        in_basket: set[int],
+        forbidden_flags: int,
+        extra: Callable[[int], Withheld | None] | None = None,
+    ) -> None:
+        self._flags = shelf.flags
+        self._excluded = excluded
+        self._in_basket = in_basket
+        self._forbidden_flags = forbidden_flags
+        self._extra = extra
+        self.met: set[Withheld] = set()
+
+    def withheld(self, product: int) -> Withheld | None:
+        """Return why the product may not be in the answer, None when it may."""
+        reason = self._reason(product)
+        if reason is not None:
+            self.met.add(reason)
+        return reason
+
+    def _reason(self, product: int) -> Withheld | None:
+        bits = self._flags[product]
+        if not bits & RECOMMENDABLE:
+            return Withheld.NOT_RECOMMENDABLE
+        if bits & self._forbidden_flags:
+            return next(reason for flag, reason in _FLAGS if bits & self._forbidden_flags & flag)
+        if product in self._excluded:
+            return Withheld.EXCLUDED
+        if product in self._in_basket:
+            return Withheld.IN_BASKET
+        return self._extra(product) if self._extra is not None else None
+
+
+def price_and_category(shelf: Shelf, max_price: float | None, category: int) -> Callable[[int], Withheld | None] | None:
+    """Return the claim that a call's own filters make; None when it has none. A product without a price is too dear."""
+    if max_price is None and category < 0:
+        return None
+
+    def reason(product: int) -> Withheld | None:
+        if category >= 0 and shelf.category[product] != category:
+            return Withheld.OTHER_CATEGORY
+        if max_price is not None:
+            price = shelf.price(product)
+            if price is None or price > max_price:
+                return Withheld.TOO_DEAR
+        return None
+
+    return reason

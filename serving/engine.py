@@ -1,0 +1,253 @@
+"""The engine: a request, a moment and the bundle go in, a decision comes out.
+
+Pure: no clock, no disk, no network, no randomness. Ids that nobody may guess enter as an argument. Times in answers are
+UTC, money is in the bundle's currency, probabilities are rounded to six places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import islice
+
+from serving.answers import Answers, as_shortfall
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
+from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
+from serving.api_codes import ShortfallCode
+from serving.bundle import Bundle
+from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RESTRICTED
+from serving.candidates import UNKNOWN, Candidates, Neighbour, Shopper
+from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft, Pick
+from serving.decisioning.completion import completion_probability
+from serving.decisioning.reasons import Reasons
+from serving.decisioning.rules import FILTERS, GONE, Pace, Screen, Withheld, price_and_category
+from serving.decisioning.slate import Ask, SlateMaker
+from serving.decisioning.windows import Window, challenge_window, day_of, iso, zone_named
+from serving.errors import BundleError, InvalidRequest, UnknownProduct
+from serving.shelf import Shelf
+
+# Published answers have six places: a joint chance is never shown as impossible.
+_LEAST_CHANCE = 1e-6
+
+
+class Engine:
+    """Decides from one open bundle; many threads may ask at once.
+
+    Without `applies_rules` the answers are the ranking alone: nothing is just bought, out of stock or capped, and
+    consent is not asked. That is for measuring models, never for customers.
+    """
+
+    def __init__(self, bundle: Bundle, *, applies_rules: bool = True) -> None:
+        zone = zone_named(bundle.policy.shop.time_zone)
+        if zone is None:
+            raise BundleError(f"policy.toml: shop.time_zone {bundle.policy.shop.time_zone!r} is no time zone")
+        self.bundle = bundle
+        self._zone = zone
+        self._applies_rules = applies_rules
+        self._shelf = Shelf(bundle)
+        self._candidates = Candidates(bundle, self._shelf)
+        pace = Pace(bundle.policy.habit, applies_rules=applies_rules)
+        self._reasons = Reasons(self._shelf, pace)
+        self._challenges = ChallengeMaker(
+            self._shelf,
+            self._candidates,
+            numbers=bundle.numbers,
+            stretch=bundle.policy.stretch,
+            reasons=self._reasons,
+            pace=pace,
+        )
+        self._slates = SlateMaker(
+            self._shelf,
+            self._candidates,
+            policy=bundle.policy.recommendations,
+            reasons=self._reasons,
+            pace=pace,
+            applies_rules=applies_rules,
+        )
+        self._pace = pace
+        self._answers = Answers(bundle, self._shelf, self._candidates)
+
+    def challenge(self, request: ChallengeRequest, at: datetime, decision_id: str) -> ChallengeAnswer:
+        """Return the customer's challenge of the week that holds `at`: the same for every moment of that week.
+
+        InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        shopper = self._shopper(request.customer_id, request.store_id, at)
+        window = challenge_window(at, self.bundle.manifest.as_of, shopper.zone)
+        basket = self._shelf.rows_of(request.basket)
+        screen = self._screen(request.exclude, basket, forbidden_flags=RESTRICTED | INTIMATE)
+        draft = Draft(
+            customer=shopper.row,
+            store=shopper.store,
+            window=window,
+            screen=screen,
+            basket_categories={self._shelf.category[row] for row in basket},
+            closed_types={self._shelf.type[row] for row in basket},
+        )
+        if shopper.is_personal:
+            picks = self._challenges.personal(draft)
+        else:
+            picks = self._challenges.popular(draft, self._neighbours_of(shopper, basket))
+        answer = self._answers.challenge(
+            self._answers.decision(decision_id, is_personal=shopper.is_personal),
+            picks,
+            window,
+            completion=self._completion(shopper, picks, window),
+            shopper=shopper,
+        )
+        if len(picks) < N_ITEMS:
+            answer["shortfall"] = as_shortfall(_challenge_shortfall(len(picks), screen.met))
+        return answer
+
+    def recommendations(self, request: RecommendationsRequest, at: datetime, decision_id: str) -> RecommendationsAnswer:
+        """Return a ranking for the customer, best first: `k` items, or fewer with a shortfall.
+
+        InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        shopper = self._shopper(request.customer_id, None, at)
+        decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
+        category = UNKNOWN if request.category is None else self._shelf.category_row_of(request.category)
+        if request.category is not None and category < 0:
+            answer = self._answers.recommendations(decision, [], shopper)
+            answer["shortfall"] = as_shortfall(ShortfallCode.UNKNOWN_CATEGORY)
+            return answer
+        ask = self._ask(request, shopper, category, day_of(at, shopper.zone))
+        if shopper.is_personal:
+            slate = self._slates.personal(ask)
+        else:
+            slate = self._slates.popular(ask, self._neighbours_of(shopper, self._shelf.rows_of(request.basket)))
+        answer = self._answers.recommendations(decision, slate, shopper)
+        if len(slate) < request.k:
+            answer["shortfall"] = as_shortfall(_shortfall(ask.screen.met))
+        return answer
+
+    def also_bought(self, request: AlsoBoughtRequest, at: datetime, decision_id: str) -> AlsoBoughtAnswer:
+        """Return what is bought together with the products asked about, best first.
+
+        UnknownProduct when the call names one product only and it is not known; InvalidRequest when `at` lies before
+        the bundle's as-of.
+        """
+        shopper = self._shopper(request.customer_id, request.store_id, at)
+        asked = {each: self._shelf.row_of(each) for each in request.product_ids}
+        ignored = [each for each, row in asked.items() if row < 0]
+        if ignored and len(asked) == 1:
+            raise UnknownProduct(ignored[0])
+        known = [row for row in asked.values() if row >= 0]
+        is_intimate = any(self._shelf.flags[row] & INTIMATE for row in known)
+        forbidden = INTIMATE if self._applies_rules and not is_intimate else 0
+        screen = self._screen(request.exclude, set(), forbidden_flags=forbidden)
+        just_bought = self._just_bought(shopper, day_of(at, shopper.zone))
+        neighbours = self._candidates.neighbours(known)
+        shown = (
+            each for each in neighbours if each.product not in just_bought and screen.withheld(each.product) is None
+        )
+        found = list(islice(shown, request.k))
+        reasons = [self._reasons.together(each, is_basket=len(known) > 1) for each in found]
+        decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
+        answer = self._answers.also_bought(decision, found, reasons, shopper=shopper)
+        answer["ignored"] = ignored
+        if len(found) < request.k:
+            answer["shortfall"] = as_shortfall(_also_shortfall(len(asked), len(known), screen.met))
+        return answer
+
+    def scores(self, request: ScoresRequest, at: datetime, decision_id: str) -> ScoresAnswer:
+        """Return what is known about each customer in numbers, in the order asked.
+
+        Without consent to personalize nothing is told of a customer. InvalidRequest when `at` lies before the bundle's
+        as-of.
+        """
+        shoppers = [self._shopper(each, None, at) for each in request.customer_ids]
+        decision = self._answers.decision(decision_id, is_personal=any(each.is_personal for each in shoppers))
+        scores = [
+            self._answers.score(customer_id, at, shopper=each, k=request.k_categories)
+            for customer_id, each in zip(request.customer_ids, shoppers, strict=True)
+        ]
+        return {**decision, "scores": scores}
+
+    def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime) -> Shopper:
+        as_of = self.bundle.manifest.as_of
+        if at < as_of:
+            raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
+        row = UNKNOWN if customer_id is None else self._candidates.customer_row(customer_id)
+        usual_store = self._candidates.usual_store(row)
+        zone = zone_named(self.bundle.stores.time_zone[usual_store]) if usual_store >= 0 else None
+        store = self._candidates.store_row(store_id)
+        return Shopper(row, store if store >= 0 else usual_store, zone or self._zone, self._is_personal(row))
+
+    def _is_personal(self, row: int) -> bool:
+        if row < 0 or not self._applies_rules:
+            return row >= 0
+        return self._candidates.consents(row, "personalize", assumed=self.bundle.policy.consent.personalize)
+
+    def _screen(
+        self,
+        exclude: Sequence[str],
+        basket: set[int],
+        *,
+        forbidden_flags: int = 0,
+        extra: Callable[[int], Withheld | None] | None = None,
+    ) -> Screen:
+        out_of_stock = OUT_OF_STOCK if self._applies_rules else 0
+        return Screen(
+            self._shelf,
+            excluded=self._shelf.rows_of(exclude),
+            in_basket=basket,
+            forbidden_flags=forbidden_flags | out_of_stock,
+            extra=extra,
+        )
+
+    def _neighbours_of(self, shopper: Shopper, basket: set[int]) -> list[Neighbour]:
+        """Return what goes with the basket of one whom the bundle doesn't know; nothing where consent was refused."""
+        return self._candidates.neighbours(sorted(basket)) if shopper.row < 0 else []
+
+    def _completion(self, shopper: Shopper, picks: Sequence[Pick], window: Window) -> float:
+        chances = [round(each.chance, 6) for each in picks]
+        if not chances:
+            return 0.0
+        numbers = self.bundle.numbers
+        if shopper.is_personal:
+            p_shop = self._candidates.p_shop(shopper.row, window.n_days)
+            joint = completion_probability(chances, p_shop, numbers.completion)
+        else:
+            joint = numbers.population_completion * numbers.population_window[window.n_days - 1]
+        return min(max(round(joint, 6), _LEAST_CHANCE), *chances, 1.0)
+
+    def _ask(self, request: RecommendationsRequest, shopper: Shopper, category: int, today: int) -> Ask:
+        basket = self._shelf.rows_of(request.basket)
+        extra = price_and_category(self._shelf, request.max_price, category)
+        return Ask(
+            customer=shopper.row,
+            store=shopper.store,
+            today=today,
+            k=request.k,
+            intent=request.intent,
+            level=request.level,
+            screen=self._screen(request.exclude, basket, extra=extra),
+            category=category,
+            cap=request.max_per_category,
+            basket_types=frozenset(self._shelf.type[row] for row in basket),
+        )
+
+    def _just_bought(self, shopper: Shopper, today: int) -> set[int]:
+        if not shopper.is_personal:
+            return set()
+        again = self._candidates.again(shopper.row)
+        return {each.product for each in again if self._pace.is_just_bought(each, today)}
+
+
+def _shortfall(met: set[Withheld]) -> ShortfallCode:
+    if met & FILTERS:
+        return ShortfallCode.FILTERS
+    return ShortfallCode.EXCLUDED if met & GONE else ShortfallCode.NO_MORE_CANDIDATES
+
+
+def _challenge_shortfall(n_picks: int, met: set[Withheld]) -> ShortfallCode:
+    if met & GONE:
+        return ShortfallCode.EXCLUDED
+    return ShortfallCode.NOTHING_NEW if n_picks == N_HABITS else ShortfallCode.TOO_FEW_CATEGORIES
+
+
+def _also_shortfall(n_asked: int, n_known: int, met: set[Withheld]) -> ShortfallCode:
+    if not n_known:
+        return ShortfallCode.UNKNOWN_PRODUCTS if n_asked else ShortfallCode.NO_PRODUCTS
+    return ShortfallCode.EXCLUDED if met & GONE else ShortfallCode.NEVER_TOGETHER

@@ -1,0 +1,110 @@
+"""What an open bundle says of products, types and categories, read one value at a time.
+
+The arrays are read through memoryviews: one element costs a third of what it costs from a numpy array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.ids import find_row
+from serving.bundle import Bundle
+from serving.bundle_format import OWN_CATEGORY, OWN_TYPE, PRIVATE_LABEL
+
+
+def ints(array: npt.NDArray[np.integer[Any]]) -> Sequence[int]:
+    """Return the elements of an integer array, flattened, as a sequence of Python integers that copies nothing."""
+    flat: Sequence[int] = array.reshape(-1).data
+    return flat
+
+
+def floats(array: npt.NDArray[np.floating[Any]]) -> Sequence[float]:
+    """Return the elements of a float array, flattened, as a sequence of Python floats that copies nothing."""
+    flat: Sequence[float] = array.reshape(-1).data
+    return flat
+
+
+class Shelf:
+    """The products of a bundle by row, with their types and categories by theirs."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        products, types, categories = bundle.products, bundle.types, bundle.categories
+        self.n_products = len(products.id)
+        self.ids = products.id
+        self.type = ints(products.type)
+        self.category = ints(products.category)
+        self.flags = ints(products.flags)
+        self.p7 = floats(products.p7)
+        self.type_names = types.name
+        self.type_p7 = floats(types.p7)
+        self.category_names = categories.name
+        self.category_flags = ints(categories.flags)
+        self.category_p7 = floats(categories.p7)
+        self._hashes = products.hash
+        self._names = products.name
+        self._price = floats(products.price)
+        self._margin = floats(products.margin)
+        self._rate = bundle.policy.margin.rate_where_unknown
+        self._category_rows = {name.casefold(): row for row, name in reversed(list(enumerate(categories.name)))}
+
+    def row_of(self, product_id: str) -> int:
+        """Return the row of a product, -1 when it is not known."""
+        return find_row(self._hashes, self.ids, product_id)
+
+    def rows_of(self, product_ids: Iterable[str]) -> set[int]:
+        """Return the rows of those products that are known."""
+        return {row for each in product_ids if (row := self.row_of(each)) >= 0}
+
+    def category_row_of(self, name: str) -> int:
+        """Return the row of a category by its name, whatever its case; -1 when it is not known."""
+        return self._category_rows.get(name.casefold(), -1)
+
+    def name(self, product: int) -> str:
+        """Return the product's name: its own, else its type's, else its id."""
+        return self._names[product] or self.type_names[self.type[product]] or self.ids[product]
+
+    def price(self, product: int) -> float | None:
+        """Return the price of one piece, money; None when it is not known."""
+        price = self._price[product]
+        return None if math.isnan(price) else round(price, 4)
+
+    def margin(self, product: int) -> float | None:
+        """Return the margin of one piece, money; a share of the price where no cost is known; None without a price."""
+        margin = self._margin[product]
+        if not math.isnan(margin):
+            return margin
+        price = self._price[product]
+        return None if math.isnan(price) else self._rate * price
+
+    def has_cost(self, product: int) -> bool:
+        """Return whether the margin is the product's own, not a share of its price."""
+        return not math.isnan(self._margin[product])
+
+    def stands_for_type(self, product: int) -> bool:
+        """Return whether the source gave no type, so that the product is its own."""
+        return bool(self.flags[product] & OWN_TYPE)
+
+    def stands_for_category(self, product: int) -> bool:
+        """Return whether the source gave no category, so that the product is its own."""
+        return bool(self.flags[product] & OWN_CATEGORY)
+
+    def is_private_label(self, product: int) -> bool:
+        """Return whether the product is of the shop's own brand."""
+        return bool(self.flags[product] & PRIVATE_LABEL)
+
+    def item(self, product: int) -> dict[str, Any]:  # Any: an answer's item, checked against api_answers in the tests
+        """Return what every item of an answer says of its product."""
+        type_name = self.type_names[self.type[product]]
+        category_name = self.category_names[self.category[product]]
+        return {
+            "product_id": self.ids[product],
+            "name": self._names[product] or type_name or self.ids[product],
+            "product_type": type_name,
+            "category": category_name,
+            "price": self.price(product),
+        }
