@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,13 +37,32 @@ class Call:
         return self.path.rpartition("/")[2]
 
 
+def challenge_question(request: ChallengeRequest, answer: ChallengeAnswer) -> str:
+    """Return what makes this challenge the one it is: customer, week, store and what is excluded.
+
+    Neither the bundle nor the channel: the same challenge keeps its id while these change. A basket counts only for
+    customers of whom nothing else is known.
+    """
+    basket = sorted(set(request.basket)) if answer["cold_start"] else []
+    parts = [request.customer_id, answer["valid_to"], request.store_id, sorted(set(request.exclude)), basket]
+    return json.dumps(parts)
+
+
+# Any: the engine, as above.
+def _challenge(engine: Any, request: ChallengeRequest, at: datetime, ids: DecisionIds) -> ChallengeAnswer:
+    # The week, and so the id, depends on the customer's own store: the engine finds it out.
+    answer: ChallengeAnswer = engine.challenge(request, at, "")
+    answer["decision_id"] = ids.of(challenge_question(request, answer))
+    return answer
+
+
 CALLS = (
     Call(
         "/v1/challenge",
         "The customer's three products of the week: two habits and one stretch, with a reward for all three.",
         ChallengeRequest,
         ChallengeAnswer,
-        lambda engine, request, at, ids: engine.challenge(request, at, ids.of),
+        _challenge,
         {"customer_id": "1234"},
     ),
     Call(

@@ -112,7 +112,7 @@ function control(own, id) {
     return make("select", { id }, ...choices.map((each) => make("option", { value: each, selected: each === String(own.default) }, each)));
   }
   const numeric = own.type === "integer" || own.type === "number";
-  const hint = own.type === "array" ? "several, separated by commas or spaces" : (own.examples?.[0] ?? "");
+  const hint = own.type === "array" ? "several, separated by commas" : (own.examples?.[0] ?? "");
   const initial = numeric && own.default !== undefined && own.default !== null ? String(own.default) : undefined;
   return make("input", { id, type: "text", inputmode: numeric ? "decimal" : undefined, placeholder: hint, value: initial, autocomplete: "off", spellcheck: "false" });
 }

@@ -23,7 +23,7 @@ export function nullable(spec, schema) {
 /** What a field holds, in words: "list of text", "whole number, 1 to 100". */
 export function kind(spec, schema) {
   const own = plain(spec, schema);
-  if (own.enum) return own.enum.length > 4 ? "one of the codes below" : own.enum.join(" | ");
+  if (own.enum) return own.enum.length > 3 ? "code" : own.enum.join(" | ");
   if (own.type === "array") return `list of ${kind(spec, own.items)}${range(own.minItems, own.maxItems, " items")}`;
   if (own.type === "string") return own.format === "date-time" ? "date and time" : "text";
   if (own.type === "integer") return `whole number${range(own.minimum, own.maximum)}`;
@@ -50,15 +50,18 @@ export function rows(spec, schema, depth = 0) {
   return Object.entries(own.properties ?? {}).flatMap(([name, field]) => {
     const inner = plain(spec, field);
     const held = inner.type === "array" ? plain(spec, inner.items) : inner;
-    const optional = (own.required ?? []).includes(name) ? "" : "left out when there is none; ";
-    const text = `${nullable(spec, field) ? "may be null; " : ""}${optional}${described(inner)}`.replace(/; $/, "");
-    const row = { name, depth, kind: kind(spec, field), text };
+    const optional = !(own.required ?? []).includes(name);
+    const row = { name, depth, kind: kind(spec, field), text: described(inner, nullable(spec, field), optional) };
     return held.properties && depth < 2 ? [row, ...rows(spec, held, depth + 1)] : [row];
   });
 }
 
-function described(own) {
-  return own.enum && own.enum.length > 4 ? "" : (own.description ?? "");
+/** A field's description, and what it leaves unsaid about being null or left out. */
+function described(own, mayBeNull, optional) {
+  const text = (own.description ?? "").startsWith("- `") ? "See Codes." : (own.description ?? "");
+  const isNull = mayBeNull && !/\bnull\b/i.test(text) ? "May be null." : "";
+  const leftOut = optional && !/left out|only if/i.test(text) ? "Left out when there is none." : "";
+  return [text, isNull, leftOut].filter(Boolean).join(" ");
 }
 
 /** Code and explanation from a description that lists them as "- `code`: explanation". */
@@ -71,7 +74,7 @@ export function value(spec, schema, typed) {
   const own = plain(spec, schema);
   const text = String(typed).trim();
   if (own.type === "boolean") return text === String(own.default) || text === "" ? undefined : text === "true";
-  if (own.type === "array") return text === "" ? undefined : text.split(/[\s,]+/).filter(Boolean);
+  if (own.type === "array") return text === "" ? undefined : text.split(",").map((each) => each.trim()).filter(Boolean);
   if (text === "") return undefined;
   if (own.type === "integer" || own.type === "number") return Number.isFinite(Number(text)) ? Number(text) : text;
   return own.enum && text === own.default ? undefined : text;
