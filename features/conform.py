@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from features import contracts
-from features.conform_admit import admit, empty_table
+from features.conform_admit import admit, take_nothing
 from features.conform_build import BuiltFacts, build_tables
 from features.conform_parts import switched_off
 from features.conform_report import CheckReport, RowCounts
@@ -43,9 +42,9 @@ class Prepared:
 def prepare(source: str, home: Path, *, time_zone: str | None, progress: Callable[[str], None]) -> Prepared:
     """Return the conformed tables of a source, made anew only when its content (or this code) has changed.
 
-    Days are those of a line's store, else of the source's own zone, else of `time_zone`, else UTC. A source that breaks the
-    contract raises `DataContractError` with one line, and leaves all that was built before as it was. Several runs may go on
-    at once: each builds aside, and the first that is ready is kept.
+    Days are those of a line's store, else of the source's own zone, else of `time_zone`, else UTC. A source that
+    breaks the contract raises `DataContractError` with one line, and leaves all that was built before as it was.
+    Several runs may go on at once: each builds aside, and the first that is ready is kept.
     """
     opened = open_source(source)
     zone = _known_zone(opened.time_zone or time_zone or DEFAULT_ZONE)
@@ -104,7 +103,7 @@ def _code_digest() -> str:
 def _put_in_place(built: Path, folder: Path) -> None:
     """Move the finished tables to where they belong; when another run was first, its tables are as good."""
     try:
-        os.replace(built, folder)
+        built.replace(folder)
     except OSError:
         if not (folder / TABLES_FILE).is_file():
             raise
@@ -112,7 +111,7 @@ def _put_in_place(built: Path, folder: Path) -> None:
 
 def _build(source: Source, built: Path, zone: str, digest: str, progress: Callable[[str], None]) -> None:
     """Write the conformed tables, the quarantine and the report to `built`."""
-    with duckdb.connect(str(built.parent / "work.duckdb")) as connection:
+    with duckdb.connect() as connection:
         _configure(connection, built.parent)
         raws = {raw.table: raw for raw in source.tables(connection)}
         if contracts.TRANSACTIONS not in raws:
@@ -145,16 +144,16 @@ def _admit_all(
     """Return the counts of every table that the source has; tables that it has not become empty ones."""
     counts = []
     for contract in contracts.CONTRACTS:
-        raw = raws.get(contract.table)
-        if raw is not None:
-            progress(f"checking {raw.place}")
-        dealt = admit(connection, contract, raw or empty_table(contract), source, quarantine)
-        counts += [dealt] if raw is not None else []
+        if contract.table in raws:
+            progress(f"checking {raws[contract.table].place}")
+            counts.append(admit(connection, contract, raws[contract.table], source, quarantine))
+        else:
+            take_nothing(connection, contract)
     return counts
 
 
 def _settled(counts: list[RowCounts], facts: BuiltFacts) -> tuple[RowCounts, ...]:
-    """Return the counts with the purchase events left out that stand in transactions; that they add up is checked here."""
+    """Return the counts less the purchase events that stand in transactions; that they add up is checked here."""
     n_left = facts.n_purchase_events_in_transactions
     said = f"purchase is a line of transactions as well, and counts once: {n_left:,} rows"
     settled = tuple(

@@ -1,4 +1,4 @@
-"""From the good rows of a source to the conformed tables: ids become dense rows, times become integers, returns are netted."""
+"""From good rows to the conformed tables: ids become dense rows, times become integers, returns are netted."""
 
 from __future__ import annotations
 
@@ -140,7 +140,8 @@ def _net(connection: duckdb.DuckDBPyConnection) -> None:
     returns = connection.execute("select * from return_rows order by return_number").df()
     lines = connection.execute("""
         select l.line_key, l.customer_row, l.product_row, l.order_row, l.ordered_us, l.quantity
-        from lines l semi join return_rows r on r.customer_row = l.customer_row and r.product_row = l.product_row""").df()
+        from lines l semi join return_rows r on r.customer_row = l.customer_row and r.product_row =
+        l.product_row""").df()
     connection.register("netted_in_hand", pa.Table.from_pandas(net_returns(returns, lines), preserve_index=False))
     connection.execute("""create table returns as
         select row_number() over (order by n.return_number, n.line_key desc nulls last) - 1 as return_key,

@@ -23,19 +23,20 @@ _SPACE = "chr(32) || chr(9) || chr(10) || chr(13)"
 _NUMBER_TEXT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _DATE_TEXT = r"\d{4}-\d{2}-\d{2}"
 _TIME_TEXT = _DATE_TEXT + r"[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)? ?([Zz]|[+-]\d{2}(:?\d{2})?)?"
+_CLOCK_TEXT = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?|24:00(:00)?"
 _FIRST_TIME, _END_OF_TIME = "timestamp '1970-01-01'", "timestamp '2200-01-01'"
 
 
 @dataclass(frozen=True)
 class ParsedColumn:
-    """The SQL of one column: `values` maps each name it is kept under to an expression; `breaches` maps a reason to a claim."""
+    """The SQL of one column: `values` maps each name to an expression, `breaches` a reason to what is then true."""
 
     values: Mapping[str, str]
     breaches: Mapping[str, str]
 
 
 def check_sql(contract: Contract, raw: RawTable) -> str:
-    """Return the SELECT of the checked table: `_row`, the parsed columns, `_reason` (null for a good row), `_source_row`."""
+    """Return the SELECT of a checked table: `_row`, the parsed columns, `_reason` (null: good), `_source_row`."""
     texts = [f"{_as_text(column, raw)} as {quoted(column.name)}" for column in contract.columns]
     parsed = {column.name: parse_column(column, _type_of(column, raw)) for column in contract.columns}
     values = [f"{sql} as {quoted(name)}" for each in parsed.values() for name, sql in each.values.items()]
@@ -44,17 +45,26 @@ def check_sql(contract: Contract, raw: RawTable) -> str:
         for number, (reason, claim) in enumerate(_all_breaches(contract, parsed))
     ]
     reasons = ", ".join(f"b{number}" for number in range(len(breaches)))
-    # The row as it came is packed for bad rows only: inside the CASE, from columns that are carried along without a copy.
+    # The row as it came is packed for bad rows only: inside the CASE, from columns that are carried along without a
+    # copy.
     carried = ", ".join(quoted(RAW + name) for name in raw.columns)
     renamed = ", ".join(f"{quoted(name)} as {quoted(RAW + name)}" for name in raw.columns)
     packed = ", ".join(f"{quoted(name)} := cast({quoted(RAW + name)} as varchar)" for name in raw.columns)
-    kept = ", ".join(quoted(name) for each in parsed.values() for name in each.values if not name.endswith(rough("")))
+    kept = ", ".join(quoted(name) for column in contract.columns for name in kept_as(column))
     return f"""
         select {ROW}, {kept}, {REASON}, case when {REASON} is not null then struct_pack({packed}) end as {SOURCE_ROW}
         from (select *, nullif(concat_ws({literal(REASON_SEPARATOR)}, {reasons}), '') as {REASON}
         from (select *, {", ".join(breaches)}
         from (select {ROW}, {carried}, {", ".join(values)}, {", ".join(_present(column) for column in contract.columns)}
         from (select {ROW}, {renamed}, {", ".join(texts)} from ({raw.scan})))))"""
+
+
+def kept_as(column: Column) -> dict[str, str]:
+    """Return the names under which a checked table keeps a column, with their SQL types."""
+    if column.kind is Kind.TIME:
+        return {column.name + US: "bigint", column.name + ON: "date"}
+    numbers = (Kind.NUMBER, Kind.AMOUNT_ON_HAND)
+    return {column.name: "double" if column.kind in numbers else "boolean" if column.kind is Kind.FLAG else "varchar"}
 
 
 def _all_breaches(contract: Contract, parsed: Mapping[str, ParsedColumn]) -> list[tuple[str, str]]:
@@ -83,7 +93,7 @@ def _is_number(given: str) -> bool:
 
 
 def _as_text(column: Column, raw: RawTable) -> str:
-    """Return the SQL of a column as it is parsed: null where it is missing or empty, trimmed text unless its type is kept."""
+    """Return the SQL of a column before it is parsed: null where missing or empty, trimmed unless its type is kept."""
     if column.name not in raw.columns:
         return "cast(null as varchar)"
     given = raw.columns[column.name].upper()
@@ -110,9 +120,9 @@ def parse_column(column: Column, given: str) -> ParsedColumn:
     breaches: dict[str, str] = {}
     if column.required:
         breaches[f"{column.name} is empty"] = f"not {present}"
-    understood = " and ".join(f"{quoted(name)} is null" for name in values if not name.endswith(rough("")))
+    not_understood = " and ".join(f"{quoted(name)} is null" for name in kept_as(column))
     if column.kind not in (Kind.ID, Kind.TEXT):
-        breaches[f"{column.name} is not {column.kind.value}"] = f"{present} and {understood}"
+        breaches[f"{column.name} is not {column.kind.value}"] = f"{present} and {not_understood}"
     if column.choices:
         allowed = ", ".join(literal(choice) for choice in column.choices)
         breaches[f"{column.name} is none of {', '.join(column.choices)}"] = f"{own} not in ({allowed})"
@@ -138,7 +148,8 @@ def _number(own: str) -> str:
 
 
 def _flag(own: str) -> str:
-    return f"case when lower({own}) in ('true', 't', '1') then true when lower({own}) in ('false', 'f', '0') then false end"
+    yes, no = "('true', 't', '1')", "('false', 'f', '0')"
+    return f"case when lower({own}) in {yes} then true when lower({own}) in {no} then false end"
 
 
 def _on_hand(own: str) -> str:
@@ -150,7 +161,7 @@ def _on_hand(own: str) -> str:
 
 
 def _json_of(own: str, kind: str) -> str:
-    """Return the text where it is JSON of one kind; `json_valid` is asked first, since `json_type` raises on what is not JSON."""
+    """Return the text where it is JSON of one kind; `json_valid` comes first, since `json_type` raises without it."""
     return f"case when json_valid({own}) then case when json_type({own}) = '{kind}' then {own} end end"
 
 
@@ -172,7 +183,7 @@ def _zone(own: str) -> str:
 
 
 def _clock(own: str) -> str:
-    return f"case when regexp_full_match({own}, '([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d)?|24:00(:00)?') then left({own}, 5) end"
+    return f"case when regexp_full_match({own}, {literal(_CLOCK_TEXT)}) then left({own}, 5) end"
 
 
 _SIMPLE = {
@@ -190,7 +201,7 @@ _SIMPLE = {
 
 
 def _time_values(column: Column, own: str, given: str) -> dict[str, str]:
-    """Return epoch microseconds where a time was given, a date where only a date was, and a rough TIMESTAMP for rules."""
+    """Return microseconds where a time was given, a date where only a date was, and a rough TIMESTAMP for rules."""
     if given == "DATE":
         stamp, day = "cast(null as timestamp)", own
     elif given.startswith("TIMESTAMP"):

@@ -15,7 +15,7 @@ _HEADINGS = ("table", "read", "kept", "quarantined", "duplicate", "left out")
 
 @dataclass(frozen=True)
 class RowCounts:
-    """How the rows of one table of the source were dealt with; `reasons` says what was quarantined why, with row numbers."""
+    """How the rows of one table were dealt with; `reasons` says what was quarantined why, with row numbers."""
 
     table: str
     place: str

@@ -40,7 +40,7 @@ def zone_days(zones: Iterable[str], days: Iterable[date]) -> pa.Table:
 
 
 def zone_offsets(zones: Iterable[str], first: datetime, last: datetime) -> pa.Table:
-    """Return a table of zone, from_us and offset_us: local time is UTC plus the offset of the latest from_us at or before it."""
+    """Return zone, from_us, offset_us: local time is UTC plus the offset of the latest from_us at or before it."""
     rows = [
         (zone, start_us, offset_us) for zone in sorted(zones) for start_us, offset_us in _offsets(zone, first, last)
     ]

@@ -32,7 +32,7 @@ def _telling_ids(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def read_midnights_as_dates(connection: duckdb.DuckDBPyConnection, raws: Mapping[str, RawTable]) -> list[str]:
-    """Return a warning, and make dates of them, where a time column of the source's own type holds nothing but midnights.
+    """Return a warning, and make dates of them, where a time column of timestamps holds nothing but midnights.
 
     Many tools know no type for a date and write it as a timestamp: read as UTC, its local day would be the day before.
     """

@@ -1,7 +1,7 @@
 """The tables that go in: which columns, of which kind, within which bounds; what breaks them goes to quarantine.
 
-The contract is data. `features.conform_checks` turns it into one SQL expression a column, so that a table of any size is checked
-in one streaming pass.
+The contract is data. `features.conform_checks` turns it into one SQL expression a column, so that a table of any size
+is checked in one streaming pass.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Kind(Enum):
 class Column:
     """One column of a source's table.
 
-    `low` and `high` bound a number (inclusive); `choices` are the only texts allowed; a date in a column with `ends_day` means
-    the end of that local day, elsewhere its start.
+    `low` and `high` bound a number (inclusive); `choices` are the only texts allowed; a date in a column with
+    `ends_day` means the end of that local day, elsewhere its start.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Column:
 
 
 def rough(time_column: str) -> str:
-    """Return the name under which a rule finds a time as a TIMESTAMP, whatever zone a date in it will turn out to be of."""
+    """Return the name under which a rule finds a time as a TIMESTAMP, in whatever zone a date in it may be."""
     return f"{time_column}_rough"
 
 

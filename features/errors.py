@@ -6,8 +6,8 @@ TercetError
 ├── TablesError            a folder of conformed tables is missing, foreign or damaged
 └── UnknownGroupError      a feature group was asked for that there is not
 
-Each message is one line: what was found, what was expected, where, and the next step. It never holds a customer's id or the
-value of an identity.
+Each message is one line: what was found, what was expected, where, and the next step. It never holds a customer's id
+or the value of an identity.
 """
 
 from __future__ import annotations

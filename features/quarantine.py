@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from uuid import uuid4
@@ -18,34 +17,49 @@ QUARANTINE_FOLDER = "quarantine"
 
 def write_quarantine(
     connection: duckdb.DuckDBPyConnection, raw: RawTable, rejected: list[RejectedRow], *, contradictory: str, path: Path
-) -> int:
-    """Return how many rows were written to `path`; nothing is written when there are none.
+) -> None:
+    """Write a table's bad rows to `path`.
 
-    Columns: reason, file, row (from 1), the columns of the source as text, and `line` (the whole line, where it could not be
-    split). `contradictory` is a query that gives `_row`, `_reason` and `_source_row` of rows that contradict an earlier one.
+    Columns: reason, file, row (from 1, without header and blank lines), line (the whole line, where it could not be
+    split), and the columns of the source as text. `contradictory` is a query that gives `_row`, `_reason` and
+    `_source_row` of rows that contradict an earlier one.
     """
     columns = ", ".join(f"{SOURCE_ROW}.{quoted(name)} as {quoted(name)}" for name in raw.columns)
-    names: dict[str, pa.DataType] = {"row": pa.int64(), "reason": pa.string(), "line": pa.string()}
-    lines = [(each.row, each.reason, each.text) for each in rejected]
-    values = list(zip(*lines, strict=True)) or [(), (), ()]
-    connection.register(
-        "rejected_lines",
-        pa.table({name: pa.array(column, names[name]) for name, column in zip(names, values, strict=True)}),
+    connection.register("lines_in_hand", _as_table(rejected))
+    connection.register("places_in_hand", places_after(rejected))
+    bad = f"""select {ROW}, {REASON}, {SOURCE_ROW} from checked_{raw.table} where {REASON} is not null
+        union all {contradictory}"""
+    connection.execute(f"""copy (
+        select {REASON} as "reason", {literal(raw.place)} as "file", {ROW} + p.n_rejected as "row", cast(null as
+        varchar) as "line",
+            {columns}
+        from ({bad}) b asof join places_in_hand p on b.{ROW} >= p.first_row
+        union all by name select "reason", {literal(raw.place)} as "file", "row", "line" from lines_in_hand
+        order by "row") to {literal(str(path))} (format parquet)""")
+    connection.unregister("lines_in_hand")
+    connection.unregister("places_in_hand")
+
+
+def _as_table(rejected: list[RejectedRow]) -> pa.Table:
+    return pa.table(
+        {
+            "row": pa.array([each.row for each in rejected], pa.int64()),
+            "reason": pa.array([each.reason for each in rejected], pa.string()),
+            "line": pa.array([each.text for each in rejected], pa.string()),
+        }
     )
-    own_columns = f", {columns}" if columns else ""
-    query = f"""
-        select {REASON} as "reason", {literal(raw.place)} as "file", {ROW} as "row", cast(null as varchar) as "line"{own_columns}
-        from (select {ROW}, {REASON}, {SOURCE_ROW} from checked_{raw.table} where {REASON} is not null
-            union all {contradictory})
-        union all by name select reason, {literal(raw.place)} as "file", "row", "line" from rejected_lines
-        order by "row" """
-    written = connection.execute(f"create or replace temp table quarantined as {query}").fetchall()
-    n_rows = int(connection.execute("select count(*) from quarantined").fetchall()[0][0]) if written else 0
-    if n_rows:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection.execute(f"copy quarantined to {literal(str(path))} (format parquet)")
-    connection.unregister("rejected_lines")
-    return n_rows
+
+
+def places_after(rejected: list[RejectedRow]) -> pa.Table:
+    """Return how many rejected lines stand before a row: first_row (as numbered without them), n_rejected.
+
+    Examples
+    --------
+    >>> places_after([RejectedRow(3, "short", "x")]).to_pydict()
+    {'first_row': [0, 3], 'n_rejected': [0, 1]}
+    """
+    first_rows = [0, *(each.row - number for number, each in enumerate(rejected))]
+    return pa.table({"first_row": pa.array(first_rows, pa.int64()), "n_rejected": list(range(len(first_rows)))})
 
 
 def publish_quarantine(built: Path, home: Path) -> None:
@@ -56,7 +70,7 @@ def publish_quarantine(built: Path, home: Path) -> None:
     for name, path in fresh.items():
         half_written = target / f".{name}.{uuid4().hex}"
         shutil.copyfile(path, half_written)
-        os.replace(half_written, target / name)
+        half_written.replace(target / name)
     for stale in target.glob("*.parquet"):
         if stale.name not in fresh:
             stale.unlink(missing_ok=True)

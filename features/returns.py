@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,27 +18,48 @@ _NOTHING = 1e-9
 def net_returns(returns: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     """Return which line each return takes back: columns return_number, line_key (null when none), quantity, amount.
 
-    A return takes from the line of its own order first, else from the latest line of that customer and product that is not
-    after the return and still has quantity, then the one before; one return may so become several rows, and what no line
-    holds is a row of its own. Only what is not after the return matters. `returns` is in the order of time; the amount is
-    split as the quantity is. `lines` needs line_key, customer_row, product_row, order_row, ordered_us and quantity.
+    A return takes from the line of its own order first, else from the latest line of that customer and product that is
+    not after the return and still has quantity, then the one before; one return may so become several rows, and what
+    no line holds is a row of its own. Only what is not after the return matters. `returns` is in the order of time;
+    the amount is split as the quantity is. `lines` needs line_key, customer_row, product_row, order_row, ordered_us
+    and quantity.
     """
     held = _lines_by_item(lines)
-    returns = returns.assign(order_row=returns[c.ORDER_ROW].fillna(-1))  # an order that holds nothing but returns
-    taken: list[tuple[int, int | None, float, float]] = []
-    for row in returns.itertuples(index=False):
-        candidates = held.get((row.customer_row, row.product_row), [])
-        left, per_unit = float(row.quantity), float(row.amount) / float(row.quantity)
-        for line in _in_order_of_netting(candidates, row.returned_us, row.order_row):
-            part = min(left, line.left)
-            line.left -= part
-            left -= part
-            taken.append((row.return_number, line.key, part, part * per_unit))
-            if left <= _NOTHING:
-                break
-        if left > _NOTHING:
-            taken.append((row.return_number, None, left, left * per_unit))
-    return _as_frame(taken)
+    taken: list[_Taken] = []
+    for row in _rows(returns, ("return_number", c.CUSTOMER_ROW, c.PRODUCT_ROW, c.ORDER_ROW, c.RETURNED_US, c.QUANTITY)):
+        number, customer_row, product_row, order_row, returned_us, quantity = row
+        taken += _take_back(
+            number, quantity, _in_order_of_netting(held.get((customer_row, product_row), []), returned_us, order_row)
+        )
+    netted = _as_frame(taken)
+    per_unit = (returns[c.AMOUNT] / returns[c.QUANTITY]).set_axis(returns["return_number"])
+    return netted.assign(amount=netted[c.QUANTITY] * netted["return_number"].map(per_unit))
+
+
+def _rows(frame: pd.DataFrame, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:  # int or float, by the column
+    """Yield the values of some columns, row by row, as Python numbers."""
+    return zip(*(frame[name].tolist() for name in names), strict=True)
+
+
+class _Taken(NamedTuple):
+    """So much of a return is taken from that line, None where no line holds it."""
+
+    return_number: int
+    line_key: int | None
+    quantity: float
+
+
+def _take_back(return_number: int, quantity: float, lines: list[_Line]) -> list[_Taken]:
+    """Return what one return takes from each of the lines, in their order; the lines remember it."""
+    taken = []
+    for line in lines:
+        part = min(quantity, line.left)
+        line.left -= part
+        quantity -= part
+        taken.append(_Taken(return_number, line.key, part))
+        if quantity <= _NOTHING:
+            return taken
+    return [*taken, _Taken(return_number, None, quantity)]
 
 
 class _Line:
@@ -51,10 +74,9 @@ class _Line:
 def _lines_by_item(lines: pd.DataFrame) -> dict[tuple[int, int], list[_Line]]:
     """Return the lines of each (customer, product) in the order of time."""
     held: dict[tuple[int, int], list[_Line]] = defaultdict(list)
-    for row in lines.sort_values(c.LINE_KEY).itertuples(index=False):
-        held[row.customer_row, row.product_row].append(
-            _Line(row.line_key, row.order_row, row.ordered_us, float(row.quantity))
-        )
+    names = (c.CUSTOMER_ROW, c.PRODUCT_ROW, c.LINE_KEY, c.ORDER_ROW, c.ORDERED_US, c.QUANTITY)
+    for customer_row, product_row, key, order, us, quantity in _rows(lines.sort_values(c.LINE_KEY), names):
+        held[customer_row, product_row].append(_Line(key, order, us, quantity))
     return held
 
 
@@ -64,13 +86,11 @@ def _in_order_of_netting(lines: list[_Line], returned_us: int, order_row: float)
     return sorted(known, key=lambda line: line.order != order_row)
 
 
-def _as_frame(taken: list[tuple[int, int | None, float, float]]) -> pd.DataFrame:
-    numbers, keys, quantities, amounts = zip(*taken, strict=True) if taken else ((), (), (), ())
+def _as_frame(taken: list[_Taken]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "return_number": np.asarray(numbers, dtype=np.int64),
-            c.LINE_KEY: pd.array(keys, dtype="Int64"),
-            c.QUANTITY: np.asarray(quantities, dtype=np.float64),
-            c.AMOUNT: np.asarray(amounts, dtype=np.float64),
+            "return_number": np.asarray([each.return_number for each in taken], dtype=np.int64),
+            c.LINE_KEY: pd.array([each.line_key for each in taken], dtype="Int64"),
+            c.QUANTITY: np.asarray([each.quantity for each in taken], dtype=np.float64),
         }
     )

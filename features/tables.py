@@ -32,10 +32,10 @@ TABLE_NAMES = (
 
 @dataclass(frozen=True)
 class TableSet:
-    """Checked tables with dense rows, one Parquet file each (docs/architecture.md, part 2), and what is true of all of them.
+    """Checked tables with dense rows, a Parquet file each (docs/architecture.md, part 2), and what is true of them all.
 
-    `first_day` and `last_day` are the local day numbers (since 1970-01-01) of the first and the last line. `currency` is empty
-    where the source does not name one: the policy's then stands.
+    `first_day` and `last_day` are the local day numbers (since 1970-01-01) of the first and the last line. `currency`
+    is empty where the source does not name one: the policy's then stands.
     """
 
     folder: Path
@@ -61,7 +61,8 @@ class TableSet:
     def read(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return a table, or some of its columns, in the order of its rows."""
         wanted = None if columns is None else list(columns)
-        return pq.read_table(self.path(table), columns=wanted).to_pandas()
+        frame: pd.DataFrame = pq.read_table(self.path(table), columns=wanted).to_pandas()
+        return frame
 
     def save(self) -> None:
         """Write what is true of all tables beside them."""

