@@ -129,4 +129,4 @@ class Edge:
         return self._ours
 
 
-Tercet.add_asgi_middleware(Edge)
+Tercet.add_asgi_middleware(Edge)  # type: ignore[attr-defined]  # the decorator makes a bentoml.Service of the class

@@ -20,12 +20,12 @@ CHALLENGE = "/v1/challenge"
 class Echo:
     """An engine that answers with what it was asked; customers called `broken` and so on make it fail."""
 
-    def challenge(self, request: Any, at: datetime, id_of: Any) -> dict[str, object]:
+    def challenge(self, request: Any, at: datetime, decision_id: str) -> dict[str, object]:
         if request.customer_id == "broken":
             raise KeyError("a secret of customer 17")
         if request.customer_id == "early":
             raise InvalidRequest("at", "is before the bundle's as-of")
-        return {"customer_id": request.customer_id, "at": at.isoformat(), "decision_id": id_of(request.customer_id)}
+        return {"customer_id": request.customer_id, "at": at.isoformat(), "valid_to": "Monday", "cold_start": False}
 
     def also_bought(self, request: Any, at: datetime, decision_id: str) -> dict[str, object]:
         if request.product_ids == ["nothing"]:
