@@ -87,11 +87,11 @@ DEFAULT_HOME = Path(".tercet")
 @app.command(epilog="Example: tercet check ./tables")
 def check(source: SourceText, home: Home = DEFAULT_HOME) -> None:
     """Check the tables; print rows read, kept, quarantined, duplicate and left out, and what is switched off."""
-    from features.conform import prepare
+    from training.opening import open_shop
 
     with Progress() as progress:
-        prepared = prepare(source, home, time_zone=None, progress=progress)
-    print(prepared.report.text())
+        shop = open_shop(source, home, None, EngineName.DUCKDB.value, progress)
+    print(shop.report.text())
 
 
 @app.command(epilog="Example: tercet features ./tables --as-of 2017-12-04")
@@ -103,10 +103,10 @@ def features(
 ) -> None:
     """Build every feature table as of a moment, as Parquet; print where each is and how many rows it has."""
     moment = _moment(as_of)
-    from training import pipeline
+    from training.opening import build_features, open_shop
 
     with Progress() as progress:
-        built = pipeline.build_features(source, home, moment, engine.value, progress)
+        built = build_features(open_shop(source, home, moment, engine.value, progress), progress)
     print(built)
 
 

@@ -111,5 +111,5 @@ def test_what_we_raise_is_told_in_one_line(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("features.conform.prepare", fail)
+    monkeypatch.setattr("training.opening.prepare", fail)
     assert call(capsys, "check", "shop") == (1, "", said)

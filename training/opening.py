@@ -1,0 +1,88 @@
+"""From a named source and a home to feature tables as of a moment: where training, evaluation and notebooks begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from features.asof import Moment, at_utc, local_midnight, moment_at
+from features.build import GROUPS, FeatureStore
+from features.conform import prepare
+from features.conform_report import CheckReport
+from features.engine import DuckDbEngine, FeatureEngine
+from features.tables import TableSet
+from serving.decisioning.policy import parse_policy
+from training.errors import NothingToLearn
+from training.home import Home
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class OpenShop:
+    """The checked tables of a source, the store of their features, and the moment up to which one may look."""
+
+    store: FeatureStore
+    report: CheckReport
+    as_of: Moment
+
+    @property
+    def tables(self) -> TableSet:
+        """Return the checked tables."""
+        return self.store.tables
+
+
+def open_shop(source: str, home: Path, as_of: date | datetime | None, engine: str, progress: Progress) -> OpenShop:
+    """Return a source's feature store; its tables are made anew only when they have changed.
+
+    `as_of` is a moment, or a date for that day's local midnight; without one it is the end of the last local day with a
+    line. `engine` is ``duckdb`` or ``spark``.
+
+    Raises
+    ------
+    DataContractError
+        When the source breaks the contract.
+    NothingToLearn
+        When no whole day with a line lies before `as_of`.
+    """
+    place = Home(home)
+    policy = parse_policy(place.policy_text())
+    prepared = prepare(source, home, time_zone=policy.shop.time_zone, progress=progress)
+    tables = prepared.tables
+    moment = _moment(as_of, tables)
+    if moment.day <= tables.first_day:
+        asked = at_utc(moment.us).isoformat()
+        raise NothingToLearn(f"{source} has no whole day before {asked}: ask for a later moment with --as-of")
+    return OpenShop(FeatureStore(tables, place.features / "groups", _engine(engine)), prepared.report, moment)
+
+
+def build_features(shop: OpenShop, progress: Progress) -> str:
+    """Return a line for each feature table as of the shop's moment: group, rows and file; builds what is not there."""
+    lines = []
+    for group in GROUPS:
+        progress(f"features: {group}")
+        path = shop.store.path(group, shop.as_of)
+        lines.append(f"{group:<20}{pq.read_metadata(path).num_rows:>12,} rows  {path}")
+    return "\n".join(lines)
+
+
+def _moment(as_of: date | datetime | None, tables: TableSet) -> Moment:
+    """Return the moment asked for; the end of the last day where none was."""
+    if as_of is None:
+        return local_midnight(tables.last_day + 1, tables.time_zone)
+    if isinstance(as_of, datetime):
+        return moment_at(as_of, tables.time_zone)
+    return local_midnight(as_of, tables.time_zone)
+
+
+def _engine(name: str) -> FeatureEngine:
+    """Return the engine of a name; Spark is imported only when asked for."""
+    if name == "spark":
+        from features.spark import SparkEngine
+
+        return SparkEngine()
+    return DuckDbEngine()
