@@ -131,7 +131,7 @@ def free_port() -> int:
 
 def _prepare(settings: Settings) -> Settings:
     """Return the settings with the moment of the start, once all that can fail with a clear line was checked."""
-    _check_port(settings.host, settings.port)
+    check_port(settings.host, settings.port)
     shop_ids(settings.home)
     try:
         settings.folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,8 @@ def _prepare(settings: Settings) -> Settings:
     return replace(settings, started_at=time.time())
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
+    """Return when the port can be listened on; SettingsError when it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
