@@ -17,7 +17,6 @@ from serving.http_clock import Clock
 from serving.http_metrics import Metrics
 from serving.http_pages import pages
 
-
 PAGES = pages("0")
 
 

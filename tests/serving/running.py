@@ -1,0 +1,76 @@
+"""A real server on a free port of this machine, for tests that are about the server as it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from serving.bundle import write_bundle
+from serving.champion import write_champion
+from serving.launch import Server, free_port, start
+from serving.settings import Settings
+from tests.serving.tiny import tiny_contents
+
+NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
+CHALLENGE = "/v1/challenge"
+
+
+@contextmanager
+def running(home: Path, *, workers: int = 2, log_requests: bool = False) -> Iterator[Server]:
+    """Run a server whose clock starts at `NOW`, and end it; its home may have a champion or not."""
+    settings = Settings(home, port=free_port(), workers=workers, now=NOW, log_requests=log_requests)
+    with start(settings) as server:
+        server.wait_until_live(seconds=120)
+        yield server
+
+
+def publish(home: Path, recipe: str = "first") -> str:
+    """Write the tiny shop's bundle and make it the champion; another `recipe` makes another version."""
+    contents = tiny_contents()
+    contents = dataclasses.replace(contents, meta=dataclasses.replace(contents.meta, recipe={"name": recipe}))
+    version = write_bundle(contents, home / "bundles")
+    write_champion(home, version)
+    return version
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Say whether `holds` becomes true in time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def ask(server: Server, customer_id: str = "anna") -> httpx.Response:
+    """Ask for a challenge over a connection of its own, so that any worker may answer."""
+    return httpx.post(server.url + CHALLENGE, json={"customer_id": customer_id}, timeout=10)
+
+
+def worker_pids(server: Server) -> list[int]:
+    """Return the processes that answer requests."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"_bentoml_impl.worker.service" in _command_of(int(pid))]
+
+
+def _command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

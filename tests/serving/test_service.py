@@ -1,0 +1,229 @@
+"""The server as it runs: two workers, from no bundle to a swap under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.champion import write_champion
+from serving.launch import Server
+from tests.serving.running import CHALLENGE, ask, eventually, is_running, publish, running, worker_pids
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def bare(home: Path) -> Iterator[Server]:
+    """A server without a bundle; the tests below go on from there in their order."""
+    with running(home) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(bare: Server, home: Path) -> Server:
+    """The same server, as soon as both workers serve the first bundle."""
+    publish(home)
+    bare.wait_until_ready()
+    assert eventually(lambda: all(ask(bare).status_code == 200 for _ in range(20)))
+    return bare
+
+
+def test_without_a_bundle_it_lives_and_answers_503(bare: Server) -> None:
+    assert httpx.get(bare.url + "/livez").json() == {"alive": True}
+    for reply in (httpx.get(bare.url + "/readyz"), ask(bare)):
+        assert reply.status_code == 503
+        assert int(reply.headers["retry-after"]) > 0
+        assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_the_first_champion_is_taken_up(server: Server, home: Path) -> None:
+    version = (home / "champion").read_text().strip()
+
+    assert httpx.get(server.url + "/readyz").json() == {"ready": True, "model_version": version}
+    assert ask(server).json()["model_version"] == version
+
+
+def test_every_worker_gives_the_same_answer(server: Server) -> None:
+    replies = [ask(server) for _ in range(40)]
+
+    assert len({reply.headers["x-request-id"].partition("-")[0] for reply in replies}) == 2
+    assert len({reply.content for reply in replies}) == 1
+
+
+def test_the_clock_is_the_one_it_was_given_and_runs_on(server: Server) -> None:
+    # The bundle's as-of is 2018-01-01T05:00Z: the clock says 12:00Z of that day, whatever the machine says.
+    answer = ask(server).json()
+
+    assert answer["valid_to"] == "2018-01-08T05:00:00Z"
+
+
+def test_a_moment_before_the_bundle_is_refused_and_named(server: Server) -> None:
+    reply = httpx.post(server.url + CHALLENGE, json={"customer_id": "anna", "at": "2017-12-31T23:00:00Z"})
+
+    assert reply.status_code == 422
+    assert reply.json()["errors"][0]["field"] == "at"
+    assert "2018-01-01" in reply.json()["detail"]
+
+
+def test_a_swap_under_load_loses_nothing(server: Server, home: Path) -> None:
+    first = (home / "champion").read_text().strip()
+    done = threading.Event()
+    versions: list[str] = []
+
+    def load() -> None:
+        with httpx.Client() as session:
+            while not done.is_set():
+                reply = session.post(server.url + CHALLENGE, json={"customer_id": "anna"})
+                versions.append(reply.json()["model_version"] if reply.status_code == 200 else str(reply.status_code))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    second = publish(home, "second")
+    swapped = eventually(lambda: versions[-40:] == [second] * 40)
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    assert swapped
+    assert set(versions) == {first, second}
+
+
+def test_a_damaged_bundle_is_refused_in_a_line_and_the_old_one_serves_on(server: Server, home: Path) -> None:
+    good = (home / "champion").read_text().strip()
+    bad = "20180102-bad00000"
+    shutil.copytree(home / "bundles" / good, home / "bundles" / bad)
+    (home / "bundles" / bad / "numbers.json").write_text("{}")
+    write_champion(home, bad)
+
+    assert eventually(lambda: server.log.read_text().count(f"bundle {bad} refused, {good} serves on") == 2)
+    assert ask(server).json()["model_version"] == good
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_nothing_of_training_is_in_the_process(server: Server) -> None:
+    mapped = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in worker_pids(server))
+
+    assert "site-packages/numpy" in mapped
+    for name in ("pandas", "lightgbm", "sklearn", "scipy", "duckdb", "pyarrow"):
+        assert f"site-packages/{name}/" not in mapped
+
+
+def test_counters_are_summed_over_the_workers(server: Server) -> None:
+    def served() -> float:
+        text = httpx.get(server.url + "/metrics").text
+        line = next(
+            line
+            for line in text.splitlines()
+            if line.startswith('tercet_requests_total{path="/v1/challenge",status="200"')
+        )
+        return float(line.split()[-1])
+
+    before = served()
+    for _ in range(20):
+        ask(server)
+
+    assert served() == before + 20
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["content-length", "chunked"])
+def test_too_large_a_body_is_a_413_that_the_client_gets_to_read(server: Server, announced: bool) -> None:
+    body = b'{"customer_id": "' + b"a" * 3_000_000 + b'"}'
+    content = body if announced else iter([body[:1_500_000], body[1_500_000:]])
+
+    reply = httpx.post(
+        server.url + CHALLENGE, content=content, headers={"content-type": "application/json"}, timeout=10
+    )
+
+    assert reply.status_code == 413
+
+
+def test_a_body_that_never_comes_is_a_503_and_no_hang(server: Server) -> None:
+    started = time.monotonic()
+    with _connection(server) as sock:
+        sock.sendall(_head(server, length=100) + b'{"customer_id"')
+        answer = sock.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"application/problem+json" in answer
+    assert time.monotonic() - started < 5
+
+
+def test_a_connection_is_of_use_after_an_error(server: Server) -> None:
+    with httpx.Client() as session:
+        refused = session.post(server.url + CHALLENGE, content=b"{", headers={"content-type": "application/json"})
+        answered = session.post(server.url + CHALLENGE, json={"customer_id": "anna"})
+
+    assert (refused.status_code, answered.status_code) == (400, 200)
+
+
+def test_a_websocket_is_turned_away(server: Server) -> None:
+    with _connection(server) as sock:
+        sock.sendall(
+            f"GET {CHALLENGE} HTTP/1.1\r\nHost: {server.settings.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        status = int(sock.recv(65536).split()[1])
+
+    assert status in (403, 405)
+
+
+def test_no_customer_is_in_the_log(server: Server) -> None:
+    ask(server, "somebody-special")
+    httpx.post(server.url + CHALLENGE, json={"customer_id": ["somebody-special"]})
+
+    assert "somebody-special" not in server.log.read_text()
+
+
+def test_a_killed_worker_comes_back(server: Server) -> None:
+    before = set(worker_pids(server))
+    victim = min(before)
+    os.kill(victim, signal.SIGKILL)
+
+    assert eventually(lambda: len(set(worker_pids(server)) - {victim}) == 2, seconds=60)
+    assert eventually(lambda: httpx.get(server.url + "/readyz").status_code == 200)
+
+
+def test_it_ends_with_all_its_workers_when_told_to(server: Server) -> None:
+    pids = worker_pids(server)
+    server.stop()
+
+    assert server.process.returncode == 0
+    assert eventually(lambda: not any(is_running(pid) for pid in pids))
+
+
+def test_importing_the_service_takes_nothing_of_training_along() -> None:
+    unwanted = ("pandas", "mlflow", "lightgbm", "sklearn", "duckdb", "implicit", "matplotlib", "scipy")
+    code = f"import sys, json, serving.service; print(json.dumps([n for n in {unwanted!r} if n in sys.modules]))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=120)
+
+    assert json.loads(done.stdout) == []
+
+
+def _connection(server: Server) -> socket.socket:
+    return socket.create_connection((server.settings.host, server.settings.port), timeout=10)
+
+
+def _head(server: Server, length: int) -> bytes:
+    return (
+        f"POST {CHALLENGE} HTTP/1.1\r\nHost: {server.settings.host}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    ).encode()
