@@ -46,6 +46,7 @@ class DuckDbEngine:
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": self.threads,
             "memory_limit": self.memory_limit,
+            "disabled_optimizers": "join_order",
             "temp_directory": str(out.with_suffix(".spill")),
         }
         with duckdb.connect(":memory:", config=config) as connection:

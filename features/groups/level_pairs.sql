@@ -1,19 +1,24 @@
 -- grain:  {item_row}, other_row: both directions of every pair with enough evidence
 -- inputs: lines (purchases only: merchandise, net of returns)
 -- {item_row} is product_row or category_row; other_row is the same kind of row.
--- Enough evidence: together in at least 3 baskets, or one after the other in at least 3 pairs of successive baskets.
--- Only items with at least 3 baskets can have that, so the others leave before the pairs are made.
+-- Enough evidence: together in at least 3 baskets (one in 15,000 where there are more than 45,000 baskets), or one
+-- after the other in as many pairs of successive baskets. Only items in as many baskets can have that, so the others
+-- leave before the pairs are made.
 with bought as (
     select order_row, {item_row} as item, min(customer_row) as customer_row, min(ordered_us) as ordered_us
     from lines
     where is_purchase
     group by order_row, {item_row}
 ),
+enough as (
+    select greatest(3, floor(count(*) / cast(15000 as double))) as n_enough
+    from (select order_row from bought group by order_row) as counted
+),
 frequent as (
     select item
     from bought
     group by item
-    having count(*) >= 3
+    having count(*) >= (select n_enough from enough)
 ),
 orders as (
     select
@@ -38,14 +43,14 @@ together as (
     from contents a
     join contents b on b.order_row = a.order_row and b.item > a.item
     group by a.item, b.item
-    having count(*) >= 3
+    having count(*) >= (select n_enough from enough)
 ),
 successive as (
     select a.item, b.item as other, count(*) as n_next
     from contents a
     join contents b on b.order_row = a.next_order_row and b.item <> a.item
     group by a.item, b.item
-    having count(*) >= 3
+    having count(*) >= (select n_enough from enough)
 ),
 evidence as (
     select item, other, n_both, weight_e10, 0 as n_next from together
@@ -60,28 +65,45 @@ pairs as (
     group by item, other
 ),
 owned as (
-    select customer_row, item
+    select customer_row, item, 1 as one
     from contents
     group by customer_row, item
 ),
+owners as (
+    select item, count(*) as n_owners
+    from owned
+    group by item
+),
+candidates as (
+    select least(item, other) as low, greatest(item, other) as high
+    from pairs
+    group by least(item, other), greatest(item, other)
+),
+-- the customers of the rarer one are looked up among those of the other: far fewer than the other way round
+by_rarity as (
+    select
+        c.low, c.high,
+        case when l.n_owners <= h.n_owners then c.low else c.high end as rarer,
+        case when l.n_owners <= h.n_owners then c.high else c.low end as commoner
+    from candidates c
+    join owners l on l.item = c.low
+    join owners h on h.item = c.high
+),
 households as (
-    select p.item, p.other, count(*) as n_households
-    from (
-        select least(item, other) as item, greatest(item, other) as other
-        from pairs
-        group by least(item, other), greatest(item, other)
-    ) as p
-    join owned a on a.item = p.item
-    join owned b on b.item = p.other and b.customer_row = a.customer_row
-    group by p.item, p.other
+    -- a sum over both sides, as DuckDB would aggregate a plain count before the join, at ten times the cost
+    select r.low, r.high, sum(a.one * b.one) as n_households
+    from by_rarity r
+    join owned a on a.item = r.rarer
+    join owned b on b.item = r.commoner and b.customer_row = a.customer_row
+    group by r.low, r.high
 )
 select
     p.item as {item_row},  -- row: the {item}
     p.other as other_row,  -- row: the other {item}
-    cast(p.n_both as int) as n_both,  -- count: baskets with both (0 when fewer than 3)
+    cast(p.n_both as int) as n_both,  -- count: baskets with both (0 when not enough)
     cast(p.weight_e10 as double) / 10000000000
         as weight_both,  -- weight: baskets with both, each divided by its number of items to the power of .6
-    cast(p.n_next as int) as n_next,  -- count: baskets with it whose customer's next has the other (0 when fewer than 3)
+    cast(p.n_next as int) as n_next,  -- count: baskets with it whose customer's next has the other (0 when not enough)
     cast(h.n_households as int) as n_households  -- count: customers who bought both at any time
 from pairs p
-join households h on h.item = least(p.item, p.other) and h.other = greatest(p.item, p.other)
+join households h on h.low = least(p.item, p.other) and h.high = greatest(p.item, p.other)
