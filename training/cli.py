@@ -171,6 +171,7 @@ def serve(
     given = {"TERCET_HOST": host, "TERCET_PORT": port, "TERCET_WORKERS": workers, "TERCET_NOW": now}
     asked = {name: str(value) for name, value in given.items() if value is not None}
     settings = read_settings({**os.environ, "TERCET_HOME": str(home), **asked})
+    launch.check_port(settings.host, settings.port)
     print(launch.banner(settings), file=sys.stderr)
     launch.run(settings)
 
