@@ -7,6 +7,7 @@
         ├── BundleError        a bundle that is damaged, foreign, of another schema, or can't be written
         ├── PolicyError        policy.toml has unknown keys or values that are not allowed
         ├── SettingsError      an option of the server is wrong; names the option
+        ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
         ├── InvalidRequest     a field of a request is wrong; carries the field
         └── UnknownProduct     a call that names one product only names one that is not known
 """
@@ -30,6 +31,10 @@ class PolicyError(ServingError):
 
 class SettingsError(ServingError):
     """An option of the server is wrong; one line names the option, what was found and what was expected."""
+
+
+class BatchError(ServingError):
+    """A list of customers or queries can't be read, or the answers can't be written; one line names file and column."""
 
 
 class InvalidRequest(ServingError):
