@@ -1,0 +1,121 @@
+"""What a habit is judged by: a row a customer and item bought before, as of a moment, with labels where they are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment
+from training.examples import feature_columns
+from training.history import History
+from training.levels import Level
+
+FloatArray = npt.NDArray[np.float64]
+
+WINDOW_DAYS = 7
+
+ITEM_PREFIX = "item_"
+CUSTOMER_PREFIX = "customer_"
+FIRST_DAY_BOUGHT = "first_day_bought"
+HAS_SHOPPED = "has_shopped"
+PLACE = "place"
+SHARE_H14 = "share_h14"
+SHARE_H56 = "share_h56"
+SHARE_H112 = "share_h112"
+EXPECTED_GAP_DAYS = "expected_gap_days"
+DUE_IN_DAYS = "due_in_days"
+DUE_SHRUNK = "due_shrunk"
+
+ITEM_FEATURES = (
+    *(c.N_CUSTOMERS, c.N_BASKETS_4W, c.N_BASKETS_12W, c.BUYER_SHARE_4W, c.TREND_4W_12W, c.REBUY_RATE),
+    *(c.GAP_MEAN_DAYS, c.SEASON_RATIO, c.WEEKLY_RATE, c.PRICE_MEAN, c.ADOPTION_4W),
+)
+CUSTOMER_FEATURES = (
+    *(c.N_BASKETS, c.N_BASKETS_4W, c.N_BASKETS_H14, c.N_BASKETS_H56, c.N_BASKETS_H112, c.RECENCY_DAYS, c.TENURE_DAYS),
+    *(c.GAP_MEAN_DAYS, c.GAP_RATIO, c.LINES_PER_BASKET, c.N_TYPES, c.N_CATEGORIES_PER_BASKET, c.SPEND_PER_BASKET),
+    *(c.BASKET_TREND_4W_12W, c.DISCOUNT_SHARE, c.MAIN_STORE_SHARE),
+)
+_KEYS_AND_MARKS = frozenset({FIRST_DAY_BOUGHT, HAS_SHOPPED})
+
+
+@dataclass(frozen=True)
+class CandidateRules:
+    """Which pairs are candidates: the `max_items` of a customer with the largest decayed count; `gap_weight`: see `expected_gaps`."""
+
+    max_items: int = 60
+    gap_weight: float = 2.0
+
+
+def candidates(history: History, moment: Moment, level: Level, rules: CandidateRules) -> pd.DataFrame:
+    """Return the candidate pairs with their features as of `moment`: customers in row order, largest decayed count first."""
+    own = history.features(level.customer_group, moment)
+    order = np.lexsort((own[level.item], -own[c.LAST_DAY], -own[c.N_BASKETS_H56], own[c.CUSTOMER_ROW]))
+    own = own.iloc[order]
+    place = own.groupby(c.CUSTOMER_ROW, sort=False).cumcount()
+    own = own.assign(**{PLACE: place + 1})[place.to_numpy() < rules.max_items]
+    items = history.features(level.item_group, moment, [level.item, *ITEM_FEATURES])
+    customers = history.features("customers", moment, [c.CUSTOMER_ROW, *CUSTOMER_FEATURES])
+    pairs = own.merge(_prefixed(items, level.item, ITEM_PREFIX), on=level.item, how="left")
+    pairs = pairs.merge(_prefixed(customers, c.CUSTOMER_ROW, CUSTOMER_PREFIX), on=c.CUSTOMER_ROW, how="left")
+    return pairs.assign(**_derived(pairs, rules))
+
+
+def labelled(history: History, moment: Moment, pairs: pd.DataFrame, level: Level) -> pd.DataFrame:
+    """Return the pairs with `first_day_bought` (0 to 6, NaN when not bought in the 7 days) and `has_shopped` (any line)."""
+    lines = history.purchases_after(moment, WINDOW_DAYS)
+    keys = [c.CUSTOMER_ROW, level.item]
+    first = lines[lines[c.IS_PURCHASE]].groupby(keys)[c.DAY_OFFSET].min().astype(np.float64).rename(FIRST_DAY_BOUGHT)
+    marked = pairs.merge(first.reset_index(), on=keys, how="left")
+    return marked.assign(**{HAS_SHOPPED: marked[c.CUSTOMER_ROW].isin(lines[c.CUSTOMER_ROW].unique())})
+
+
+def learnable_columns(pairs: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns that a habit model may learn from."""
+    return tuple(name for name in feature_columns(pairs) if name not in _KEYS_AND_MARKS)
+
+
+def expected_gaps(pairs: pd.DataFrame, item_gap: pd.Series[float], weight: float) -> FloatArray:
+    """Return the days expected between two baskets with the item: the mean of own gaps and `weight` typical ones of the item.
+
+    Where the item's own typical gap is not known, the median over all items stands in; with none at all the result is
+    the customer's own gap, NaN after a single basket.
+    """
+    typical = item_gap.to_numpy(dtype=np.float64, na_value=np.nan)
+    known = typical[np.isfinite(typical)]
+    own = pairs[c.GAP_MEAN_DAYS].to_numpy(dtype=np.float64, na_value=np.nan)
+    if len(known) == 0:
+        return own
+    typical = np.where(np.isfinite(typical), typical, np.median(known))
+    n_gaps = np.where(np.isfinite(own), pairs[c.N_BASKETS].to_numpy(dtype=np.float64) - 1.0, 0.0)
+    total = n_gaps * np.nan_to_num(own) + weight * typical
+    gaps: FloatArray = total / (n_gaps + weight)
+    return gaps
+
+
+def _derived(pairs: pd.DataFrame, rules: CandidateRules) -> dict[str, FloatArray]:
+    gap = expected_gaps(pairs, pairs[ITEM_PREFIX + c.GAP_MEAN_DAYS], rules.gap_weight)
+    recency = pairs[c.RECENCY_DAYS].to_numpy(dtype=np.float64)
+    return {
+        SHARE_H14: _ratio(pairs, c.N_BASKETS_H14),
+        SHARE_H56: _ratio(pairs, c.N_BASKETS_H56),
+        SHARE_H112: _ratio(pairs, c.N_BASKETS_H112),
+        EXPECTED_GAP_DAYS: gap,
+        DUE_IN_DAYS: gap - recency,
+        DUE_SHRUNK: np.divide(recency, gap, out=np.full(len(gap), np.nan), where=gap > 0),
+    }
+
+
+def _ratio(pairs: pd.DataFrame, count: str) -> FloatArray:
+    """Return the item's decayed count ÷ the customer's decayed trips: in which share of recent baskets it was."""
+    trips = pairs[CUSTOMER_PREFIX + count].to_numpy(dtype=np.float64)
+    with_it = pairs[count].to_numpy(dtype=np.float64)
+    share: FloatArray = np.divide(with_it, trips, out=np.zeros(len(trips)), where=trips > 0)
+    return share
+
+
+def _prefixed(frame: pd.DataFrame, key: str, prefix: str) -> pd.DataFrame:
+    return frame.rename(columns={name: prefix + name for name in frame.columns if name != key})
