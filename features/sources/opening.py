@@ -13,7 +13,7 @@ from features.sources.files import ENDINGS, Folder
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def open_named(source: str) -> Source:
+def open_source(source: str) -> Source:
     """Return the reader of a named source, of a database or of a folder of files."""
     if source == complete_journey.NAME:
         return complete_journey.CompleteJourney()

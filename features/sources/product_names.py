@@ -92,9 +92,38 @@ _SPELT_OUT = {
 }
 # Kinds that say nothing without their category.
 _VAGUE = frozenset(
-    "BETTER FOR YOU|BLENDS|CORE|ECONOMY|ECONOMY - MEAT|ENHANCED|GARDEN PLUS|KIDS|LEAN|LIGHT|MAINSTREAM|MISCELLANEOUS|"
-    "ORGANIC|OTHER|PREMIUM|PREMIUM - MEAT|PREMIUM PINTS|PRIMAL|REGULAR|REGULAR GARDEN|SEASONED|SELECT|SMOKED/COOKED|"
-    "SPECIALTY|SUPER PREMIUM|SUPER PREMIUM PINTS|TRADITIONAL|VALUE|VARIETY|VEGETABLE".split("|")  # noqa: SIM905 - a list of quoted words is harder to read
+    {
+        "BETTER FOR YOU",
+        "BLENDS",
+        "CORE",
+        "ECONOMY",
+        "ECONOMY - MEAT",
+        "ENHANCED",
+        "GARDEN PLUS",
+        "KIDS",
+        "LEAN",
+        "LIGHT",
+        "MAINSTREAM",
+        "MISCELLANEOUS",
+        "ORGANIC",
+        "OTHER",
+        "PREMIUM",
+        "PREMIUM - MEAT",
+        "PREMIUM PINTS",
+        "PRIMAL",
+        "REGULAR",
+        "REGULAR GARDEN",
+        "SEASONED",
+        "SELECT",
+        "SMOKED/COOKED",
+        "SPECIALTY",
+        "SUPER PREMIUM",
+        "SUPER PREMIUM PINTS",
+        "TRADITIONAL",
+        "VALUE",
+        "VARIETY",
+        "VEGETABLE",
+    }
 )
 _KEPT_UPPER = frozenset({"BBQ", "TV", "IQF", "CD", "DVD"})
 _UNITS = {
