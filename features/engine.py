@@ -58,7 +58,7 @@ class DuckDbEngine:
                 connection.execute(f"create view {view} as {select}")
             connection.execute(
                 f"copy (select * from ({query.select}) as feature_rows order by {', '.join(query.grain)}) "
-                f"to {_literal(str(out))} (format parquet, compression zstd)"
+                f"to {_literal(str(out))} (format parquet, compression snappy)"
             )
 
 

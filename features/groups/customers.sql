@@ -118,7 +118,7 @@ items as (
         cast(sum(b.amount_e4) as double) / nullif(cast(sum(b.priced_e4) as double), 0) as unit_price_mean,
         cast(sum(b.discount_e4) as double)
             / nullif(cast(sum(b.amount_e4) + sum(b.discount_e4) as double), 0) as discount_share,
-        cast(sum(b.n_lines) filter (where p.is_private_label) as double)
+        cast(sum(case when p.is_private_label then b.n_lines else 0 end) as double)
             / nullif(cast(sum(b.n_lines) filter (where p.is_private_label is not null) as double), 0)
             as private_label_share
     from bought_products b
