@@ -1,8 +1,9 @@
 """Habit: the chance that a customer buys again, within 7 days, what they have bought before.
 
-The chance is p(buys it | shops) × p(shops): boosted trees over customer × item pairs learn the first from those who came
-within the week, `training.next_purchase` gives the second. Their product is calibrated on weeks that neither part had
-learned from when it predicted them; the parts that ship are then fitted on all weeks.
+The chance is p(buys it | shops) × p(shops): boosted trees over customer × item pairs learn the first from those who
+came within the week, `training.next_purchase` gives the second. Their product is calibrated on weeks that neither part
+had learned from when it predicted them (four by default: baskets follow the month, and four weeks are about one); the
+parts that ship are then fitted on all weeks.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class HabitConfig:
 
     level: Literal["product", "type", "category"] = "type"
     n_cutoffs: int = 12
-    n_held_out: int = 2
+    n_held_out: int = 4
     n_bends: int = 4
     max_rows: int = 1_000_000
     seed: int = 20171009
@@ -85,7 +86,7 @@ class FittedHabit:
         return level_named(self.config.level)
 
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
-        """Return `customer_row`, the item's row and `p7` for the candidates of all customers: best first, ties by item."""
+        """Return `customer_row`, the item's row and `p7` for the candidates of all customers, best first, ties by item."""
         pairs = candidates(history, moment, self.level, self.config.candidates)
         margin = self.margin(pairs, history, moment)
         frame = pairs[[c.CUSTOMER_ROW, self.level.item]].assign(**{c.P7: self.calibration.probability(margin)})
@@ -136,26 +137,25 @@ class HabitModel:
         cutoffs = history.cutoff_before(WINDOW_DAYS, self.config.n_cutoffs)
         early, late = cutoffs[: -self.config.n_held_out], cutoffs[-self.config.n_held_out :]
         before = history.until(late[0]) if late else history
-        trial, learned = self._parts(before, early)
+        trial = self._parts(before, early)
         margin, first_day = self._outcomes(trial, history, late)
         calibration = fit_calibration(margin, np.isfinite(first_day), n_bends=self.config.n_bends)
         windows = fit_windows(calibration.probability(margin), first_day, seed=self.config.seed)
-        final, _ = self._parts(history, cutoffs) if trial.trees is not None else (trial, learned)
-        return FittedHabit(
-            self.config, final.shop, final.trees, calibration, windows, (*final.notes, *final.shop.notes)
-        )
+        final = self._parts(history, cutoffs)
+        notes = (*final.notes, *final.shop.notes)
+        return FittedHabit(self.config, final.shop, final.trees, calibration, windows, notes)
 
-    def _parts(self, history: History, cutoffs: list[Moment]) -> tuple[FittedHabit, int]:
-        """Return both parts, learned from the weeks after `cutoffs` and not calibrated, and the number of events learned."""
+    def _parts(self, history: History, cutoffs: list[Moment]) -> FittedHabit:
+        """Return both parts, learned from the weeks after `cutoffs` and not calibrated."""
         shop = NextPurchaseModel(self.config.shop).fit(history)
         rows = self._learning_rows(history, cutoffs)
         n_events = int(rows[FIRST_DAY_BOUGHT].notna().sum()) if len(rows) else 0
         if n_events < MIN_EVENTS:
             note = f"habit ({self.config.level}): {n_events} repeat purchases to learn from, fewer than {MIN_EVENTS}"
-            return FittedHabit(self.config, shop, notes=(f"{note}: shares of recent baskets",)), n_events
+            return FittedHabit(self.config, shop, notes=(f"{note}: shares of recent baskets",))
         names = list(learnable_columns(rows))
         trees = fit_trees(rows[names], rows[FIRST_DAY_BOUGHT].notna(), self.config.trees)
-        return FittedHabit(self.config, shop, trees), n_events
+        return FittedHabit(self.config, shop, trees)
 
     def _learning_rows(self, history: History, cutoffs: list[Moment]) -> pd.DataFrame:
         """Return the pairs of those who shopped, over all cutoffs, each cutoff thinned to its part of `max_rows`."""

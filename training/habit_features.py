@@ -1,4 +1,4 @@
-"""What a habit is judged by: a row a customer and item bought before, as of a moment, with labels where they are known."""
+"""What a habit is told by: a row a customer and item bought before, as of a moment, with labels where known."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _KEYS_AND_MARKS = frozenset({FIRST_DAY_BOUGHT, HAS_SHOPPED})
 
 @dataclass(frozen=True)
 class CandidateRules:
-    """Which pairs are candidates: the `max_items` of a customer with the largest decayed count; `gap_weight`: see `expected_gaps`."""
+    """Which pairs are candidates: a customer's `max_items` largest decayed counts. `gap_weight`: see `expected_gaps`."""
 
     max_items: int = 60
     gap_weight: float = 2.0
 
 
 def candidates(history: History, moment: Moment, level: Level, rules: CandidateRules) -> pd.DataFrame:
-    """Return the candidate pairs with their features as of `moment`: customers in row order, largest decayed count first."""
+    """Return the candidate pairs with features as of `moment`: by customer, the largest decayed count first."""
     own = history.features(level.customer_group, moment)
     order = np.lexsort((own[level.item], -own[c.LAST_DAY], -own[c.N_BASKETS_H56], own[c.CUSTOMER_ROW]))
     own = own.iloc[order]
@@ -65,7 +65,7 @@ def candidates(history: History, moment: Moment, level: Level, rules: CandidateR
 
 
 def labelled(history: History, moment: Moment, pairs: pd.DataFrame, level: Level) -> pd.DataFrame:
-    """Return the pairs with `first_day_bought` (0 to 6, NaN when not bought in the 7 days) and `has_shopped` (any line)."""
+    """Return the pairs with `first_day_bought` (0 to 6, NaN when not within 7 days) and `has_shopped` (any line)."""
     lines = history.purchases_after(moment, WINDOW_DAYS)
     keys = [c.CUSTOMER_ROW, level.item]
     first = lines[lines[c.IS_PURCHASE]].groupby(keys)[c.DAY_OFFSET].min().astype(np.float64).rename(FIRST_DAY_BOUGHT)
@@ -79,7 +79,7 @@ def learnable_columns(pairs: pd.DataFrame) -> tuple[str, ...]:
 
 
 def expected_gaps(pairs: pd.DataFrame, item_gap: pd.Series[float], weight: float) -> FloatArray:
-    """Return the days expected between two baskets with the item: the mean of own gaps and `weight` typical ones of the item.
+    """Return the days expected between baskets with the item: the mean of own gaps and `weight` typical ones of it.
 
     Where the item's own typical gap is not known, the median over all items stands in; with none at all the result is
     the customer's own gap, NaN after a single basket.
