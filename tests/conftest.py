@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from features.sources.synthetic import Shop, ShopConfig, Truth, make_shop
 from features.tables import TableSet
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: threads that wait don't spin
 
 SHOP = ShopConfig(customers=300, weeks=40, seed=7)
 SHOP_SOURCE = f"synthetic:customers={SHOP.customers},weeks={SHOP.weeks},seed={SHOP.seed}"

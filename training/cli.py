@@ -223,6 +223,7 @@ def _moment(text: str | None) -> datetime | date | None:
 
 def main() -> None:
     """Run the command and leave with its exit status."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else two threads spin for each other on a busy machine
     sys.exit(run(sys.argv[1:]))
 
 

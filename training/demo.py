@@ -32,6 +32,7 @@ READY_SECONDS = 120.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo and return its exit status."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in training.cli
     options = _parser().parse_args(arguments)
     try:
         _run(options.source, options.home, options.host, options.port, once=options.once)
