@@ -24,6 +24,7 @@ TRAITS = {
     c.SPEND_PER_BASKET: ("big baskets", "small baskets"),
     c.N_CATEGORIES_PER_BASKET: ("broad baskets", "narrow baskets"),
     c.DISCOUNT_SHARE: ("deal seekers", "full-price buyers"),
+    c.PRIVATE_LABEL_SHARE: ("own-brand buyers", "brand buyers"),
     c.BASKET_TREND_4W_12W: ("coming more often", "coming less often"),
 }
 """What a high and a low centre are called, by column."""
@@ -59,7 +60,7 @@ def segment_names(centres: FloatArray, columns: Sequence[str]) -> tuple[str, ...
 def _phrases(centre: dict[str, float]) -> list[str]:
     """Return the rhythm of a group, then its traits, the clearest first."""
     traits = sorted(
-        ((abs(value), TRAITS[column][value < 0]) for column, value in centre.items() if column in TRAITS),
+        ((abs(value), TRAITS[column][int(value < 0)]) for column, value in centre.items() if column in TRAITS),
         key=lambda trait: (-trait[0], trait[1]),
     )
     clear = [phrase for distance, phrase in traits if distance >= CLEAR]
