@@ -140,5 +140,5 @@ check: lint types arch test ## lint, types, arch and test: what CI runs first
 
 .PHONY: clean
 clean: ## remove caches and what was built (not .venv, nor TERCET_HOME)
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis .benchmarks
 	@find features serving training tests -name __pycache__ -type d -prune -exec rm -rf {} +
