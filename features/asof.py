@@ -196,7 +196,7 @@ def known_at(moment: Moment) -> dict[str, str]:
 
 
 def known_between(start: Moment, end: Moment) -> dict[str, str]:
-    """Return the views as of `end`, and `window_lines`: the lines of [`start`, `end`), with days counted from `start`."""
+    """Return the views as of `end`, and `window_lines`: the lines of [`start`, `end`), days counted from `start`."""
     return {**known_at(end), "window_lines": _WINDOW.format(from_us=start.us, from_day=start.day)}
 
 

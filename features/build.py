@@ -7,7 +7,6 @@ is written under another name and renamed), so two processes that build the same
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +42,13 @@ class FeatureGroup:
     grain: tuple[str, ...]
     level: str | None = None
 
+    def template(self) -> str:
+        """Return the text of the group's file."""
+        return _file_text(self.file)
+
     def sql(self) -> str:
         """Return the group's SQL with its level filled in."""
-        text = _file_text(self.file)
+        text = self.template()
         if self.level is None:
             return text
         return text.replace("{item_row}", ITEM_ROWS[self.level]).replace("{item}", self.level)
@@ -123,7 +126,7 @@ class FeatureStore:
         try:
             paths = {table: self.tables.path(table) for table in TABLES_READ}
             self.engine.write(paths, FeatureQuery(views, sql, group.grain), unfinished)
-            os.replace(unfinished, out)
+            unfinished.replace(out)
         finally:
             unfinished.unlink(missing_ok=True)
         return out

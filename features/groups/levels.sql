@@ -118,7 +118,7 @@ select
         / nullif(i.n_52w / nullif(cast(t.n_baskets_52w as double), 0), 0)
     end as season_ratio,  -- ratio: its share of baskets in the coming 28 days a year ago ÷ over the year; null before a year
     (i.costed_e4 - i.cost_e4) / nullif(i.costed_e4, 0)
-        as margin_rate,  -- share: (amount − cost) ÷ amount where the cost is known; else null
+        as margin_rate,  -- rate: (amount − cost) ÷ amount where the cost is known; else null
     cast(s.n_stores as int) as n_stores,  -- count: stores that sold it
     i.n_weeks / (
         least(cast(4 as double), floor((t.span_days + 6) / 7)) * nullif(cast(t.n_active as double), 0)
