@@ -159,7 +159,10 @@ def _bought(history: History, monday: Moment) -> dict[str, Mapping[tuple[int, in
 
 
 def _is_done(
-    item: Answer, customer: int, rows: Mapping[str, Mapping[str, int]], bought: Mapping[str, Mapping[tuple[int, int], float]]
+    item: Answer,
+    customer: int,
+    rows: Mapping[str, Mapping[str, int]],
+    bought: Mapping[str, Mapping[tuple[int, int], float]],
 ) -> bool:
     level, name = item["counts"]["level"], item["counts"]["id"]
     return bought[level].get((customer, rows[ROW_OF_LEVEL[level]][name]), 0.0) >= item["target_quantity"]

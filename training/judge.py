@@ -48,7 +48,8 @@ class MetricRow:
 class Calibration:
     """How far the probabilities can be taken at their word, over `n` pairs with `n_positive` events.
 
-    `ece_floor_mean` and `ece_floor_p95` are what a perfect model of the same probabilities would show.
+    `ece_floor_mean` and `ece_floor_p95` are what a perfect model of the same probabilities would show; expected ÷
+    observed has to lie from `ratio_low` to `ratio_high`.
     """
 
     task: str
@@ -59,13 +60,15 @@ class Calibration:
     brier_skill: float
     n: int
     n_positive: int
+    ratio_low: float = MIN_EXPECTED_OVER_OBSERVED
+    ratio_high: float = MAX_EXPECTED_OVER_OBSERVED
 
     @property
     def is_calibrated(self) -> bool:
         """Return whether ECE, expected ÷ observed and Brier skill all hold (an ECE within its floor counts)."""
         return (
             self.ece <= max(MAX_ECE, self.ece_floor_p95)
-            and MIN_EXPECTED_OVER_OBSERVED <= self.expected_over_observed <= MAX_EXPECTED_OVER_OBSERVED
+            and self.ratio_low <= self.expected_over_observed <= self.ratio_high
             and self.brier_skill > 0
         )
 
@@ -99,12 +102,17 @@ class Judgement:
             numbers[f"{name}.gain_over.{_metric_name(row.baseline)}"] = row.gain
         for each in self.calibration:
             name = _metric_name(each.task)
-            numbers |= {f"{name}.{key}": float(value) for key, value in asdict(each).items() if key != "task"}
+            numbers |= {
+                f"{name}.{key}": float(value) for key, value in asdict(each).items() if key not in _NOT_MEASURED
+            }
         return {name: value for name, value in numbers.items() if np.isfinite(value)}
 
     def as_dict(self) -> dict[str, Any]:  # Any: a JSON object of nested records
         """Return the judgement as plain values for JSON."""
         return asdict(self)
+
+
+_NOT_MEASURED = ("task", "ratio_low", "ratio_high")
 
 
 def calibration_of(

@@ -165,7 +165,9 @@ class Publisher:
         frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_STRETCHES, ties=[c.CATEGORY_ROW])
         best = self.owners(predictions.stretch_products)
         best = best[best[c.RANK] <= STRETCH_PRODUCTS]
-        wide = best.pivot_table(index=[c.CUSTOMER_ROW, c.CATEGORY_ROW], columns=c.RANK, values=c.PRODUCT_ROW, aggfunc="first")
+        wide = best.pivot_table(
+            index=[c.CUSTOMER_ROW, c.CATEGORY_ROW], columns=c.RANK, values=c.PRODUCT_ROW, aggfunc="first"
+        )
         wide = wide.reindex(columns=range(1, STRETCH_PRODUCTS + 1))
         products = wide.reindex(pd.MultiIndex.from_frame(frame[[c.CUSTOMER_ROW, c.CATEGORY_ROW]])).to_numpy(dtype=float)
         return form.Stretches(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,14 +14,13 @@ from features import columns as c
 from features.asof import Moment
 from features.ids import hash_ids
 from serving import bundle_format as form
+from serving.decisioning.flags import excluded_products, flag_products
+from serving.decisioning.policy import ListPolicy
 from serving.strings import StringTable
 from training.history import History
 from training.ragged import best_of_each, offsets_of
 
 MAX_POPULAR, MAX_STORE_POPULAR, MAX_CATEGORY_TOP, MAX_ALSO, MAX_SUBSTITUTES = 2000, 200, 20, 60, 20
-
-FlagProducts = Callable[[list[str], list[str], list[str], list[str]], npt.NDArray[np.uint16]]
-"""From names, types, categories and departments to the flags that the policy's lists give."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Catalogue:
 
     history: History
     moment: Moment
-    flag_products: FlagProducts
+    lists: ListPolicy
     delisted_after_weeks: int
 
     @cached_property
@@ -69,26 +67,30 @@ class Catalogue:
 
     @cached_property
     def is_recommendable(self) -> npt.NDArray[np.bool_]:
-        """Return whether each product may be shown: merchandise that is on sale."""
+        """Return whether each product may be shown: merchandise that is on sale and that the policy does not exclude."""
         frame = self.frame
         launched = frame[c.LAUNCHED_US].astype(np.float64)
         oldest = self.moment.day - 7 * self.delisted_after_weeks
         is_new = (launched < self.moment.us) & (launched >= oldest * 86_400_000_000.0)
         is_sold = frame[c.LAST_DAY].fillna(-1) >= oldest
         is_launched = ~(launched >= self.moment.us)
-        return np.asarray(frame[c.IS_MERCHANDISE].astype(bool) & is_launched & (is_sold | is_new), dtype=bool)
+        is_on_sale = frame[c.IS_MERCHANDISE].astype(bool) & is_launched & (is_sold | is_new)
+        return np.asarray(is_on_sale & ~excluded_products(*self._texts, self.lists), dtype=bool)
+
+    @cached_property
+    def _texts(self) -> tuple[list[str], list[str], list[str], list[str]]:
+        """Return the name, type, category and department of every product, in which the policy's words are looked for."""
+        frame = self.frame
+        types = self.type_frame[c.PRODUCT_TYPE].to_numpy()[frame[c.TYPE_ROW].to_numpy()]
+        categories = self.category_frame[c.CATEGORY].to_numpy()[frame[c.CATEGORY_ROW].to_numpy()]
+        return frame[c.NAME].tolist(), types.tolist(), categories.tolist(), _texts(frame[c.DEPARTMENT])
 
     @cached_property
     def flags(self) -> npt.NDArray[np.uint16]:
         """Return the flags of every product (serving/bundle_format.py)."""
         frame, types, categories = self.frame, self.type_frame, self.category_frame
         type_rows, category_rows = frame[c.TYPE_ROW].to_numpy(), frame[c.CATEGORY_ROW].to_numpy()
-        flags = self.flag_products(
-            frame[c.NAME].tolist(),
-            types[c.PRODUCT_TYPE].to_numpy()[type_rows].tolist(),
-            categories[c.CATEGORY].to_numpy()[category_rows].tolist(),
-            frame[c.DEPARTMENT].fillna("").tolist(),
-        ).copy()
+        flags = flag_products(*self._texts, self.lists)
         claims = {
             form.RECOMMENDABLE: self.is_recommendable,
             form.PRICE_LEARNED: (frame[c.PRICE].isna() & ~np.isnan(self.price)).to_numpy(),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -113,34 +114,31 @@ class Tracker:
             raise
         self.client.set_terminated(log.run_id)
 
-    def register(
-        self, log: RunLog, artifacts: Mapping[str, str], *, inputs: Sequence[str], folder: Path, output: str
-    ) -> str:
+    def register(self, log: RunLog, artifacts: Mapping[str, str], *, inputs: Sequence[str], folder: Path) -> str:
         """Return the new registered version of `tercet-<model>`: texts beside code, no pickle.
 
-        `inputs` are the feature names of its signature, all float; `output` names what it returns. The texts are
-        written to `folder` first. The version gets the alias `challenger`.
+        `inputs` are the feature names of a model of trees, all float; without any it is a model of tables, asked by file.
+        The texts are written to `folder` first. The version gets the alias `challenger`.
         """
         import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
 
         paths = _write_texts(artifacts, folder)
         mlflow.set_tracking_uri(self.uri)
-        signature = ModelSignature(Schema([ColSpec("double", each) for each in inputs]), Schema([ColSpec("double", output)]))
         with warnings.catch_warnings(), mlflow.start_run(run_id=log.run_id):
             warnings.simplefilter("ignore")  # MLflow's own pandas and type-hint warnings, not ours to fix
             logged = mlflow.pyfunc.log_model(
                 name=log.model,
                 python_model=str(MODEL_CODE),
                 artifacts=paths,
-                signature=signature if inputs else None,
+                signature=_signature(inputs),
                 pip_requirements=list(MODEL_REQUIREMENTS),
-                registered_model_name=f"tercet-{log.model}",
             )
-        version = str(logged.registered_model_version)
-        self.client.set_registered_model_alias(f"tercet-{log.model}", CHALLENGER, version)
-        return version
+        name = f"tercet-{log.model}"
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        made = self.client.create_model_version(name, logged.model_uri, log.run_id, model_id=logged.model_id)
+        self.client.set_registered_model_alias(name, CHALLENGER, made.version)
+        return str(made.version)
 
     def promote(self, model: str, version: str) -> None:
         """Give the alias `champion` to a registered version."""
@@ -166,6 +164,16 @@ def _quiet_client(uri: str) -> MlflowClient:
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=uri)
+
+
+def _signature(inputs: Sequence[str]) -> ModelSignature:
+    """Return what goes in and comes out: numbers by feature, or the text of a named file."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    if inputs:
+        return ModelSignature(Schema([ColSpec("double", each) for each in inputs]), Schema([ColSpec("double")]))
+    return ModelSignature(Schema([ColSpec("string", "file")]), Schema([ColSpec("string")]))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:  # Any: nested TOML values

@@ -1,0 +1,65 @@
+"""MLflow through its one door: runs, pictures, registered models and aliases, in a real SQLite store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from training.boosting import BoostingConfig, fit_trees
+from training.plots import importance_figure
+from training.tracking import CHALLENGER, CHAMPION, Tracker
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
+    return Tracker.under(tmp_path_factory.mktemp("home"))
+
+
+def test_a_run_keeps_what_was_logged(tracker: Tracker) -> None:
+    with tracker.run("habit", "habit one", {"bundle": "b1"}) as log:
+        log.params({"trees": {"n_trees": 5}, "n_cutoffs": 3})
+        log.metrics({"recall": 0.5, "unknown": float("nan")})
+        log.figure(importance_figure({"recency": 1.0}, title="habit"), "pictures/importance.png")
+        log.text("a note", "notes.txt")
+    run = tracker.client.get_run(log.run_id)
+    assert run.data.params == {"trees.n_trees": "5", "n_cutoffs": "3"}
+    assert run.data.metrics == {"recall": 0.5}
+    assert run.info.status == "FINISHED"
+    assert {each.path for each in tracker.client.list_artifacts(log.run_id)} == {"pictures", "notes.txt"}
+
+
+def test_a_run_whose_body_raises_is_marked_failed(tracker: Tracker) -> None:
+    with pytest.raises(ValueError, match="broken"), tracker.run("habit", "habit two") as log:
+        raise ValueError("broken")
+    assert tracker.client.get_run(log.run_id).info.status == "FAILED"
+
+
+def test_a_registered_model_predicts_what_the_trees_do(tracker: Tracker, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": rng.normal(size=400), "b": rng.normal(size=400)})
+    trees = fit_trees(frame, (frame["a"] > 0).astype(float), BoostingConfig(n_trees=5, min_rows_per_leaf=10))
+    with tracker.run("churn", "churn one") as log:
+        version = tracker.register(log, {"trees.txt": trees.to_text()}, inputs=["a", "b"], folder=tmp_path)
+    assert str(tracker.client.get_model_version_by_alias("tercet-churn", CHALLENGER).version) == version
+    loaded = mlflow.pyfunc.load_model(f"models:/tercet-churn@{CHALLENGER}")
+    np.testing.assert_allclose(loaded.predict(frame), trees.predict(frame))
+
+
+def test_promotion_moves_the_champion_alias(tracker: Tracker, tmp_path: Path) -> None:
+    with tracker.run("segments", "segments one") as log:
+        version = tracker.register(log, {"segments.json": "{}"}, inputs=[], folder=tmp_path)
+    tracker.promote("segments", version)
+    assert str(tracker.client.get_model_version_by_alias("tercet-segments", CHAMPION).version) == version
+    texts = mlflow.pyfunc.load_model(f"models:/tercet-segments@{CHAMPION}").predict(
+        pd.DataFrame({"file": ["segments.json"]})
+    )
+    assert list(texts) == ["{}"]
+
+
+def test_the_uri_of_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    assert Tracker.under(tmp_path).uri.endswith("other.db")

@@ -1,0 +1,34 @@
+"""The backtest: every model and the challenge on later weeks, beside their baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from features.asof import at_utc
+from training.config import load_config
+from training.history import History
+from training.home import Home
+from training.opening import open_shop
+from training.pipeline import judge
+from training.recipe import Recipe
+from training.recording import record_judgements
+from training.report import Report, write_report
+from training.tracking import Tracker
+
+
+def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], None]) -> Report:
+    """Return the report of the backtest on a source, written under `reports/` and logged to MLflow.
+
+    Nothing is published. With `quick` one cutoff is judged with the models' quick settings.
+    """
+    shop = open_shop(source, home, None, "duckdb", progress)
+    history, place = History(shop.store, shop.as_of), Home(home)
+    recipe = load_config(Recipe, "recipe", is_quick=quick)
+    evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)
+    day = at_utc(shop.as_of.us).date().isoformat()
+    name = f"evaluation-{shop.tables.source_name}-{day}" + ("-quick" if quick else "")
+    progress("MLflow: log the judgements")
+    tags = {"data_digest": shop.tables.digest, "source": shop.tables.source_name, "as_of": day, "evaluation": name}
+    record_judgements(Tracker.under(home), evidence.judged, name, tags)
+    return write_report(place.report(name), evidence.judged, evidence.challenge, name)

@@ -1,0 +1,119 @@
+"""From a source to a bundle: read this file top to bottom to see what `tercet train` does.
+
+checked tables → features as of many moments → models judged on later weeks → models fitted on all weeks → a bundle,
+with every step's evidence in MLflow and beside the bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from features.asof import Moment
+from serving.bundle import write_bundle
+from training.assembly import Assembly, numbers_of
+from training.challenge_judging import ChallengeJudgement, judge_challenge
+from training.config import load_config
+from training.gate import judgement_record, keep_judgement, promote
+from training.history import History
+from training.home import Home
+from training.judge import Judgement
+from training.judging import Judged, judge_all
+from training.learners import Fitted, Learner, learners
+from training.opening import OpenShop, open_shop
+from training.recipe import Recipe
+from training.recording import RunContext, record_models
+from training.report import write_report
+from training.tracking import Tracker
+
+Say = Callable[[str], None]
+
+
+def train(source: str, home: Path, as_of: date | datetime | None, engine: str, quick: bool, progress: Say) -> str:
+    """Return the version of the bundle that was trained, judged and published from a source.
+
+    The first bundle of a home that passes the gate becomes its champion; later ones wait for `tercet promote`.
+
+    Raises
+    ------
+    TercetError
+        When the source breaks the contract, holds nothing to learn from, or the policy has mistakes.
+    """
+    shop = open_shop(source, home, as_of, engine, progress)
+    history = History(shop.store, shop.as_of)
+    place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
+
+    evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)
+    models = fit_all(evidence.learners, history, progress)
+
+    progress("bundle: write")
+    numbers = numbers_of(models, history, evidence.challenge.completion)
+    contents = Assembly(models, place.policy_text(), recipe).contents(
+        history, shop.as_of, numbers, metrics=evidence.metrics, recipe=_recipe_record(recipe, evidence.learners, quick)
+    )
+    version = write_bundle(contents, place.bundles)
+
+    progress("MLflow: log and register the models")
+    context = RunContext(version, shop.as_of, shop.tables.digest, shop.tables.source_name, "quick" if quick else "full")
+    registered = record_models(Tracker.under(home), evidence.judged, models, context, evidence.challenge)
+    keep_judgement(place, version, judgement_record(evidence.judgements, registered))
+    write_report(place.report(version), evidence.judged, evidence.challenge, version)
+    _promote_first(place, version, progress)
+    return version
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the models and their challenges showed on weeks that they had not learned from."""
+
+    judged: Mapping[str, Judged]
+    challenge: ChallengeJudgement
+
+    @property
+    def learners(self) -> tuple[Learner, ...]:
+        """Return the models' learners, in order."""
+        return tuple(each.learner for each in self.judged.values())
+
+    @property
+    def judgements(self) -> list[Judgement]:
+        """Return all judgements, the challenge's last."""
+        return [*(each.judgement for each in self.judged.values()), self.challenge.judgement]
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return every judgement's numbers, by model: what the manifest carries."""
+        return {judgement.model: judgement.flat() for judgement in self.judgements}
+
+
+def judge(history: History, recipe: Recipe, policy_text: str, *, is_quick: bool, say: Say) -> Evidence:
+    """Return the evidence on the recipe's cutoffs: every model by itself, and the challenges that they make together."""
+    judged = judge_all(learners(is_quick=is_quick), history, recipe, say)
+    say("judge challenge: the engine's own challenges of later weeks")
+    return Evidence(judged, judge_challenge(judged, history, recipe, policy_text))
+
+
+def fit_all(chosen: tuple[Learner, ...], history: History, say: Say) -> dict[str, Fitted]:
+    """Return every model fitted on all that the history knows, by name."""
+    models: dict[str, Fitted] = {}
+    for learner in chosen:
+        say(f"fit {learner.name}")
+        models[learner.name] = learner.fit(history)
+    return models
+
+
+def _recipe_record(recipe: Recipe, chosen: tuple[Learner, ...], is_quick: bool) -> dict[str, Any]:  # Any: config values
+    """Return what ran, for the manifest."""
+    configs = {learner.name: learner.parameters for learner in chosen}
+    return {"pipeline": asdict(recipe), "quick": is_quick, "models": configs}
+
+
+def _promote_first(home: Home, version: str, say: Say) -> None:
+    """Make the first bundle of a home the champion, if it passes; say what happened."""
+    if home.champion() is not None:
+        say(f"bundle {version} waits for `tercet promote`; {home.champion()} serves on")
+        return
+    promotion = promote(home.folder, version)
+    say(promotion.text.replace("\n", "; "))
