@@ -1,0 +1,172 @@
+"""Also bought: the model around `training.neighbours`, and how it does on later baskets (`training.basket_tasks`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+from matplotlib.figure import Figure
+
+from features import columns as c
+from features.asof import Moment
+from training import plots
+from training.basket_tasks import K, Tasks, best_rows
+from training.baskets import baskets_of, known_lines
+from training.comparison import iso_days
+from training.history import History
+from training.judge import Judgement
+from training.neighbours import AlsoBoughtConfig, also_bought
+from training.ranking import Label, Queries
+from training.topk import place_in_run
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+POPULARITY = "popularity"
+N_BASKETS = 20_000
+MAX_DAYS = 84
+SEED = 7
+
+
+@dataclass(frozen=True)
+class FittedAlsoBought:
+    """The neighbours of every product that was sold, as one frame.
+
+    `pairs` has product_row, other_row, score (> 0), lift, support, in order of product and falling score (ties by
+    other_row). It has everything that was sold; `predict` keeps what may be recommended.
+    """
+
+    config: AlsoBoughtConfig
+    pairs: pd.DataFrame
+    is_merchandise: npt.NDArray[np.bool_]
+    popularity: FloatArray
+    notes: tuple[str, ...] = ()
+    feature_names: ClassVar[tuple[str, ...]] = ()
+
+    def predict(self, history: History, moment: Moment) -> pd.DataFrame:  # noqa: ARG002  # the models' common form
+        """Return product_row, other_row, score, lift, support: at most `n_neighbours` pieces of merchandise each."""
+        kept = self.pairs[self.is_merchandise[self.pairs[c.OTHER_ROW].to_numpy()]]
+        return _first(kept, self.config.n_neighbours)
+
+    def scores(self) -> sp.csr_array:
+        """Return the scores as a matrix ``(n_products, n_products)``; row i has the neighbours of product i."""
+        n = len(self.popularity)
+        one, other = self.pairs[c.PRODUCT_ROW].to_numpy(), self.pairs[c.OTHER_ROW].to_numpy()
+        return sp.csr_array((self.pairs[c.SCORE].to_numpy(), (one, other)), shape=(n, n))
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Return nothing: the score has no learned weights."""
+        return {}
+
+    def artifacts(self) -> dict[str, str]:
+        """Return the settings; the neighbours themselves are arrays of the bundle."""
+        summary = {"config": asdict(self.config), "n_pairs": len(self.pairs), "notes": list(self.notes)}
+        return {"also_bought.json": json.dumps(summary, indent=1)}
+
+
+class AlsoBoughtModel:
+    """Learns from all baskets that the history knows."""
+
+    name: ClassVar[str] = "also_bought"
+
+    def __init__(self, config: AlsoBoughtConfig) -> None:
+        self.config = config
+
+    def fit(self, history: History) -> FittedAlsoBought:
+        """Return the neighbours; without a basket of two products there are none, and a note says so."""
+        products = history.tables.read("products", [c.PRODUCT_ROW, c.TYPE_ROW, c.IS_MERCHANDISE])
+        products = products.sort_values(c.PRODUCT_ROW)
+        types = products[c.TYPE_ROW].to_numpy(dtype=np.int64)
+        baskets = baskets_of(known_lines(history), len(products))
+        is_merchandise = products[c.IS_MERCHANDISE].to_numpy(dtype=np.bool_)
+        pairs = also_bought(baskets, types, self.config)
+        notes = () if len(pairs) else ("also bought: no two products were ever bought together",)
+        return FittedAlsoBought(self.config, pairs, is_merchandise, baskets.popularity, notes)
+
+
+def _first(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Return the first `n` rows of each product, in their order."""
+    return pairs[place_in_run(pairs[c.PRODUCT_ROW].to_numpy()) < n].reset_index(drop=True)
+
+
+def judge(fitted: Mapping[Moment, FittedAlsoBought], history: History) -> Judgement:
+    """Return the judgement of models by the cutoff that each had learned up to, on up to 20,000 baskets after it."""
+    trials = [trial for moment, model in fitted.items() if len((trial := _Trial.at(moment, model, history)).tasks)]
+    if not trials:
+        return Judgement(
+            AlsoBoughtModel.name, iso_days(fitted), (), (), ("also bought: no later basket of two products",)
+        )
+    rows = tuple(_pooled([trial.queries()[key] for trial in trials]).row(label) for key, label in _LABELS.items())
+    notes = {note for model in fitted.values() for note in model.notes} | {trial.note() for trial in trials}
+    return Judgement(AlsoBoughtModel.name, iso_days(fitted), rows, (), tuple(sorted(notes)))
+
+
+def figures(fitted: Mapping[Moment, FittedAlsoBought], history: History) -> dict[str, Figure]:
+    """Return the pictures of the judgement: what it gains over popularity."""
+    rows = judge(fitted, history).rows
+    gains = [plots.Gain(f"{row.task}, {row.metric}", row.gain, row.gain_low, row.gain_high) for row in rows]
+    return {"gains.png": plots.comparison_figure(gains, title="also bought: ours minus popularity")} if gains else {}
+
+
+_ONE, _REST = "one product to the rest of its basket", "the rest of a basket to one product"
+_BEYOND = "one product to the rest, beyond the 100 best sellers"
+_LABELS = {
+    "recall": Label(AlsoBoughtModel.name, _ONE, "recall@10", POPULARITY, is_primary=True),
+    "beyond": Label(AlsoBoughtModel.name, _BEYOND, "recall@10", POPULARITY),
+    "hit": Label(AlsoBoughtModel.name, _REST, "hit@10", POPULARITY),
+    "mrr": Label(AlsoBoughtModel.name, _REST, "mrr", POPULARITY),
+}
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One fitted model before the baskets of the days after its cutoff."""
+
+    tasks: Tasks
+    scores: sp.csr_array
+
+    @classmethod
+    def at(cls, moment: Moment, model: FittedAlsoBought, history: History) -> _Trial:
+        days = min(MAX_DAYS, history.known_until.day - moment.day)
+        later = baskets_of(history.purchases_after(moment, days), len(model.popularity))
+        return cls(Tasks.draw(later, model.popularity, n=N_BASKETS, seed=SEED), model.scores())
+
+    def queries(self) -> dict[str, Queries]:
+        """Return the numbers of each basket, ours and popularity's, by key of the labels."""
+        tasks, customers = self.tasks, self.tasks.baskets.customers
+        recall, beyond = tasks.from_one(tasks.neighbours_of_one(self.scores))
+        popular_recall, popular_beyond = tasks.from_one(tasks.popular_from_one())
+        place, popular_place = tasks.places(self.scores), tasks.popular_places()
+        return {
+            "recall": Queries(recall, popular_recall, customers),
+            "beyond": Queries(beyond, popular_beyond, customers),
+            "hit": Queries((place <= K).astype(float), (popular_place <= K).astype(float), customers),
+            "mrr": Queries(1.0 / place, 1.0 / popular_place, customers),
+        }
+
+    def note(self) -> str:
+        """Return what the answers are made of, in words."""
+        answers = self.tasks.neighbours_of_one(self.scores)
+        given = answers[answers >= 0]
+        share = float(np.isin(given, self.tasks.popular(K)).mean()) if len(given) else 0.0
+        shown = np.unique(best_rows(self.scores, K))
+        coverage = float((shown >= 0).sum() / max((self.tasks.popularity > 0).sum(), 1))
+        return (
+            f"also bought: {share:.0%} of the answers are the ten best sellers; {coverage:.0%} of the products sold "
+            "are among the first ten of another"
+        )
+
+
+def _pooled(parts: list[Queries]) -> Queries:
+    return Queries(
+        np.concatenate([part.ours for part in parts]),
+        np.concatenate([part.theirs for part in parts]),
+        np.concatenate([part.customers for part in parts]),
+    )
