@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from typing_extensions import TypeAliasType
 
 from serving.api_codes import Intent, Level
 
@@ -23,10 +24,8 @@ _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)
 
 
 # Any: what a client sent, before anything is known about it.
-def _moment(value: Any) -> datetime | None:
+def _moment(value: Any) -> datetime:
     """Return the moment in UTC; ValueError for anything but an ISO 8601 date and time with zone."""
-    if value is None:
-        return None
     match = _DATE_AND_TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("expected an ISO 8601 date and time with zone, such as 2017-11-20T09:30:00-05:00")
@@ -45,20 +44,20 @@ def _whole(value: Any) -> Any:
 
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-At = Annotated[
-    datetime | None,
-    BeforeValidator(_moment),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
-            "examples": ["2018-01-01T09:30:00-05:00"],
-        }
-    ),
-    Field(
-        description="The moment to answer for, ISO 8601 with zone: the answer rests on what happened before it. "
-        "Default: the server's clock. Not before the bundle's as-of."
-    ),
-]
+At = TypeAliasType(
+    "At",
+    Annotated[
+        datetime,
+        BeforeValidator(_moment),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "date-time",
+                "description": "A moment, ISO 8601 with zone, not before the bundle's as-of.",
+            }
+        ),
+    ],
+)
 CustomerId = Annotated[Id, Field(description="The customer. One who is not known gets a popular, in-season answer.")]
 StoreId = Annotated[
     Id | None, Field(description="The store that the answer is for. Default: the customer's usual one.")
@@ -83,7 +82,10 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    at: At = None
+    at: Annotated[
+        At | None,
+        Field(description="The moment to answer for, from what happened before it. Default: the server's clock."),
+    ] = None
     placement: Annotated[
         str | None,
         Field(

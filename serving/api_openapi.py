@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, NotRequired
 
@@ -67,6 +68,41 @@ def document(calls: Sequence[Call], pages: Mapping[str, tuple[str, str]], versio
         "paths": paths,
         "components": {"schemas": schemas},
     }
+
+
+def not_before(spec: Schema, as_of: datetime) -> Schema:
+    """Return the document with the earliest moment that the bundle answers for.
+
+    JSON Schema has no order of moments. So the pattern lets dates through from the day before `as_of`, the earliest
+    that it can be anywhere on earth: what it refuses is refused by the calls as well, and they judge the rest.
+    """
+    first = as_of - timedelta(days=1)
+    moment = {
+        **spec["components"]["schemas"]["At"],
+        "description": f"A moment, ISO 8601 with zone, not before the bundle's as-of, {as_of:%Y-%m-%dT%H:%M:%SZ}.",
+        "pattern": f"^({_from_day(first.year, first.month, first.day)})",
+        "examples": [f"{as_of + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"],
+    }
+    components = {**spec["components"], "schemas": {**spec["components"]["schemas"], "At": moment}}
+    return {**spec, "components": components}
+
+
+def _from_day(year: int, month: int, day: int) -> str:
+    """Return a pattern of the dates from this one on.
+
+    >>> _from_day(2017, 12, 30)
+    '2017-12-(30|31)|(201[8-9]|20[2-9].|2[1-9]..|[3-9]...)-'
+    """
+    digits = f"{year:04}"
+    later_years = [
+        f"{digits[:place]}[{int(digit) + 1}-9]{'.' * (3 - place)}"
+        for place, digit in reversed(list(enumerate(digits)))
+        if digit < "9"
+    ]
+    days = "|".join(f"{each:02}" for each in range(day, 32))
+    months = "|".join(f"{each:02}" for each in range(month + 1, 13))
+    same_year = [f"{digits}-{month:02}-({days})", *([f"{digits}-({months})-"] if months else [])]
+    return "|".join([*same_year, f"({'|'.join(later_years)})-"])
 
 
 def _schemas(calls: Sequence[Call]) -> tuple[dict[object, Schema], Schema]:

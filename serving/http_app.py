@@ -21,6 +21,7 @@ from serving.http_calls import CALLS, Call
 from serving.http_clock import Clock
 from serving.http_load import LoadGate
 from serving.http_metrics import Metrics
+from serving.http_pages import Document, pages
 from serving.http_problems import (
     JSON_TYPE,
     Answer,
@@ -59,18 +60,23 @@ class Shop:
 
 
 class HttpApp:
-    """Answers every request; nothing that goes wrong inside leaves it as anything but a problem document."""
+    """Answers every request; nothing that goes wrong inside leaves it as anything but a problem document.
 
-    def __init__(self, shop: Shop, pages: dict[str, Answer]) -> None:
+    `version` is tercet's own, for the OpenAPI document.
+    """
+
+    def __init__(self, shop: Shop, version: str) -> None:
         self._shop = shop
+        self._document = Document(version)
         self._request_prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._routes: dict[str, dict[str, Handler]] = {
-            path: _reading(_ready_made(page)) for path, page in pages.items()
+            path: _reading(_ready_made(page)) for path, page in pages().items()
         }
         self._routes |= {call.path: {"POST": self._decision(call)} for call in CALLS}
         self._routes |= {
             "/livez": _reading(_ready_made(Answer(200, JSON_TYPE, b'{"alive":true}'))),
+            "/docs.json": _reading(self._docs),
             "/readyz": _reading(self._readyz),
             "/metrics": _reading(self._metrics),
         }
@@ -148,6 +154,10 @@ class HttpApp:
         if serving is None:
             raise not_ready("no bundle serves yet", RETRY_SECONDS)
         return Answer(200, JSON_TYPE, orjson.dumps({"ready": True, "model_version": serving.version}))
+
+    async def _docs(self, _scope: Scope, _receive: Receive) -> Answer:
+        serving = self._shop.champion.current
+        return self._document.answer(None if serving is None else serving.engine.bundle.manifest.as_of)
 
     async def _metrics(self, _scope: Scope, _receive: Receive) -> Answer:
         metrics = self._shop.metrics

@@ -1,12 +1,13 @@
-"""The pages that a GET answers: the API page with its files, and the OpenAPI document; all of it ready-made bytes."""
+"""What a GET answers that a person or a tool reads: the API page with its files, and the OpenAPI document."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib.resources import files
 
 import orjson
 
-from serving.api_openapi import document
+from serving.api_openapi import document, not_before
 from serving.http_calls import CALLS
 from serving.http_problems import JSON_TYPE, Answer, Headers
 
@@ -41,12 +42,26 @@ _PAGE_HEADERS: Headers = (
 )
 
 
-def pages(version: str) -> dict[str, Answer]:
-    """Return path → answer for everything that is the same for each request; `version` is tercet's own."""
+def pages() -> dict[str, Answer]:
+    """Return path → answer for the files of the API page."""
     folder = files("serving") / "studio"
-    answers = {
+    return {
         path: Answer(200, ((b"content-type", kind), *_PAGE_HEADERS), (folder / name).read_bytes())
         for path, (name, kind) in _FILES.items()
     }
-    answers["/docs.json"] = Answer(200, JSON_TYPE, orjson.dumps(document(CALLS, DOCUMENTED, version)))
-    return answers
+
+
+class Document:
+    """The OpenAPI document, encoded once for each bundle: it says from which moment on that answers."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+        self._ready: dict[datetime | None, Answer] = {}
+
+    def answer(self, as_of: datetime | None) -> Answer:
+        """Return the document for a bundle of that moment (None: no bundle serves)."""
+        if as_of not in self._ready:
+            spec = document(CALLS, DOCUMENTED, self._version)
+            spec = spec if as_of is None else not_before(spec, as_of)
+            self._ready = {as_of: Answer(200, JSON_TYPE, orjson.dumps(spec))}
+        return self._ready[as_of]

@@ -26,7 +26,6 @@ from serving.http_body import Receive, Scope, Send
 from serving.http_clock import Clock
 from serving.http_log import configure_logging
 from serving.http_metrics import Metrics
-from serving.http_pages import pages
 from serving.settings import Settings, read_settings
 
 _POLL_SECONDS = 0.25
@@ -91,7 +90,7 @@ class Tercet:
     def __init__(self) -> None:
         configure_logging()
         self.shop = open_shop(read_settings(os.environ))
-        self.app = HttpApp(self.shop, pages(tercet_version()))
+        self.app = HttpApp(self.shop, tercet_version())
         self._tasks: list[asyncio.Task[None]] = []
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # bentoml's annotations are partial

@@ -15,9 +15,6 @@ from serving.decision_ids import DecisionIds
 from serving.http_app import HttpApp, Shop
 from serving.http_clock import Clock
 from serving.http_metrics import Metrics
-from serving.http_pages import pages
-
-PAGES = pages("0")
 
 
 @dataclass(frozen=True)
@@ -103,4 +100,4 @@ def client(home: Path, engine: object | None, now: datetime | None = None) -> Cl
         write_champion(home, "20180101-00000000")
         champion.take_up()
     shop = Shop(champion, Clock(now, 0.0, seconds=lambda: 0.0), DecisionIds(b"k" * 32), Metrics(None))
-    return Client(HttpApp(shop, PAGES), shop)
+    return Client(HttpApp(shop, "0"), shop)

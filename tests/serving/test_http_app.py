@@ -4,6 +4,7 @@ import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ CHALLENGE = "/v1/challenge"
 
 class Echo:
     """An engine that answers with what it was asked; customers called `broken` and so on make it fail."""
+
+    bundle = SimpleNamespace(manifest=SimpleNamespace(as_of=datetime(2018, 1, 1, 5, tzinfo=UTC)))
 
     def challenge(self, request: Any, at: datetime, decision_id: str) -> dict[str, object]:
         if request.customer_id == "broken":
@@ -144,7 +147,9 @@ def test_an_unknown_product_alone_is_a_404(shop: Client) -> None:
     assert shop.post("/v1/also-bought", {"product_ids": ["nothing"]}).status == 404
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/challenge/", "/v1/Challenge", "/schema.json", "/healthz", "/v1/../etc", "//"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/challenge/", "/v1/Challenge", "/schema.json", "/healthz", "/v1/../etc", "//"]
+)
 def test_another_path_is_a_404(shop: Client, path: str) -> None:
     reply = shop.get(path)
 
@@ -244,6 +249,15 @@ def test_too_much_to_do_is_a_503_at_once_but_health_is_still_told(shop: Client) 
     assert reply.status == 503
     assert reply.headers["retry-after"] == "1"
     assert shop.get("/livez").status == 200
+
+
+def test_the_document_says_from_when_on_the_bundle_answers(shop: Client, tmp_path: Path) -> None:
+    with_bundle, without = (
+        each.get("/docs.json").json()["components"]["schemas"]["At"] for each in (shop, client(tmp_path / "new", None))
+    )
+
+    assert "2018-01-01T05:00:00Z" in with_bundle["description"]
+    assert "pattern" not in without
 
 
 def test_head_has_the_headers_of_get_and_no_body(shop: Client) -> None:
