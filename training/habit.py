@@ -31,10 +31,13 @@ from training.habit_features import (
     labelled,
     learnable_columns,
 )
+from training.habit_judging import figures, judge
 from training.history import History
 from training.levels import Level, level_named
 from training.next_purchase import P_SHOP, FittedNextPurchase, NextPurchaseConfig, NextPurchaseModel
 from training.windows import WindowPairs, fit_windows
+
+__all__ = ["FittedHabit", "HabitConfig", "HabitModel", "figures", "judge"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -86,7 +89,7 @@ class FittedHabit:
         return level_named(self.config.level)
 
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
-        """Return `customer_row`, the item's row and `p7` for the candidates of all customers, best first, ties by item."""
+        """Return `customer_row`, the item's row and `p7` for every customer's candidates, best first, ties by item."""
         pairs = candidates(history, moment, self.level, self.config.candidates)
         margin = self.margin(pairs, history, moment)
         frame = pairs[[c.CUSTOMER_ROW, self.level.item]].assign(**{c.P7: self.calibration.probability(margin)})

@@ -44,14 +44,14 @@ _KEYS_AND_MARKS = frozenset({FIRST_DAY_BOUGHT, HAS_SHOPPED})
 
 @dataclass(frozen=True)
 class CandidateRules:
-    """Which pairs are candidates: a customer's `max_items` largest decayed counts. `gap_weight`: see `expected_gaps`."""
+    """Which pairs are candidates: a customer's `max_items` largest decayed counts."""
 
     max_items: int = 60
-    gap_weight: float = 2.0
+    gap_weight: float = 2.0  # see expected_gaps
 
 
 def candidates(history: History, moment: Moment, level: Level, rules: CandidateRules) -> pd.DataFrame:
-    """Return the candidate pairs with features as of `moment`: by customer, the largest decayed count first."""
+    """Return the candidate pairs with features as of `moment`, by customer."""
     own = history.features(level.customer_group, moment)
     order = np.lexsort((own[level.item], -own[c.LAST_DAY], -own[c.N_BASKETS_H56], own[c.CUSTOMER_ROW]))
     own = own.iloc[order]
