@@ -43,7 +43,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_folder, tmp_path / tiny_folder.name))
 
 
-def refused(folder: Path, match: str = "", *, verify: bool = True) -> str:
+def refused(folder: Path, match: str = ".", *, verify: bool = True) -> str:
     with pytest.raises(BundleError, match=match) as caught:
         open_bundle(folder, verify=verify)
     message = str(caught.value)
@@ -126,26 +126,33 @@ def test_another_policy_makes_another_version_with_the_same_arrays(folder: Path,
     np.testing.assert_array_equal(other.habit.p7, open_bundle(folder).habit.p7)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_one_flipped_bit_anywhere_is_refused(folder: Path, name: str) -> None:
-    path = folder / name
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0b100
-    path.write_bytes(content)
-    refused(folder)
+def test_one_flipped_bit_in_any_file_is_refused(folder: Path) -> None:
+    for name in FILES:
+        content = (folder / name).read_bytes()
+        spoilt = bytearray(content)
+        spoilt[len(content) // 2] ^= 0b100
+        (folder / name).write_bytes(spoilt)
+        refused(folder)
+        (folder / name).write_bytes(content)
+    open_bundle(folder)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_truncated_file_is_refused_without_hashing(folder: Path, name: str) -> None:
-    path = folder / name
-    path.write_bytes(path.read_bytes()[:-1])
-    refused(folder, verify=False)
+def test_a_truncated_file_is_refused_without_hashing(folder: Path) -> None:
+    for name in FILES:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) * 9 // 10])
+        refused(folder, verify=False)
+        (folder / name).write_bytes(content)
+    open_bundle(folder, verify=False)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_refused_and_named(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    assert Path(name).name in refused(folder, verify=False)
+def test_a_missing_file_is_refused_and_named(folder: Path) -> None:
+    for name in FILES:
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        assert Path(name).name in refused(folder, verify=False)
+        (folder / name).write_bytes(content)
+    open_bundle(folder, verify=False)
 
 
 def test_a_file_that_is_not_listed_is_refused(folder: Path) -> None:
