@@ -1,0 +1,213 @@
+"""The HTTP contract over the real engine: what goes in, what comes out, and a document that says both."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import TypeAdapter
+
+from serving.api_codes import NoteCode, ReasonCode, ShortfallCode
+from serving.bundle import Bundle
+from serving.engine import Engine
+from serving.http_calls import CALLS, Call
+from serving.http_pages import DOCUMENTED
+from serving.launch import Server
+from tests.serving.asgi import Client, client
+from tests.serving.conftest import tiny_bundle as tiny_bundle
+from tests.serving.conftest import tiny_folder as tiny_folder
+from tests.serving.running import NOW, publish, running
+from tests.serving.tiny import CUSTOMERS, PRODUCTS
+
+EVERY_CUSTOMER = (*CUSTOMERS, "nobody-knows-me")
+DECISION = {"decision_id", "model_version", "personalized", "experiment", "currency"}
+ITEM = {"product_id", "name", "product_type", "category", "price", "reason"}
+
+
+@pytest.fixture
+def api(tmp_path: Path, tiny_bundle: Bundle) -> Client:
+    return client(tmp_path, Engine(tiny_bundle), NOW)
+
+
+@pytest.fixture
+def spec(api: Client) -> Any:
+    return api.get("/docs.json").json()
+
+
+def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
+    challenge, also_bought, recommendations, scores = CALLS
+    for customer in EVERY_CUSTOMER:
+        for more in (
+            {},
+            {"basket": ["coffee-1", "what-is-this"]},
+            {"exclude": list(PRODUCTS)[:4], "store_id": "s-berlin"},
+        ):
+            yield challenge, {"customer_id": customer, "channel": "app", "placement": "home", **more}
+        for intent in ("buy_again", "discover", "mixed"):
+            for level in ("product", "product_type", "category"):
+                yield recommendations, {"customer_id": customer, "k": 5, "intent": intent, "level": level}
+        yield recommendations, {"customer_id": customer, "category": "Snacks", "max_price": 3, "max_per_category": 1}
+    for products in ([], ["milk-1"], ["milk-1", "gone-1", "what-is-this"], ["what-is-this", "nor-this"]):
+        yield also_bought, {"product_ids": products, "k": 3, "customer_id": "anna"}
+    yield scores, {"customer_ids": list(EVERY_CUSTOMER), "k_categories": 2}
+
+
+def ask(api: Client, call: Call, body: dict[str, Any]) -> Any:
+    reply = api.post(call.path, body)
+    assert reply.status == 200, reply.body
+    return reply.json()
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_every_answer_is_what_its_type_says(api: Client, call: Call) -> None:
+    adapter = TypeAdapter(call.answer)
+
+    answers = [ask(api, asked, body) for asked, body in questions() if asked is call]
+
+    for answer in answers:
+        adapter.validate_python(answer)
+        assert answer.keys() >= DECISION
+
+
+def test_every_answer_is_what_the_document_says(api: Client, spec: Any) -> None:
+    for call, body in questions():
+        schema = spec["paths"][call.path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema.validate(ask(api, call, body), {**schema, "components": spec["components"]})
+
+
+def test_items_are_whole_distinct_and_never_more_than_asked(api: Client) -> None:
+    for call, body in questions():
+        if call.name == "scores":
+            continue
+        answer = ask(api, call, body)
+        wanted = 3 if call.name == "challenge" else body.get("k", 10)
+        ids = [item["product_id"] for item in answer["items"]]
+
+        assert all(item.keys() >= ITEM for item in answer["items"])
+        assert len(ids) == len(set(ids))
+        assert not set(ids) & {*body.get("exclude", ()), *body.get("basket", ()), "gone-1"}
+        assert len(ids) == wanted or (len(ids) < wanted and "shortfall" in answer)
+
+
+def test_codes_come_from_the_closed_lists_and_have_a_text(api: Client) -> None:
+    for call, body in questions():
+        answer = ask(api, call, body)
+        for item in answer.get("items", ()):
+            assert ReasonCode(item["reason"]["code"]).explanation
+            assert item["reason"]["text"]
+        if "shortfall" in answer:
+            assert ShortfallCode(answer["shortfall"]["code"])
+            assert answer["shortfall"]["text"]
+        assert all(NoteCode(note["code"]) for note in answer.get("notes", ()))
+
+
+def test_a_challenge_keeps_its_id_on_every_channel_and_through_the_week(api: Client) -> None:
+    def asked(**more: Any) -> Any:
+        return ask(api, CALLS[0], {"customer_id": "anna", **more})
+
+    first = asked(channel="web")
+
+    assert asked(channel="app", placement="till", at="2018-01-05T12:00:00Z") == first
+    assert re.fullmatch("[0-9a-f]{32}", first["decision_id"])
+    assert asked(at="2018-01-09T12:00:00Z")["decision_id"] != first["decision_id"]
+    assert asked(exclude=["wine-1"])["decision_id"] != first["decision_id"]
+
+
+def test_one_unknown_product_is_a_404_and_several_are_ignored(api: Client) -> None:
+    assert api.post("/v1/also-bought", {"product_ids": ["what-is-this"]}).status == 404
+    assert ask(api, CALLS[1], {"product_ids": ["what-is-this", "nor-this"]})["ignored"] == ["what-is-this", "nor-this"]
+
+
+def test_a_moment_before_the_bundle_is_a_422_on_every_call(api: Client) -> None:
+    for call, body in questions():
+        reply = api.post(call.path, {**body, "at": "2018-01-01T04:59:59.999Z"})
+
+        assert reply.status == 422
+        assert reply.fields == ["at"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/recommendations", {"customer_id": "anna", "k": 0}, "k"),
+        ("/v1/recommendations", {"customer_id": "anna", "k": 101}, "k"),
+        ("/v1/recommendations", {"customer_id": "anna", "k": 2.5}, "k"),
+        ("/v1/recommendations", {"customer_id": "anna", "k": "3"}, "k"),
+        ("/v1/recommendations", {"customer_id": "anna", "k": True}, "k"),
+        ("/v1/recommendations", {"customer_id": "anna", "intent": "surprise"}, "intent"),
+        ("/v1/recommendations", {"customer_id": "anna", "max_price": 0}, "max_price"),
+        ("/v1/recommendations", {"customer_id": "anna", "max_per_category": 0}, "max_per_category"),
+        ("/v1/recommendations", {"customer_id": "anna", "level": "brand"}, "level"),
+        ("/v1/recommendations", {"customer_id": "anna", "store_id": "s-ny"}, "store_id"),
+        ("/v1/also-bought", {}, "product_ids"),
+        ("/v1/also-bought", {"product_ids": "milk-1"}, "product_ids"),
+        ("/v1/scores", {"customer_ids": []}, "customer_ids"),
+        ("/v1/scores", {"customer_ids": ["anna"] * 1001}, "customer_ids"),
+        ("/v1/scores", {"customer_ids": ["anna"], "k_categories": -1}, "k_categories"),
+    ],
+)
+def test_what_is_out_of_range_is_named(api: Client, path: str, body: dict[str, Any], field: str) -> None:
+    reply = api.post(path, body)
+
+    assert reply.status == 422
+    assert reply.fields == [field]
+
+
+def test_a_whole_number_may_be_written_with_a_point(api: Client) -> None:
+    assert len(api.post("/v1/recommendations", b'{"customer_id": "anna", "k": 2.0}').json()["items"]) == 2
+
+
+def test_the_document_has_exactly_the_paths_that_answer(api: Client, spec: Any) -> None:
+    assert spec["paths"].keys() == {call.path for call in CALLS} | DOCUMENTED.keys()
+    for path, methods in spec["paths"].items():
+        for method in methods:
+            assert api.send(method.upper(), path, [b"{}"]).status not in (404, 405)
+
+
+def test_every_field_that_goes_in_is_described(spec: Any) -> None:
+    for call in CALLS:
+        for name, field in spec["components"]["schemas"][call.request.__name__]["properties"].items():
+            assert field.get("description"), f"{call.path} {name}"
+
+
+def test_every_code_is_explained_in_the_document(spec: Any) -> None:
+    for codes in (ReasonCode, ShortfallCode, NoteCode):
+        schema = spec["components"]["schemas"][codes.__name__]
+        assert schema["enum"] == [code.value for code in codes]
+        assert all(f"`{code.value}`: {code.explanation}" in schema["description"] for code in codes)
+
+
+def test_problems_are_what_the_document_says(api: Client, spec: Any) -> None:
+    schema = {"$ref": "#/components/schemas/ProblemDocument", "components": spec["components"]}
+
+    for reply in (api.post("/v1/scores", b"{"), api.post("/v1/scores", {}), api.get("/v1/scores"), api.get("/v2")):
+        jsonschema.validate(reply.json(), schema)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("home")
+    publish(home)
+    with running(home) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(400)
+def test_schemathesis_finds_nothing(server: Server, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("schemathesis")
+    options = ["--checks", "all", "--max-examples", "40", "--seed", "20180101", "--no-color"]
+
+    done = subprocess.run(
+        [program, "run", f"{server.url}/docs.json", *options], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert '"level":"error"' not in server.log.read_text()
