@@ -46,8 +46,8 @@ class LifetimeValueConfig:
 
     horizon_days: int = 84
     active_days: int = 84
-    n_cutoffs: int = 6
-    step_days: int = 14
+    n_cutoffs: int = 3
+    step_days: int = 28
     trees: BoostingConfig = field(default_factory=lambda: BoostingConfig(objective="regression"))
 
 
