@@ -38,14 +38,12 @@ class Call:
 
 
 def challenge_question(request: ChallengeRequest, answer: ChallengeAnswer) -> str:
-    """Return what makes this challenge the one it is: customer, week, store and what is excluded.
+    """Return what makes this challenge the one it is: customer, week, store, what is excluded and in the basket.
 
-    Neither the bundle nor the channel: the same challenge keeps its id while these change. A basket counts only for
-    customers of whom nothing else is known.
+    Neither the bundle nor the channel: the same challenge keeps its id while these change.
     """
-    basket = sorted(set(request.basket)) if answer["cold_start"] else []
-    parts = [request.customer_id, answer["valid_to"], request.store_id, sorted(set(request.exclude)), basket]
-    return json.dumps(parts)
+    products = [sorted(set(request.exclude)), sorted(set(request.basket))]
+    return json.dumps([request.customer_id, answer["valid_to"], request.store_id, *products])
 
 
 # Any: the engine, as above.
