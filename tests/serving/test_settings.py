@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from serving.errors import SettingsError
+from serving.settings import Settings, read_settings
+
+
+def test_without_variables_the_defaults_of_the_contract_hold() -> None:
+    settings = read_settings({})
+
+    assert (settings.home, settings.host, settings.port, settings.workers) == (Path(".tercet"), "127.0.0.1", 3000, 2)
+    assert settings.now is None
+
+
+def test_an_empty_variable_is_an_absent_one() -> None:
+    assert read_settings({"TERCET_PORT": "", "TERCET_NOW": ""}).port == 3000
+
+
+def test_settings_survive_the_way_through_the_environment(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, "::1", 3001, 4, datetime(2018, 1, 1, tzinfo=UTC), 1700000000.125, log_requests=True)
+
+    assert read_settings(settings.environment()) == settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "[::1]"])
+def test_this_machine_may_be_named_in_all_its_ways(host: str) -> None:
+    assert read_settings({"TERCET_HOST": host}).host in ("127.0.0.1", "127.0.0.2", "::1")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "8.8.8.8"])
+def test_letting_other_machines_in_is_refused_because_there_are_no_keys(host: str) -> None:
+    with pytest.raises(SettingsError, match="TERCET_HOST.*keys"):
+        read_settings({"TERCET_HOST": host})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("TERCET_HOST", "my-shop.example"),
+        ("TERCET_PORT", "0"),
+        ("TERCET_PORT", "65536"),
+        ("TERCET_PORT", "three thousand"),
+        ("TERCET_PORT", "-1"),
+        ("TERCET_PORT", "٣٠٠٠"),
+        ("TERCET_WORKERS", "0"),
+        ("TERCET_WORKERS", "1.5"),
+        ("TERCET_NOW", "noon"),
+        ("TERCET_NOW", "2018-01-01T00:00:00"),
+        ("TERCET_NOW", "0001-01-01T00:00:00+14:00"),
+        ("TERCET_STARTED_AT", "early"),
+        ("TERCET_LOG", "everything"),
+    ],
+)
+def test_a_wrong_option_is_named_in_one_line(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: [^\n]+$"):
+        read_settings({name: text})
+
+
+def test_an_address_of_version_6_is_written_as_browsers_want_it(tmp_path: Path) -> None:
+    assert Settings(tmp_path, host="::1").url == "http://[::1]:3000"
+
+
+def test_two_servers_of_one_home_share_no_folder(tmp_path: Path) -> None:
+    assert Settings(tmp_path, port=3000).folder != Settings(tmp_path, port=3001).folder
