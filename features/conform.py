@@ -128,7 +128,7 @@ def _build(source: Source, built: Path, zone: str, digest: str, progress: Callab
 def _configure(connection: duckdb.DuckDBPyConnection, work: Path) -> None:
     spill = literal(str(work / "spill"))
     connection.execute(f"set threads = {THREADS}; set memory_limit = '{MEMORY_LIMIT}'; set temp_directory = {spill}")
-    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = true; set enable_progress_bar = false")
+    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = true")
     connection.register("zones_in_hand", pa.table({"zone": sorted(available_timezones())}))
     connection.execute("create table known_zones as from zones_in_hand")
     connection.unregister("zones_in_hand")
