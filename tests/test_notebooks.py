@@ -1,0 +1,67 @@
+"""The notebooks run on the synthetic shop, define nothing, and are kept without their outputs."""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+MAX_CODE_CELLS = 15
+SECONDS_A_NOTEBOOK = 300
+SOURCE = "synthetic:customers=120,weeks=40"
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_of(path: Path) -> list[str]:
+    return [cell.source for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks() -> None:
+    assert len(NOTEBOOKS) >= 2
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_tells_a_story_and_defines_nothing(path: Path) -> None:
+    cells = code_of(path)
+    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell.replace("%", "#")))]
+    assert len(cells) < MAX_CODE_CELLS
+    assert not [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    assert read(path).cells[0].cell_type == "markdown"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+
+
+@pytest.fixture(scope="module")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from training.pipeline import train
+
+    home = tmp_path_factory.mktemp("notebooks")
+    train(SOURCE, home, None, "duckdb", True, lambda stage: None)
+    return home
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * SECONDS_A_NOTEBOOK)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path: Path, trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("TERCET_HOME", str(trained_home))
+    monkeypatch.setenv("TERCET_SOURCE", SOURCE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parent.parent), os.environ.get("PYTHONPATH", "")]))
+    client = NotebookClient(read(path), timeout=SECONDS_A_NOTEBOOK, resources={"metadata": {"path": str(path.parent)}})
+    client.execute()
+    errors = [out for cell in client.nb.cells for out in cell.get("outputs", []) if out.output_type == "error"]
+    assert errors == []
