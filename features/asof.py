@@ -129,12 +129,7 @@ join source_products p on p.product_row = n.product_row
 _PRODUCTS = """
 select
     product_row, product_id, type_row, category_row, name, brand, department, price, cost, replenishable,
-    attributes, is_merchandise,
-    case
-        when replace(attributes, ' ', '') like '%"private_label":true%' then true
-        when lower(brand) in ('private', 'private label', 'own brand', 'own label', 'store brand') then true
-        when brand is not null or replace(attributes, ' ', '') like '%"private_label":false%' then false
-    end as is_private_label
+    attributes, is_merchandise, is_private_label
 from source_products
 where launched_us is null or launched_us < {as_of_us}
 """

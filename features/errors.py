@@ -4,7 +4,8 @@ TercetError
 ├── DataContractError      the source, or a row of it, is not what contracts.md says
 │   └── SourceError        the source can't be found or read at all
 ├── TablesError            a folder of conformed tables is missing, foreign or damaged
-└── UnknownGroupError      a feature group was asked for that there is not
+├── UnknownGroupError      a feature group was asked for that there is not
+└── EngineError            what runs the feature SQL could not be started
 
 Each message is one line: what was found, what was expected, where, and the next step. It never holds a customer's id
 or the value of an identity.
@@ -38,6 +39,10 @@ class TablesError(TercetError):
 
 class UnknownGroupError(TercetError):
     """A feature group was asked for that there is not."""
+
+
+class EngineError(TercetError):
+    """What runs the feature SQL could not be started."""
 
 
 def name_rows(rows: Sequence[int]) -> str:
