@@ -1,0 +1,234 @@
+"""What holds for every request and every bundle: the promises of the contract, on shops drawn at random."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest
+from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer
+from serving.api_codes import Intent, Level
+from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
+from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
+from serving.engine import Engine
+from tests.serving.tiny import AS_OF, AS_OF_DAY, CATEGORIES, CUSTOMERS, PRODUCTS, TYPES, tiny_contents
+
+N_SHOPS = 12
+N = len(PRODUCTS)
+ID = "0" * 32
+
+shops = st.integers(0, N_SHOPS - 1)
+customers = st.sampled_from([*CUSTOMERS, "nobody"])
+products = st.lists(st.sampled_from([*PRODUCTS, "unknown"]), max_size=6)
+moments = st.floats(0, 20).map(lambda days: AS_OF + timedelta(days=days))
+
+
+def _mixed(rng: np.random.Generator, group: Any, product: list[int]) -> Any:
+    """Return the habits with other products, days and chances, the chances falling within each customer."""
+    n = len(group.product)
+    owner = np.searchsorted(group.offsets, np.arange(n), side="right")
+    chance = rng.random(n)
+    return replace(
+        group,
+        product=np.array(product, dtype="<i4"),
+        p7=chance[np.lexsort((-chance, owner))].astype("<f4"),
+        due_day=(AS_OF_DAY + rng.uniform(-20, 20, n)).astype("<f4"),
+        last_day=(AS_OF_DAY - rng.integers(1, 60, n)).astype("<i4"),
+        gap_days=np.where(rng.random(n) < 0.2, np.nan, rng.uniform(0.5, 40, n)).astype("<f4"),
+        n=rng.integers(1, 9, n).astype("<i4"),
+    )
+
+
+def _distinct(rng: np.random.Generator, offsets: Any, n: int) -> list[int]:
+    """Return draws from 0 to n - 1 that don't repeat within a customer."""
+    return [int(each) for size in np.diff(offsets) for each in rng.permutation(n)[:size]]
+
+
+def _one_of(rng: np.random.Generator, owners: Any, wanted: int) -> int:
+    return int(rng.choice(np.flatnonzero(owners == wanted)))
+
+
+def _shuffled_contents(rng: np.random.Generator) -> BundleContents:
+    """Return the tiny shop with other products, chances, days, prices and flags in its places."""
+    contents = tiny_contents()
+    goods, stretch = contents.products, contents.stretch
+    types = _distinct(rng, contents.habit.offsets, len(TYPES))
+    habit = _mixed(rng, contents.habit, [_one_of(rng, goods.type, each) for each in types])
+    categories = _distinct(rng, stretch.offsets, len(CATEGORIES))
+    best = [[_one_of(rng, goods.category, each) if rng.random() < 0.8 else -1 for _ in range(3)] for each in categories]
+    flags = np.full(N, RECOMMENDABLE, dtype="<u2")
+    for bit, share in ((RESTRICTED, 0.1), (INTIMATE, 0.1), (OUT_OF_STOCK, 0.1), (RECOMMENDABLE, 0.1)):
+        flags ^= np.where(rng.random(N) < share, np.uint16(bit), np.uint16(0))
+    price = np.where(rng.random(N) < 0.2, np.nan, rng.uniform(0.1, 20, N)).astype("<f4")
+    return replace(
+        contents,
+        habit=replace(habit, type=np.array(types, dtype="<i4")),
+        again=_mixed(rng, contents.again, _distinct(rng, contents.again.offsets, N)),
+        stretch=replace(
+            stretch,
+            category=np.array(categories, dtype="<i4"),
+            source=rng.integers(-1, len(CATEGORIES), len(categories)).astype("<i4"),
+            product=np.array(best, dtype="<i4").reshape(-1, 3),
+        ),
+        products=replace(goods, flags=flags, price=price, p7=rng.random(N).astype("<f4")),
+        also=replace(contents.also, product=np.array(_distinct(rng, contents.also.offsets, N), dtype="<i4")),
+        popular=replace(contents.popular, product=rng.permutation(N).astype("<i4")),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shops")
+
+
+@cache
+def shop(seed: int, folder: Path) -> tuple[Bundle, Engine]:
+    bundle = open_bundle(folder / write_bundle(_shuffled_contents(np.random.default_rng(seed)), folder))
+    return bundle, Engine(bundle)
+
+
+def flags_of(bundle: Bundle, item: Any) -> int:
+    return int(bundle.products.flags[list(bundle.products.id).index(item["product_id"])])
+
+
+def check_items(bundle: Bundle, items: list[Any], banned: list[str], forbidden: int) -> None:
+    shown = [item["product_id"] for item in items]
+    assert len(shown) == len(set(shown))
+    assert not set(shown) & set(banned)
+    for item in items:
+        assert flags_of(bundle, item) & RECOMMENDABLE
+        assert not flags_of(bundle, item) & forbidden
+        assert item["reason"]["text"]
+
+
+def check_pace(bundle: Bundle, customer: str, item: Any, today: int) -> None:
+    """The numbers of a habit's reason are those of the bundle, on the day that it speaks of."""
+    row = list(bundle.customers.id).index(customer)
+    product = list(bundle.products.id).index(item["product_id"])
+    paces = set()
+    for group in (bundle.habit, bundle.again):
+        for e in range(group.offsets[row], group.offsets[row + 1]):
+            is_same_type = bundle.products.type[group.product[e]] == bundle.products.type[product]
+            if is_same_type:
+                paces.add((round(float(np.nan_to_num(group.gap_days[e]))), today - int(group.last_day[e])))
+    text = item["reason"]["text"]
+    pace = re.search(r"about every (?:(\d+) days|day);", text)
+    ago = re.search(r"(\d+) days ago|yesterday|today", text)
+    assert ago, text
+    since = int(ago[1]) if ago[1] else {"yesterday": 1, "today": 0}[ago[0]]
+    if pace:
+        gap = int(pace[1] or 1)
+        assert any(abs(gap - known) <= 1 and since == last for known, last in paces), text
+    else:
+        assert since in {last for _, last in paces}, text
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=shops, customer=customers, exclude=products, basket=products, at=moments)
+def test_challenges_keep_their_promises(
+    folder: Path, seed: int, customer: str, exclude: list[str], basket: list[str], at: Any
+) -> None:
+    bundle, engine = shop(seed, folder)
+    request = ChallengeRequest(customer_id=customer, exclude=exclude, basket=basket)
+    answer = engine.challenge(request, at, ID)
+    TypeAdapter(ChallengeAnswer).validate_python(answer)
+    items = answer["items"]
+    check_items(bundle, items, exclude + basket, RESTRICTED | INTIMATE | OUT_OF_STOCK)
+    assert len({item["category"] for item in items}) == len(items)
+    assert (len(items) == 3) != ("shortfall" in answer)
+    assert [item["role"].value for item in items] == ["habit", "habit", "stretch"][: len(items)]
+    if items:
+        assert 0 < answer["completion_probability"] <= min(item["probability"] for item in items)
+    if answer["reward"]:
+        assert answer["completion_probability"] * answer["reward"]["cost"] <= answer["expected_value"] + 1e-5
+    today = AS_OF_DAY + (7 * ((at - AS_OF) // timedelta(days=7)))
+    for item in items:
+        if item["reason"]["code"] in {"habit_due", "habit_regular", "bought_before"}:
+            assert answer["personalized"]
+            check_pace(bundle, customer, item, today)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=shops,
+    customer=customers,
+    exclude=products,
+    basket=products,
+    intent=st.sampled_from(list(Intent)),
+    level=st.sampled_from(list(Level)),
+    k=st.integers(1, 30),
+    cap=st.none() | st.integers(1, 3),
+    max_price=st.none() | st.floats(0.5, 20),
+    category=st.none() | st.sampled_from(CATEGORIES),
+)
+def test_recommendations_keep_their_promises(
+    folder: Path,
+    seed: int,
+    customer: str,
+    exclude: list[str],
+    basket: list[str],
+    intent: Intent,
+    level: Level,
+    k: int,
+    cap: int | None,
+    max_price: float | None,
+    category: str | None,
+) -> None:
+    bundle, engine = shop(seed, folder)
+    request = RecommendationsRequest(
+        customer_id=customer,
+        exclude=exclude,
+        basket=basket,
+        intent=intent,
+        level=level,
+        k=k,
+        max_per_category=cap,
+        max_price=max_price,
+        category=category,
+    )
+    answer = engine.recommendations(request, AS_OF, ID)
+    TypeAdapter(RecommendationsAnswer).validate_python(answer)
+    items = answer["items"]
+    check_items(bundle, items, exclude + basket, OUT_OF_STOCK)
+    assert (len(items) == k) != ("shortfall" in answer)
+    assert len(items) <= k
+    if level is not Level.PRODUCT:
+        keys = [item["product_type" if level is Level.PRODUCT_TYPE else "category"] for item in items]
+        assert len(keys) == len(set(keys))
+    if cap is not None:
+        counts = [item["category"] for item in items]
+        assert max((counts.count(each) for each in counts), default=0) <= cap
+    if max_price is not None:
+        assert all(item["price"] is not None and item["price"] <= max_price for item in items)
+    if category is not None:
+        assert {item["category"] for item in items} <= {category}
+    if answer["personalized"]:
+        chances = [item["probability"] for item in items]
+        assert chances == sorted(chances, reverse=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=shops,
+    asked=st.lists(st.sampled_from(list(PRODUCTS)), min_size=1, max_size=5),
+    exclude=products,
+    k=st.integers(1, 10),
+)
+def test_also_bought_keeps_its_promises(folder: Path, seed: int, asked: list[str], exclude: list[str], k: int) -> None:
+    bundle, engine = shop(seed, folder)
+    answer = engine.also_bought(AlsoBoughtRequest(product_ids=asked, exclude=exclude, k=k), AS_OF, ID)
+    TypeAdapter(AlsoBoughtAnswer).validate_python(answer)
+    check_items(bundle, answer["items"], exclude + asked, OUT_OF_STOCK)
+    assert (len(answer["items"]) == k) != ("shortfall" in answer)
+    scores = [item["score"] for item in answer["items"]]
+    assert scores == sorted(scores, reverse=True)
