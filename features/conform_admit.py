@@ -50,7 +50,10 @@ def admit(
         )
     _take_in(connection, raw, n_contradictory + n_duplicates)
     kept = n_checked - n_bad - n_contradictory - n_duplicates
-    said = tuple(f"{reason}: {count:,} rows ({name_rows(rows)})" for reason, count, rows in reasons[:_REASONS_NAMED])
+    said = tuple(
+        f"{reason}: {count:,} {'row' if count == 1 else 'rows'} ({name_rows(rows)})"
+        for reason, count, rows in reasons[:_REASONS_NAMED]
+    )
     counts = RowCounts(raw.table, raw.place, n_read, kept, n_quarantined, n_duplicates, reasons=said)
     if kept == 0 and contract.table == TRANSACTIONS:
         raise DataContractError(f"{raw.place}: no row is good; expected at least one line of an order")

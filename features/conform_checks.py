@@ -44,7 +44,7 @@ def check_sql(contract: Contract, raw: RawTable) -> str:
         f"case when {claim} then {literal(reason)} end as b{number}"
         for number, (reason, claim) in enumerate(_all_breaches(contract, parsed))
     ]
-    reasons = ", ".join(f"b{number}" for number in range(len(breaches)))
+    reasons = ", ".join(f"b{number}" for number in range(len(breaches))) or "null"
     # The row as it came is packed for bad rows only: inside the CASE, from columns that are carried along without a
     # copy.
     carried = ", ".join(quoted(RAW + name) for name in raw.columns)
@@ -54,7 +54,7 @@ def check_sql(contract: Contract, raw: RawTable) -> str:
     return f"""
         select {ROW}, {kept}, {REASON}, case when {REASON} is not null then struct_pack({packed}) end as {SOURCE_ROW}
         from (select *, nullif(concat_ws({literal(REASON_SEPARATOR)}, {reasons}), '') as {REASON}
-        from (select *, {", ".join(breaches)}
+        from (select *, {", ".join(breaches) or "null as b0"}
         from (select {ROW}, {carried}, {", ".join(values)}, {", ".join(_present(column) for column in contract.columns)}
         from (select {ROW}, {renamed}, {", ".join(texts)} from ({raw.scan})))))"""
 
@@ -207,8 +207,10 @@ def _time_values(column: Column, own: str, given: str) -> dict[str, str]:
     elif given.startswith("TIMESTAMP"):
         stamp, day = f"try_cast({own} as timestamp)", "cast(null as date)"
     else:
-        spelt = rf"regexp_replace(replace(replace(upper({own}), ',', '.'), ' Z', 'Z'), '([+-]\d\d)(\d\d)$', '\1:\2')"
-        stamp = f"case when regexp_full_match({own}, {literal(_TIME_TEXT)}) then try_cast({spelt} as timestamp) end"
+        # DuckDB's TIMESTAMP leaves an offset unread: only TIMESTAMPTZ (the session's zone is UTC) takes it off.
+        spelt = rf"regexp_replace(replace(upper({own}), ',', '.'), ' ([-+Z])', '\1')"
+        moment = f"coalesce(try_cast({own} as timestamptz), try_cast({spelt} as timestamptz))"
+        stamp = f"case when regexp_full_match({own}, {literal(_TIME_TEXT)}) then timezone('UTC', {moment}) end"
         day = f"case when regexp_full_match({own}, {literal(_DATE_TEXT)}) then try_cast({own} as date) end"
     stamp = f"case when {stamp} >= {_FIRST_TIME} and {stamp} < {_END_OF_TIME} then {stamp} end"
     day = f"case when {day} >= {_FIRST_TIME} and {day} < {_END_OF_TIME} then {day} end"
