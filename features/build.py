@@ -75,6 +75,8 @@ GROUPS: Final[Mapping[str, FeatureGroup]] = MappingProxyType(
             *_levels(),
             FeatureGroup("store_products", "groups/store_products.sql", (c.STORE_ROW, c.PRODUCT_ROW)),
             FeatureGroup("customer_hours", "groups/customer_hours.sql", (c.CUSTOMER_ROW, c.WEEKDAY, c.HOUR)),
+            FeatureGroup("customer_offers", "groups/customer_offers.sql", (c.CUSTOMER_ROW, c.OFFER_ROW)),
+            FeatureGroup("customer_channels", "groups/customer_channels.sql", (c.CUSTOMER_ROW, c.CHANNEL)),
         )
     }
 )

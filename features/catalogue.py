@@ -26,6 +26,7 @@ UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "day": "a local day number since 1970-01-01",
         "days": "local days, from 0",
         "time": "microseconds since 1970-01-01 UTC",
+        "name": "text, as the source has it",
         "number": "a whole number in the range given",
         "quantity": "in the unit in which the product is sold, from 0",
         "money": "in the source's currency",

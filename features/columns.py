@@ -97,6 +97,22 @@ WEEKEND_SHARE = "weekend_share"
 WEEKLY_RATE = "weekly_rate"
 WEIGHT_BOTH = "weight_both"
 
+# offers and channels (groups/customer_offers.sql, customer_channels.sql)
+IS_OVER = "is_over"
+IS_SENT = "is_sent"
+N_ANSWERED = "n_answered"
+N_BASKETS_OWNED = "n_baskets_owned"
+N_BASKETS_OWNED_12W = "n_baskets_owned_12w"
+N_LEFT = "n_left"
+N_OFFER_PRODUCTS = "n_offer_products"
+N_PRODUCTS_OWNED = "n_products_owned"
+N_REDEEMED_BEFORE = "n_redeemed_before"
+N_SENT_BEFORE = "n_sent_before"
+OFFER_DAYS = "offer_days"
+OWNED_RECENCY_DAYS = "owned_recency_days"
+SENT_DAY = "sent_day"
+SPEND_OWNED_12W = "spend_owned_12w"
+
 # as a source has them (contracts.md, part 1)
 AMOUNT = "amount"
 AT = "at"
