@@ -235,10 +235,20 @@ def run(arguments: list[str]) -> int:
         return _complain(error.format_message(), WRONG_CALL)
     except TercetError as error:
         return _complain(str(error), WRONG_CALL if isinstance(error, SettingsError) else NOT_GOOD)
+    except ModuleNotFoundError as error:
+        return _complain(_missing(error), NOT_GOOD)
     except OSError as error:
         return _complain(f"{error.filename or 'input or output'}: {error.strerror or error}", NOT_GOOD)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Return what to install; raise the error again when it is one of our own modules that is not there."""
+    name = (error.name or "").partition(".")[0]
+    if name in ("", "features", "serving", "training"):
+        raise error
+    return f"this needs {name}, which a serving-only installation does not have: install tercet[train] for it"
 
 
 def _complain(message: str, status: int) -> int:

@@ -102,6 +102,10 @@ def test_the_home_comes_from_the_environment(
     ("error", "said"),
     [
         (DataContractError("lines.csv: no column order_id"), "tercet: lines.csv: no column order_id\n"),
+        (
+            ModuleNotFoundError("No module named 'duckdb'", name="duckdb.experimental"),
+            "tercet: this needs duckdb, which a serving-only installation does not have: install tercet[train] for it\n",
+        ),
         (PermissionError(13, "Permission denied", "/shop"), "tercet: /shop: Permission denied\n"),
     ],
 )
