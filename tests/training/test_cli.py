@@ -104,7 +104,8 @@ def test_the_home_comes_from_the_environment(
         (DataContractError("lines.csv: no column order_id"), "tercet: lines.csv: no column order_id\n"),
         (
             ModuleNotFoundError("No module named 'duckdb'", name="duckdb.experimental"),
-            "tercet: this needs duckdb, which a serving-only installation does not have: install tercet[train] for it\n",
+            "tercet: this needs duckdb, which a serving-only installation does not have: "
+            "install tercet[train] for it\n",
         ),
         (PermissionError(13, "Permission denied", "/shop"), "tercet: /shop: Permission denied\n"),
     ],
