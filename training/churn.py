@@ -1,34 +1,29 @@
 """Churn: the chance that a customer buys nothing at all in the next 28 days.
 
-A rich additive logistic model and boosted trees, averaged on the scale of log-odds: they err differently. Any line
-counts as a purchase here, whether merchandise or not. Learned from customers who had shopped within 56 days of a cutoff
-and judged on such; everyone else who ever bought gets a number from the same model.
+A blend of a rich additive logistic model and boosted trees. Any line counts as a purchase here, whether merchandise or
+not. Learned from customers who had shopped within 56 days of a cutoff and judged on such; everyone else who ever bought
+gets a number from the same model.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.special import expit
 
 from features import columns as c
 from features.asof import Moment
 from training import metrics
-from training.boosting import BoostedTrees, BoostingConfig, fit_trees
+from training.blend import Blend, BlendConfig, fit_blend
 from training.comparison import Contest, auc_rows, iso_days, loss_rows, probability_figures, squared_error
 from training.examples import Examples, feature_columns, gather
 from training.history import History
 from training.judge import Judgement, calibration_of
 from training.logistic import LogisticConfig, LogisticModel, fit_logistic
-
-FloatArray = npt.NDArray[np.float64]
 
 MIN_EVENTS = 50
 """With fewer churners or stayers than this the recency-frequency model stands alone."""
@@ -42,23 +37,20 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class ChurnConfig:
-    """Settings of the churn model; `boosted_weight` is the trees' share of the blend, 0 to 1."""
+    """Settings of the churn model."""
 
     horizon_days: int = 28
     active_days: int = 56
     n_cutoffs: int = 12
-    boosted_weight: float = 0.5
-    logistic: LogisticConfig = field(default_factory=LogisticConfig)
-    trees: BoostingConfig = field(default_factory=BoostingConfig)
+    blend: BlendConfig = field(default_factory=BlendConfig)
 
 
 @dataclass(frozen=True)
 class FittedChurn:
-    """A fitted churn model; without trees it is its logistic part alone."""
+    """A fitted churn model, with the baselines that learned from the same examples."""
 
     config: ChurnConfig
-    logistic: LogisticModel
-    trees: BoostedTrees | None
+    blend: Blend
     baselines: Mapping[str, LogisticModel]
     feature_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -66,27 +58,17 @@ class FittedChurn:
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return `customer_row`, `churn_probability` for every customer who bought before `moment`."""
         customers = history.features("customers", moment)
-        customers = customers[customers[c.N_BASKETS] > 0]
-        return pd.DataFrame({c.CUSTOMER_ROW: customers[c.CUSTOMER_ROW], c.CHURN_PROBABILITY: self.score(customers)})
-
-    def score(self, customers: pd.DataFrame) -> FloatArray:
-        """Return the chance of no purchase for each row of customer features."""
-        if self.trees is None:
-            return self.logistic.predict(customers)
-        weight = self.config.boosted_weight
-        margin = weight * self.trees.margin(customers) + (1.0 - weight) * self.logistic.margin(customers)
-        return np.asarray(expit(margin), dtype=np.float64)
+        chances = self.blend.predict(customers)
+        return pd.DataFrame({c.CUSTOMER_ROW: customers[c.CUSTOMER_ROW], c.CHURN_PROBABILITY: chances})
 
     @property
     def importance(self) -> dict[str, float]:
-        """Return what the trees gained by each feature, or the weights of the logistic part."""
-        return self.logistic.importance if self.trees is None else self.trees.importance
+        """Return what it looks at, and how much."""
+        return self.blend.importance
 
     def artifacts(self) -> dict[str, str]:
         """Return the files that hold the whole model."""
-        blend = {"boosted_weight": self.config.boosted_weight if self.trees else 0.0, "notes": self.notes}
-        texts = {"logistic.json": self.logistic.to_json(), "blend.json": json.dumps(blend, indent=1)}
-        return texts | ({"trees.txt": self.trees.to_text()} if self.trees else {})
+        return self.blend.artifacts(self.notes)
 
 
 class ChurnModel:
@@ -107,16 +89,10 @@ class ChurnModel:
         }
         rare = min(examples.n_positive, len(examples) - examples.n_positive)
         if rare < MIN_EVENTS:
-            note = f"churn: {rare} churners or stayers in {len(examples)} examples, fewer than {MIN_EVENTS}: {PLAIN}"
-            return FittedChurn(self.config, baselines[PLAIN], None, baselines, RECENCY_FREQUENCY, (note,))
+            note = f"churn: {rare} of the rarer outcome in {len(examples)} examples, fewer than {MIN_EVENTS}: {PLAIN}"
+            return FittedChurn(self.config, Blend(baselines[PLAIN]), baselines, RECENCY_FREQUENCY, (note,))
         names = feature_columns(examples.features)
-        return FittedChurn(
-            config=self.config,
-            logistic=fit_logistic(examples.features, examples.labels, names, self.config.logistic),
-            trees=fit_trees(examples.features[list(names)], examples.labels, self.config.trees),
-            baselines=baselines,
-            feature_names=names,
-        )
+        return FittedChurn(self.config, fit_blend(examples, names, self.config.blend), baselines, names)
 
 
 def examples_at(history: History, moment: Moment, config: ChurnConfig) -> Examples:
@@ -134,7 +110,8 @@ def evidence(fitted: Mapping[Moment, FittedChurn], history: History) -> Contest:
     for moment, model in fitted.items():
         at = examples_at(history, moment, model.config)
         baselines = {name: each.predict(at.features) for name, each in model.baselines.items()}
-        parts.append(Contest(ChurnModel.name, TASK, model.score(at.features), baselines, at.labels, at.customers))
+        ours = model.blend.predict(at.features)
+        parts.append(Contest(ChurnModel.name, TASK, ours, baselines, at.labels, at.customers))
     return Contest.pooled(parts)
 
 

@@ -1,0 +1,179 @@
+"""Coupon response: the chance that a customer redeems an offer, given that it is sent to them.
+
+Learned from what was sent and had ended; features are as of the sending (groups/customer_offers.sql). It says who
+redeems, not whom an offer wins: those who received one were chosen, so that lift needs randomized arms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from features import columns as c
+from features.asof import Moment
+from training import metrics
+from training.blend import Blend, BlendConfig, fit_blend
+from training.comparison import Contest, auc_rows, iso_days, loss_rows, probability_figures, squared_error
+from training.examples import Examples, feature_columns
+from training.history import History
+from training.judge import Judgement, calibration_of
+from training.logistic import LogisticConfig, LogisticModel, base_rate, fit_logistic
+
+MIN_EVENTS = 30
+"""With fewer redemptions or refusals than this the past redemption rate stands alone."""
+
+ANSWERS = (c.N_REDEEMED, c.IS_SENT, c.IS_OVER, c.SENT_DAY)
+"""What tells the outcome or the calendar, and is no feature."""
+
+PAST_RATE = (c.REDEEM_RATE, c.N_REDEEMED_BEFORE, c.N_SENT_BEFORE)
+PLAIN = "past redemption rate logistic"
+BASELINE = LogisticConfig(n_knots=0, inverse_penalty=1.0)
+TASK = "redeemed, given sent"
+NO_OFFERS = "coupon response: off, no `send` event of an offer is known"
+CALIBRATION_BINS = 15
+
+OWNED_SHARE = "owned_share"
+REDEEMED_PER_SENT = "redeemed_per_sent"
+OWNED_BASKET_SHARE = "owned_basket_share"
+
+
+@dataclass(frozen=True)
+class CouponResponseConfig:
+    """Settings of the coupon response model."""
+
+    blend: BlendConfig = field(default_factory=BlendConfig)
+
+
+@dataclass(frozen=True)
+class FittedCouponResponse:
+    """A fitted response model; without a blend it is switched off and predicts no rows."""
+
+    config: CouponResponseConfig
+    blend: Blend | None
+    baselines: Mapping[str, LogisticModel]
+    feature_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def predict(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return `customer_row`, `offer_row`, `p` for every customer and every offer that runs at `moment`.
+
+        For an offer that they have, it is the chance as of its sending; else the chance if it were sent now.
+        """
+        offers = history.features("customer_offers", moment)
+        return self._chances(offers[~offers[c.IS_OVER].astype(bool)])
+
+    def response(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return `customer_row`, `p`: the chance of an answer to an offer of the kind now common, by customer.
+
+        It is the mean over the offers that run at `moment` and the five that began last.
+        """
+        offers = history.features("customer_offers", moment)
+        common = offers.loc[~offers[c.IS_SENT].astype(bool), c.OFFER_ROW].unique()
+        chances = self._chances(offers[offers[c.OFFER_ROW].isin(common)])
+        return chances.groupby(c.CUSTOMER_ROW)[c.P].mean().reset_index()
+
+    def _chances(self, offers: pd.DataFrame) -> pd.DataFrame:
+        if self.blend is None:
+            offers = offers.head(0)
+        chances = np.zeros(0) if self.blend is None else self.blend.predict(with_shares(offers))
+        return offers[[c.CUSTOMER_ROW, c.OFFER_ROW]].reset_index(drop=True).assign(**{c.P: chances})
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Return what it looks at, and how much."""
+        return {} if self.blend is None else self.blend.importance
+
+    def artifacts(self) -> dict[str, str]:
+        """Return the files that hold the whole model."""
+        return {} if self.blend is None else self.blend.artifacts(self.notes)
+
+
+class CouponResponseModel:
+    """Learns from the offers that were sent and had ended."""
+
+    name: ClassVar[str] = "coupon_response"
+
+    def __init__(self, config: CouponResponseConfig) -> None:
+        self.config = config
+
+    def fit(self, history: History) -> FittedCouponResponse:
+        """Return the fitted model; without offers sent it is off, with few redemptions it is the past rate."""
+        offers = history.features("customer_offers", history.known_until)
+        if not offers[c.IS_SENT].any():
+            return FittedCouponResponse(self.config, None, {}, (), (NO_OFFERS,))
+        examples = ended_examples(offers)
+        baselines = {
+            PLAIN: fit_logistic(examples.features, examples.labels, PAST_RATE, BASELINE),
+            "same for all": base_rate(examples.labels),
+        }
+        rare = min(examples.n_positive, len(examples) - examples.n_positive)
+        if rare < MIN_EVENTS:
+            note = (
+                f"coupon response: {rare} of the rarer outcome in {len(examples)} sendings, under {MIN_EVENTS}: {PLAIN}"
+            )
+            return FittedCouponResponse(self.config, Blend(baselines[PLAIN]), baselines, PAST_RATE, (note,))
+        names = tuple(name for name in feature_columns(examples.features) if name not in ANSWERS)
+        return FittedCouponResponse(self.config, fit_blend(examples, names, self.config.blend), baselines, names)
+
+
+def ended_examples(offers: pd.DataFrame) -> Examples:
+    """Return what was sent and had ended, labelled 1 where it was redeemed, from the `customer_offers` group."""
+    ended = offers[offers[c.IS_SENT].astype(bool) & offers[c.IS_OVER].astype(bool)].reset_index(drop=True)
+    labels = np.asarray(ended[c.N_REDEEMED] > 0, dtype=np.float64)
+    return Examples(with_shares(ended), labels, ended[c.CUSTOMER_ROW].to_numpy(dtype=np.int64))
+
+
+def with_shares(offers: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with how much of the offer the customer knows, and how they answered so far.
+
+    Past answers are drawn towards 5 % as if ten more offers had been sent.
+    """
+    owned = offers[c.N_PRODUCTS_OWNED] / offers[c.N_OFFER_PRODUCTS].clip(lower=1)
+    answered = (offers[c.N_REDEEMED_BEFORE] + 0.5) / (offers[c.N_SENT_BEFORE] + 10.0)
+    baskets = offers[c.N_BASKETS_OWNED_12W] / offers[c.N_BASKETS_12W].clip(lower=1)
+    return offers.assign(**{OWNED_SHARE: owned, REDEEMED_PER_SENT: answered, OWNED_BASKET_SHARE: baskets})
+
+
+def evidence(fitted: Mapping[Moment, FittedCouponResponse], history: History) -> Contest | None:
+    """Return what each model said of the offers sent from its cutoff up to the next one, where these had ended.
+
+    None when there is no such offer, or no model.
+    """
+    offers = history.features("customer_offers", history.known_until)
+    parts = []
+    moments = sorted(fitted)
+    for moment, following in zip(moments, [*moments[1:], None], strict=True):
+        model = fitted[moment]
+        until = history.known_until.day if following is None else following.day
+        at = ended_examples(offers[(offers[c.SENT_DAY] >= moment.day) & (offers[c.SENT_DAY] < until)])
+        if model.blend is None or len(at) == 0:
+            continue
+        baselines = {name: each.predict(at.features) for name, each in model.baselines.items()}
+        ours = model.blend.predict(at.features)
+        parts.append(Contest(CouponResponseModel.name, TASK, ours, baselines, at.labels, at.customers))
+    return Contest.pooled(parts) if parts else None
+
+
+def judge(fitted: Mapping[Moment, FittedCouponResponse], history: History) -> Judgement:
+    """Return the judgement of models by the cutoff that each had learned up to; empty when no later offer had ended."""
+    contest = evidence(fitted, history)
+    notes = sorted({note for model in fitted.values() for note in model.notes})
+    if contest is None:
+        none = "coupon response: no offer was sent after a cutoff and had ended: not judged"
+        return Judgement(CouponResponseModel.name, iso_days(fitted), (), (), (*notes, none))
+    rows = auc_rows(contest, is_primary=True)
+    rows += loss_rows(contest, "brier", squared_error, is_primary=False)
+    rows += loss_rows(contest, "log_loss", metrics.log_losses, is_primary=False)
+    calibration = calibration_of(contest.task, contest.ours, contest.outcomes, bins=CALIBRATION_BINS)
+    return Judgement(CouponResponseModel.name, iso_days(fitted), tuple(rows), (calibration,), tuple(notes))
+
+
+def figures(fitted: Mapping[Moment, FittedCouponResponse], history: History) -> dict[str, Figure]:
+    """Return the pictures of the judgement, and what the latest model looks at; nothing when there is no evidence."""
+    contest = evidence(fitted, history)
+    return {} if contest is None else probability_figures(contest, fitted[max(fitted)].importance)
