@@ -8,6 +8,7 @@ that a feature is described where it is defined and nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,12 @@ def features_of(group: FeatureGroup) -> tuple[Feature, ...]:
 def catalogue() -> tuple[Feature, ...]:
     """Return the features of all groups and of the labels, in the order of `GROUPS`."""
     return tuple(feature for group in (*GROUPS.values(), LABELS) for feature in _described(group))
+
+
+def catalogue_digest() -> str:
+    """Return a digest of every feature's name, group, unit and meaning, 32 hex digits: which features a bundle knew."""
+    told = "\n".join(f"{each.group}.{each.name} {each.unit}: {each.meaning}" for each in catalogue())
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def markdown() -> str:
