@@ -40,7 +40,7 @@ class Answers:
         self._bundle = bundle
         self._shelf = shelf
         self._candidates = candidates
-        self._currency = bundle.policy.shop.currency
+        self._currency = bundle.manifest.currency
         self._version = bundle.manifest.version
         self._reward = bundle.policy.reward
         customers = bundle.customers

@@ -38,9 +38,9 @@ class Engine:
     """
 
     def __init__(self, bundle: Bundle, *, applies_rules: bool = True) -> None:
-        zone = zone_named(bundle.policy.shop.time_zone)
+        zone = zone_named(bundle.policy.shop.time_zone) or zone_named(bundle.manifest.time_zone)
         if zone is None:
-            raise BundleError(f"policy.toml: shop.time_zone {bundle.policy.shop.time_zone!r} is no time zone")
+            raise BundleError(f"manifest.json: time_zone {bundle.manifest.time_zone!r} is not known here")
         self.bundle = bundle
         self._zone = zone
         self._applies_rules = applies_rules

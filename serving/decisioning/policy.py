@@ -30,7 +30,7 @@ Share = Annotated[float, Range(0.0, 1.0)]
 
 @dataclass(frozen=True)
 class ShopPolicy:
-    """Days, weeks and money."""
+    """Days, weeks and money; an empty time zone is the source's own."""
 
     time_zone: str
     currency: str
@@ -214,7 +214,7 @@ def _parse_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value
 def _cross_check(policy: Policy) -> list[str]:
     mistakes = []
     try:
-        ZoneInfo(policy.shop.time_zone)
+        ZoneInfo(policy.shop.time_zone or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         mistakes.append(
             f"shop.time_zone: {policy.shop.time_zone!r} is not a time zone; expected one such as Europe/Berlin"
