@@ -110,8 +110,8 @@ class ChallengeRequest(Request):
             description="Where it is shown: `store`, `web`, `app`. The challenge is the same on each.",
         ),
     ] = None
-    exclude: Exclude = Field(default=[])
-    basket: Basket = Field(default=[])
+    exclude: Exclude = Field(default_factory=list)
+    basket: Basket = Field(default_factory=list)
 
 
 class AlsoBoughtRequest(Request):
@@ -127,7 +127,7 @@ class AlsoBoughtRequest(Request):
     ]
     k: K = 10
     customer_id: Annotated[Id | None, Field(description="Who is looking, if known.")] = None
-    exclude: Exclude = Field(default=[])
+    exclude: Exclude = Field(default_factory=list)
     store_id: StoreId = None
 
 
@@ -151,8 +151,8 @@ class RecommendationsRequest(Request):
             description="Only this category (its name, as in the products table).",
         ),
     ] = None
-    exclude: Exclude = Field(default=[])
-    basket: Basket = Field(default=[])
+    exclude: Exclude = Field(default_factory=list)
+    basket: Basket = Field(default_factory=list)
     in_stock: Annotated[
         bool,
         Field(description="Leave out what is known to be out of stock; it is never shown, so false changes nothing."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,8 @@ from serving.http_clock import Clock
 from serving.http_log import configure_logging
 from serving.http_metrics import Metrics
 from serving.settings import Settings, read_settings
+
+logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
 _WARM_UP_CALLS = 20
@@ -57,7 +60,7 @@ async def keep_champion(shop: Shop) -> None:
     """Take up each new champion beside the event loop, until cancelled."""
     while True:
         if shop.champion.has_news():
-            taken_up = await asyncio.to_thread(shop.champion.take_up)
+            taken_up = await asyncio.to_thread(_take_up, shop)
             shop.metrics.count_load(taken_up=taken_up, at=time.time())
             if taken_up:
                 # What lives from now on is not looked at again by the collector: its passes would hold up answers.
@@ -65,6 +68,15 @@ async def keep_champion(shop: Shop) -> None:
                 gc.collect()
                 gc.freeze()
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def _take_up(shop: Shop) -> bool:
+    try:
+        return shop.champion.take_up()
+    # A bundle that fails in a way nobody foresaw must not end the search for the next one, nor what serves now.
+    except Exception:
+        logger.exception("taking up the champion failed; what served before serves on")
+        return False
 
 
 def tercet_version() -> str:
