@@ -101,7 +101,7 @@ def write_tables(
     folder.mkdir(parents=True, exist_ok=True)
     n_products = 1 + max((row["product_row"] for row in lines), default=-1)
     goods = [*(products or ()), *({} for _ in range(n_products - len(products or ())))]
-    rows: dict[str, Sequence[Row]] = {name: () for name in SCHEMAS}
+    rows: dict[str, Sequence[Row]] = dict.fromkeys(SCHEMAS, ())
     rows |= others
     rows["lines"] = [{"line_key": key, **row} for key, row in enumerate(lines)]
     rows["returns"] = [{"return_key": key, **row} for key, row in enumerate(others.get("returns", ()))]
