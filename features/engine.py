@@ -24,7 +24,9 @@ class FeatureQuery:
 class FeatureEngine(Protocol):
     """Runs one portable query over Parquet tables."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return the engine's name, part of the names of the files that it writes."""
 
     def write(self, tables: Mapping[str, Path], query: FeatureQuery, out: Path) -> None:
         """Write the query's rows, sorted by its grain, to the Parquet file `out`.
