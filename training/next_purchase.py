@@ -50,7 +50,7 @@ class NextPurchaseConfig:
     """Settings of both parts; `n_held_out` of the `n_cutoffs` weeks, the latest, calibrate before trees see them."""
 
     n_cutoffs: int = 12
-    n_held_out: int = 2
+    n_held_out: int = 4
     cap_days: int = 28
     max_rows: int = 300_000
     seed: int = 20171009

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,11 @@ WINDOW_DAYS = 7
 DAY_AHEAD = "day_ahead"
 DAY_RECENCY = "day_recency_days"
 DAY_GAP_RATIO = "day_gap_ratio"
+MONTH_DAY = "month_day"
 WEEKDAY_SHARE = "weekday_share"
 
 _DAY_US = 86_400_000_000
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 _WEEKDAY_PRIOR = 3.0  # trips, spread evenly over the week, that a customer's weekdays start from
 _RATE_PRIOR_DAYS = 14.0
@@ -62,11 +65,15 @@ def weekday_shares(history: History, moment: Moment) -> pd.DataFrame:
 
 
 def day_rows(customers: pd.DataFrame, shares: pd.DataFrame, moment: Moment) -> pd.DataFrame:
-    """Return a row a customer and day of the window, customers in their order, with what is known of that day."""
+    """Return a row a customer and day of the window, customers in their order, with what is known of that day.
+
+    The day of the month is among it: money comes once a month, and trips follow it.
+    """
     n = len(customers)
     rows = customers.loc[customers.index.repeat(WINDOW_DAYS)].reset_index(drop=True)
     ahead = np.tile(np.arange(WINDOW_DAYS), n)
     weekday = (moment.day + ahead + _EPOCH_WEEKDAY) % WINDOW_DAYS
+    month_day = np.array([_month_day(moment.day + d) for d in range(WINDOW_DAYS)])
     by_customer = shares.reindex(customers[c.CUSTOMER_ROW]).fillna(1.0 / WINDOW_DAYS).to_numpy(dtype=np.float64)
     recency = rows[c.RECENCY_DAYS].to_numpy(dtype=np.float64) + ahead
     gap = rows[c.GAP_MEAN_DAYS].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -74,6 +81,7 @@ def day_rows(customers: pd.DataFrame, shares: pd.DataFrame, moment: Moment) -> p
         **{
             DAY_AHEAD: ahead,
             c.WEEKDAY: weekday,
+            MONTH_DAY: month_day[ahead],
             WEEKDAY_SHARE: by_customer[np.repeat(np.arange(n), WINDOW_DAYS), weekday],
             DAY_RECENCY: recency,
             DAY_GAP_RATIO: np.divide(recency, gap, out=np.full(len(gap), np.nan), where=gap > 0),
@@ -89,7 +97,9 @@ def hazard_examples(history: History, moment: Moment) -> Examples:
     came = customers[c.CUSTOMER_ROW].map(first).to_numpy(dtype=np.float64, na_value=np.inf).repeat(WINDOW_DAYS)
     ahead = rows[DAY_AHEAD].to_numpy()
     labels = (ahead == came).astype(np.float64)
-    return Examples(rows, labels, rows[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)).only(ahead <= came)
+    return Examples(rows, labels, rows[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)).only(
+        np.asarray(ahead <= came, dtype=np.bool_)
+    )
 
 
 def days_examples(history: History, moment: Moment, cap_days: int) -> Examples:
@@ -114,4 +124,8 @@ def trip_examples(history: History, moment: Moment) -> Examples:
     shoppers = history.purchases_after(moment, WINDOW_DAYS)[c.CUSTOMER_ROW].unique()
     came = customers[c.CUSTOMER_ROW].isin(shoppers)
     rows = customers[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)
-    return Examples(customers, came.to_numpy(dtype=np.float64), rows)
+    return Examples(customers, np.asarray(came, dtype=np.float64), rows)
+
+
+def _month_day(day: int) -> int:
+    return date.fromordinal(_EPOCH_ORDINAL + day).day
