@@ -33,6 +33,9 @@ _VALUE_HORIZON_DAYS = 84
 _FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
 
 
+_COUNTED = {Level.PRODUCT: "product_id", Level.PRODUCT_TYPE: "product_type", Level.CATEGORY: "category"}
+
+
 class Answers:
     """Puts what was decided into words and numbers."""
 
@@ -40,6 +43,7 @@ class Answers:
         self._bundle = bundle
         self._shelf = shelf
         self._candidates = candidates
+        self._features_at = iso(bundle.manifest.as_of)
         self._currency = bundle.manifest.currency
         self._version = bundle.manifest.version
         self._reward = bundle.policy.reward
@@ -70,7 +74,7 @@ class Answers:
         offered = self._offered(picks, completion)
         answer: ChallengeAnswer = {
             **decision,
-            "items": [self._challenge_item(each, shopper) for each in picks],
+            "items": self._challenge_items(picks, shopper),
             "completion_probability": completion,
             "reward": None,
             "expected_value": offered.expected_value,
@@ -89,26 +93,29 @@ class Answers:
     def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
         """Return the ranking of the entries."""
         items: list[RankedItem] = []
-        for entry in slate:
+        known = self._bought_before([entry.product for entry in slate], shopper)
+        for entry, habit in zip(slate, known, strict=True):
             item = self._item(entry.product, entry.reason)
-            self._add_history(item, entry.product, entry.habit, shopper)
+            self._add_history(item, habit or entry.habit, shopper)
             item["probability"] = round(entry.probability, 6)
             items.append(cast("RankedItem", item))
-        return {**decision, "items": items, "cold_start": shopper.row < 0}
+        cold = shopper.row < 0
+        return {**decision, "items": items, "cold_start": cold}  # type: ignore[typeddict-item] # a decision brings no shortfall
 
     def also_bought(
         self, decision: Decision, found: Sequence[Neighbour], reasons: Sequence[Reason], *, shopper: Shopper
     ) -> AlsoBoughtAnswer:
         """Return the products bought together with those asked about; `ignored` is empty until it is filled."""
         items: list[AlsoBoughtItem] = []
-        for neighbour, reason in zip(found, reasons, strict=True):
+        known = self._bought_before([each.product for each in found], shopper)
+        for neighbour, reason, habit in zip(found, reasons, known, strict=True):
             item = self._item(neighbour.product, reason)
-            self._add_history(item, neighbour.product, None, shopper)
+            self._add_history(item, habit, shopper)
             item["score"] = round(max(neighbour.score, 0.0), 6)
             item["lift"] = round(neighbour.lift, 4)
             item["support"] = neighbour.support
             items.append(cast("AlsoBoughtItem", item))
-        return {**decision, "items": items, "ignored": []}
+        return {**decision, "items": items, "ignored": []}  # type: ignore[typeddict-item] # a decision brings no shortfall
 
     def score(self, customer_id: str, at: datetime, *, shopper: Shopper, k: int) -> Score:
         """Return a customer in numbers; nulls where nothing is known or may be told."""
@@ -125,7 +132,7 @@ class Answers:
             "best_channel": None,
             "best_hour": None,
             "categories": [],
-            "features_at": iso(as_of),
+            "features_at": self._features_at,
             "cold_start": row < 0,
         }
         if shopper.is_personal:
@@ -152,27 +159,30 @@ class Answers:
         entries = range(start, min(start + k, offsets[row + 1]))
         return [{"category": names[category[e]], "probability": round(p28[e], 6)} for e in entries]
 
-    def _challenge_item(self, pick: Pick, shopper: Shopper) -> ChallengeItem:
-        item = self._item(pick.product, pick.reason)
-        self._add_history(item, pick.product, pick.habit, shopper)
-        counted = {Level.PRODUCT: "product_id", Level.PRODUCT_TYPE: "product_type", Level.CATEGORY: "category"}
-        item["role"] = pick.role
-        item["probability"] = round(pick.chance, 6)
-        item["target_quantity"] = 1
-        item["counts"] = {"level": pick.level, "id": item[counted[pick.level]]}
-        item["done"] = False
-        return cast("ChallengeItem", item)
+    def _challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
+        items: list[ChallengeItem] = []
+        known = self._bought_before([each.product for each in picks], shopper)
+        for pick, habit in zip(picks, known, strict=True):
+            item = self._item(pick.product, pick.reason)
+            self._add_history(item, habit or pick.habit, shopper)
+            item["role"] = pick.role
+            item["probability"] = round(pick.chance, 6)
+            item["target_quantity"] = 1
+            item["counts"] = {"level": pick.level, "id": item[_COUNTED[pick.level]]}
+            item["done"] = False
+            items.append(cast("ChallengeItem", item))
+        return items
 
     def _item(self, product: int, reason: Reason) -> dict[str, Any]:  # Any: an item's fields, typed by who asks
         item = self._shelf.item(product)
         item["reason"] = reason
         return item
 
-    def _add_history(self, item: dict[str, Any], product: int, habit: Habit | None, shopper: Shopper) -> None:
+    def _bought_before(self, products: Sequence[int], shopper: Shopper) -> Sequence[Habit | None]:
+        return self._candidates.again_of(shopper.row, products) if shopper.is_personal else [None] * len(products)
+
+    def _add_history(self, item: dict[str, Any], known: Habit | None, shopper: Shopper) -> None:
         """Add when the customer last bought the product, when it is due and how many they take, where they have."""
-        if not shopper.is_personal:
-            return
-        known = self._candidates.again_of(shopper.row, product) or habit
         if known is not None:
             item["last_bought_at"] = midnight_text(known.last_day, shopper.zone)
             item["due_at"] = None if known.gap_days is None else due_text(known.due_day, shopper.zone)

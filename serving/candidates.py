@@ -44,11 +44,11 @@ class Habit(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A category new to a customer; `products` are the best there, `source` the category that leads to it or -1."""
+    """A category new to a customer; `products` are the best there (-1 pads), `source` what leads to it or -1."""
 
     category: int
     p7: float
-    products: tuple[int, ...]
+    products: tuple[int, int, int]
     source: int
     lift: float
 
@@ -138,21 +138,23 @@ class Candidates:
         for entry in self._again.entries(customer):
             yield self._again.read(entry, self._shelf.type[self._again.product[entry]])
 
-    def again_of(self, customer: int, product: int) -> Habit | None:
-        """Return what is known of one product that the customer buys again, None when it is not among those."""
+    def again_of(self, customer: int, products: Sequence[int]) -> list[Habit | None]:
+        """Return what is known of products that the customer buys again, None for one that is not among those."""
         entries = self._again.entries(customer)
-        products = list(self._again.product[entries.start : entries.stop])
-        if product not in products:
-            return None
-        return self._again.read(entries.start + products.index(product), self._shelf.type[product])
+        bought = list(self._again.product[entries.start : entries.stop])
+        return [
+            self._again.read(entries.start + bought.index(each), self._shelf.type[each]) if each in bought else None
+            for each in products
+        ]
 
-    def stretches(self, customer: int) -> Iterator[Stretch]:
-        """Yield categories that are new to the customer, the most probable first."""
+    def stretches(self, customer: int) -> list[Stretch]:
+        """Return categories that are new to the customer, the most probable first."""
         offsets, category, p7, product = self._stretch
         source, lift = self._stretch_links
-        for e in range(offsets[customer], offsets[customer + 1]):
-            best = product[e * N_STRETCH_PRODUCTS : (e + 1) * N_STRETCH_PRODUCTS]
-            yield Stretch(category[e], p7[e], tuple(each for each in best if each >= 0), source[e], lift[e])
+        start, end = offsets[customer], offsets[customer + 1]
+        best = list(product[start * N_STRETCH_PRODUCTS : end * N_STRETCH_PRODUCTS])
+        chosen = zip(best[::3], best[1::3], best[2::3], strict=True)
+        return list(map(Stretch, category[start:end], p7[start:end], chosen, source[start:end], lift[start:end]))
 
     def discoveries(self, customer: int) -> Iterator[Discovery]:
         """Yield products that the customer never bought, as the bundle orders them."""

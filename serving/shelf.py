@@ -30,7 +30,7 @@ def floats(array: npt.NDArray[np.floating[Any]]) -> Sequence[float]:
 
 
 class Shelf:
-    """The products of a bundle by row, with their types and categories by theirs."""
+    """The products of a bundle by row, their types and categories by theirs; `known_price` is NaN where unknown."""
 
     def __init__(self, bundle: Bundle) -> None:
         products, types, categories = bundle.products, bundle.types, bundle.categories
@@ -40,17 +40,17 @@ class Shelf:
         self.category = ints(products.category)
         self.flags = ints(products.flags)
         self.p7 = floats(products.p7)
-        self.type_names = types.name
+        self.type_names = list(types.name)
         self.type_p7 = floats(types.p7)
-        self.category_names = categories.name
+        self.category_names = list(categories.name)
         self.category_flags = ints(categories.flags)
         self.category_p7 = floats(categories.p7)
         self._hashes = products.hash
         self._names = products.name
-        self._price = floats(products.price)
+        self.known_price = floats(products.price)
         self._margin = floats(products.margin)
         self._rate = bundle.policy.margin.rate_where_unknown
-        self._category_rows = {name.casefold(): row for row, name in reversed(list(enumerate(categories.name)))}
+        self._category_rows = {name.casefold(): row for row, name in reversed(list(enumerate(self.category_names)))}
 
     def row_of(self, product_id: str) -> int:
         """Return the row of a product, -1 when it is not known."""
@@ -70,7 +70,7 @@ class Shelf:
 
     def price(self, product: int) -> float | None:
         """Return the price of one piece, money; None when it is not known."""
-        price = self._price[product]
+        price = self.known_price[product]
         return None if math.isnan(price) else round(price, 4)
 
     def margin(self, product: int) -> float | None:
@@ -78,7 +78,7 @@ class Shelf:
         margin = self._margin[product]
         if not math.isnan(margin):
             return margin
-        price = self._price[product]
+        price = self.known_price[product]
         return None if math.isnan(price) else self._rate * price
 
     def has_cost(self, product: int) -> bool:

@@ -179,15 +179,17 @@ class ChallengeMaker:
         """Return the stretch of the highest chance x margin, a link from a habit counting extra; ties by chance."""
         best: tuple[float, float] = (-1.0, -1.0)
         found: tuple[Stretch, int] | None = None
+        share = self._candidates.private_label_share(draft.customer)
         for stretch in self._candidates.stretches(draft.customer):
             if stretch.category in closed or not self._reasons.can_name_category(stretch.category):
                 continue
-            product = self._product_of(draft, stretch, floor)
-            if product is None:
+            product = self._product_of(draft, stretch, floor, share)
+            if product < 0:
                 continue
             chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
-            bonus = 1.0 + self._policy.link_bonus * self._is_linked(stretch)
-            value = (chance * max(self._shelf.margin(product) or 0.0, 0.0) * bonus, chance * bonus)
+            if self._is_linked(stretch):
+                chance *= 1.0 + self._policy.link_bonus
+            value = (chance * max(self._shelf.margin(product) or 0.0, 0.0), chance)
             if value > best:
                 best, found = value, (stretch, product)
         return None if found is None else self._stretch_pick(draft, *found)
@@ -202,30 +204,31 @@ class ChallengeMaker:
 
     def _popular_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         for product, reason in self._popular(draft.store):
-            if self._shelf.category[product] in closed or not self._is_worth(product, floor):
-                continue
-            if draft.screen.withheld(product) is None:
+            is_worth = floor is None or self._shelf.known_price[product] > floor
+            is_new = self._shelf.category[product] not in closed
+            if is_new and is_worth and draft.screen.withheld(product) is None:
                 return self._population_pick(draft, product, role=Role.STRETCH, reason=reason, is_new=True)
         return None
 
-    def _product_of(self, draft: Draft, stretch: Stretch, floor: float | None) -> int | None:
-        """Return the best product of a stretch category that may be shown: by its place, and by their leaning."""
-        share = self._candidates.private_label_share(draft.customer)
-        best, found = -1.0, None
-        for place, product in enumerate(stretch.products):
-            if not self._is_worth(product, floor) or draft.screen.withheld(product) is not None:
-                continue
-            score = 1.0 - self._policy.rank_step * place
-            if share is not None:
-                agreement = share if self._shelf.is_private_label(product) else 1.0 - share
-                score += self._policy.leaning_weight * agreement
-            if score > best:
-                best, found = score, product
-        return found
+    def _product_of(self, draft: Draft, stretch: Stretch, floor: float | None, share: float | None) -> int:
+        """Return the best product of a stretch category that may be shown, by its place and their leaning; -1 for none.
 
-    def _is_worth(self, product: int, floor: float | None) -> bool:
-        price = self._shelf.price(product)
-        return floor is None or (price is not None and price > floor)
+        `floor` is the price to exceed, which an unknown price (NaN) never does; `share` is that of private label.
+        """
+        best, found = -1.0, -1
+        score = 1.0 + self._policy.rank_step
+        for product in stretch.products:
+            score -= self._policy.rank_step
+            if product < 0 or not (floor is None or self._shelf.known_price[product] > floor):
+                continue
+            if draft.screen.withheld(product) is not None:
+                continue
+            worth = score
+            if share is not None:
+                worth += self._policy.leaning_weight * (share if self._shelf.is_private_label(product) else 1.0 - share)
+            if worth > best:
+                best, found = worth, product
+        return found
 
     def _is_linked(self, stretch: Stretch) -> bool:
         """Return whether one of the customer's habits leads to the category, and may be named."""

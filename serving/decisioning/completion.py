@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 _LEAST = 1e-6
+_MOST = 1.0 - _LEAST
 
 
 def logit(p: float) -> float:
     """Return log(p ÷ (1 − p)), with p held to 1e-6 from either end."""
-    p = min(max(p, _LEAST), 1.0 - _LEAST)
+    if not _LEAST < p < _MOST:
+        p = _LEAST if p <= _LEAST else _MOST
     return math.log(p / (1.0 - p))
 
 

@@ -117,8 +117,7 @@ class SlateMaker:
             if product is not None:
                 is_type = not self._shelf.stands_for_type(product)
                 reason = self._habit_reason(ask, habit, is_type=is_type)
-                known = self._candidates.again_of(ask.customer, product) or habit
-                yield Entry(product, habit.type, habit.p7, reason, known)
+                yield Entry(product, habit.type, habit.p7, reason, habit)
 
     def _again_categories(self, types: Iterator[Entry]) -> Iterator[Entry]:
         """Return one entry a category: its most probable type's, with the chance of any, as if independent."""
@@ -182,7 +181,7 @@ class SlateMaker:
 
     def _fresh_categories(self, ask: Ask) -> Iterator[Entry]:
         for stretch in sorted(self._candidates.stretches(ask.customer), key=lambda each: -each.p7):
-            product = next((each for each in stretch.products if self._may_suggest(ask, each)), None)
+            product = next((each for each in stretch.products if each >= 0 and self._may_suggest(ask, each)), None)
             if product is not None:
                 reason = self._reasons.stretch(stretch, product, is_linked=False, is_leaning=False)
                 yield Entry(product, stretch.category, stretch.p7, reason)

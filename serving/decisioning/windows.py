@@ -93,6 +93,7 @@ def plus_days(moment: datetime, days: float) -> datetime:
     return moment + timedelta(days=days)
 
 
+@lru_cache(maxsize=8192)
 def iso(moment: datetime) -> str:
     """Return a moment as answers write it: ISO 8601, UTC, whole seconds.
 
