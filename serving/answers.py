@@ -73,7 +73,7 @@ class Answers:
         """Return the challenge of the picks, with what completing it earns."""
         offered = self._offered(picks, completion)
         answer: ChallengeAnswer = {
-            **decision,
+            **decision,  # type: ignore[typeddict-item] # a decision brings no shortfall
             "items": self._challenge_items(picks, shopper),
             "completion_probability": completion,
             "reward": None,

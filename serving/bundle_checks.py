@@ -56,6 +56,23 @@ def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
             _require(bool(np.all(values[:-1] <= values[1:])), name, "is not sorted")
         else:
             _check_column(name, values, columns[name], sizes)
+    _check_agreement(arrays)
+
+
+def _check_agreement(arrays: BundleArrays) -> None:
+    """What the engine takes for granted between arrays: order within customers, and rows that name the same thing."""
+    products, stretch = arrays.products, arrays.stretch
+    same_type = np.array_equal(products.type[arrays.habit.product], arrays.habit.type)
+    _require(same_type, "habit.product", "holds a product of another type than habit.type says")
+    shown = stretch.product >= 0
+    owner = np.broadcast_to(stretch.category[:, None], stretch.product.shape)
+    same_category = np.array_equal(products.category[stretch.product[shown]], owner[shown])
+    _require(same_category, "stretch.product", "holds a product of another category than stretch.category says")
+    for name, group in (("habit", arrays.habit), ("again", arrays.again)):
+        falls = group.p7[1:] <= group.p7[:-1]
+        starts = group.offsets[(group.offsets > 0) & (group.offsets < len(group.p7))]
+        falls[starts - 1] = True
+        _require(bool(falls.all()), f"{name}.p7", "doesn't fall within each customer")
 
 
 def _axis(column: Column) -> tuple[str, int]:
@@ -101,6 +118,8 @@ def _check_column(name: str, values: npt.NDArray[Any], column: Column, sizes: Ma
         if column.may_be_unknown:
             values = values[~np.isnan(values)]
         _require(bool(np.isfinite(values).all()), name, "has values that are not finite")
-    least, most = (values.min(), values.max()) if values.size else (low, high)
+    if not values.size:
+        return
+    least, most = values.min(), values.max()
     _require(low is None or least >= low, name, f"has a value below {low}: {least}")
     _require(high is None or most <= high, name, f"has a value above {high}: {most}")

@@ -28,8 +28,8 @@ class StringTable(Sequence[str]):
         self.offsets = offsets
         self.utf8 = utf8
         # Reading one element of a memoryview costs a third of reading it from an array.
-        self._starts = memoryview(offsets)
-        self._bytes = memoryview(utf8)
+        self._starts = offsets.data
+        self._bytes = utf8.data
 
     @classmethod
     def of(cls, strings: Iterable[str | None]) -> StringTable:

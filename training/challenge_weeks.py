@@ -1,19 +1,18 @@
 """What the engine's own challenges of past weeks came to: the rows that the joint chance is fitted and judged on.
 
-A week counts when it begins on a Monday of the source's time zone and had ended by the end of the history. Its challenges
-come from a bundle of what was known on that Monday, by models that had learned only from labels that ended before it, and
-are composed by the very engine that customers meet.
+A week counts when it begins on a Monday of the source's time zone and had ended by the end of the history. Its
+challenges come from a bundle of what was known on that Monday, by models that had learned only from labels that ended
+before it, and are composed by the very engine that customers meet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from features import columns as c
 from features.asof import Moment, at_utc
@@ -95,7 +94,7 @@ def mondays(start: Moment, end: Moment, time_zone: str) -> list[Moment]:
     [0, 7, 14, 21]
     """
     to_monday = -(start.day + EPOCH_WEEKDAY) % WEEK_DAYS
-    found = []
+    found: list[Moment] = []
     while True:
         monday = start.plus_days(to_monday, time_zone)
         if monday.plus_days(WEEK_DAYS, time_zone).us > end.us:
@@ -154,7 +153,8 @@ def _bought(history: History, monday: Moment) -> dict[str, Mapping[tuple[int, in
     lines = history.purchases_after(monday, WEEK_DAYS)
     lines = lines[lines[c.IS_PURCHASE]]
     return {
-        level: lines.groupby([c.CUSTOMER_ROW, row])[c.QUANTITY].sum().to_dict() for level, row in ROW_OF_LEVEL.items()
+        level: cast("dict[tuple[int, int], float]", lines.groupby([c.CUSTOMER_ROW, row])[c.QUANTITY].sum().to_dict())
+        for level, row in ROW_OF_LEVEL.items()
     }
 
 
@@ -165,7 +165,7 @@ def _is_done(
     bought: Mapping[str, Mapping[tuple[int, int], float]],
 ) -> bool:
     level, name = item["counts"]["level"], item["counts"]["id"]
-    return bought[level].get((customer, rows[ROW_OF_LEVEL[level]][name]), 0.0) >= item["target_quantity"]
+    return bool(bought[level].get((customer, rows[ROW_OF_LEVEL[level]][name]), 0.0) >= item["target_quantity"])
 
 
 def _rows_by_name(history: History) -> dict[str, dict[str, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,8 @@ class Predictions:
     """What the models say of every customer and product as of one moment (docs/architecture.md, part 4).
 
     Frames are keyed by dense rows of the tables. `habit_details` and `again_details` have due_day, last_day, gap_days,
-    quantity and n for each customer and item. `stretch_products` has product_row and rank (1 is best) for each customer and
-    category.
+    quantity and n for each customer and item. `stretch_products` has product_row and rank (1 is best) for each customer
+    and category.
     """
 
     habit: pd.DataFrame
@@ -132,7 +133,7 @@ class Publisher:
             segment=profile[0],
             tier=profile[1],
             channel=profile[2],
-            hour=frame[c.BEST_HOUR].astype(np.float64).fillna(UNKNOWN).to_numpy(dtype=np.int8),
+            hour=frame[c.BEST_HOUR].astype(np.float64).fillna(UNKNOWN).to_numpy().astype(np.int8),
             n_baskets=known[c.N_BASKETS].fillna(0).to_numpy(dtype=np.int32),
         )
 
@@ -149,7 +150,7 @@ class Publisher:
         frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=MAX_AGAIN, ties=[c.PRODUCT_ROW])
         return form.Again(product=_rows(frame[c.PRODUCT_ROW]), **self._repeat(frame))
 
-    def _repeat(self, frame: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
+    def _repeat(self, frame: pd.DataFrame) -> dict[str, Any]:  # Any: arrays of several dtypes
         return {
             "offsets": offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
             "p7": _float(frame[c.P7]),
