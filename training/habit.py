@@ -1,7 +1,7 @@
 """Habit: the chance that a customer buys again, within 7 days, what they have bought before.
 
 The chance is p(buys it | shops) × p(shops): boosted trees over customer × item pairs learn the first from those who
-came within the week, `training.next_purchase` gives the second. Their product is calibrated on weeks that neither part
+came within the week, `training.trip_hazard` gives the second. Their product is calibrated on weeks that neither part
 had learned from when it predicted them (four by default: baskets follow the month, and four weeks are about one); the
 parts that ship are then fitted on all weeks.
 """
@@ -9,6 +9,7 @@ parts that ship are then fitted on all weeks.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -34,7 +35,7 @@ from training.habit_features import (
 from training.habit_judging import figures, judge
 from training.history import History
 from training.levels import Level, level_named
-from training.next_purchase import P_SHOP, FittedNextPurchase, NextPurchaseConfig, NextPurchaseModel
+from training.trip_hazard import P_SHOP, HazardConfig, Stage, TripHazard, early_and_late, fit_hazard
 from training.windows import WindowPairs, fit_windows
 
 __all__ = ["FittedHabit", "HabitConfig", "HabitModel", "figures", "judge"]
@@ -44,6 +45,7 @@ FloatArray = npt.NDArray[np.float64]
 MIN_EVENTS = 300
 """With fewer repeat purchases than this to learn from, the share of recent baskets stands in for trees."""
 
+_TOO_FEW = f"fewer than {MIN_EVENTS} repeat purchases to learn from: shares of recent baskets stand in"
 _RATE_COLUMNS = (SHARE_H112, c.N_BASKETS)
 
 
@@ -59,7 +61,7 @@ class HabitConfig:
     seed: int = 20171009
     candidates: CandidateRules = field(default_factory=CandidateRules)
     trees: BoostingConfig = field(default_factory=BoostingConfig)
-    shop: NextPurchaseConfig = field(default_factory=NextPurchaseConfig)
+    shop: HazardConfig = field(default_factory=HazardConfig)
 
     def __post_init__(self) -> None:
         """Refuse another objective, and held-out weeks that leave none to learn from."""
@@ -67,6 +69,10 @@ class HabitConfig:
             raise ConfigError(f"habit: trees.objective must be binary, found {self.trees.objective}")
         if not 1 <= self.n_held_out < self.n_cutoffs:
             raise ConfigError(f"habit: 1 <= n_held_out < n_cutoffs, found {self.n_held_out}, {self.n_cutoffs}")
+        if (self.shop.n_cutoffs, self.shop.n_held_out) != (self.n_cutoffs, self.n_held_out):
+            raise ConfigError(
+                "habit: shop.n_cutoffs and shop.n_held_out must be those of the habit: it is calibrated on them"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class FittedHabit:
     """
 
     config: HabitConfig
-    shop: FittedNextPurchase
+    shop: TripHazard
     trees: BoostedTrees | None = None
     calibration: MarginCalibration = field(default_factory=MarginCalibration)
     windows: WindowPairs = ()
@@ -91,14 +97,14 @@ class FittedHabit:
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return `customer_row`, the item's row and `p7` for every customer's candidates, best first, ties by item."""
         pairs = candidates(history, moment, self.level, self.config.candidates)
-        margin = self.margin(pairs, history, moment)
+        margin = self.margin(pairs, history, moment, "raw")
         frame = pairs[[c.CUSTOMER_ROW, self.level.item]].assign(**{c.P7: self.calibration.probability(margin)})
         order = np.lexsort((frame[self.level.item], -frame[c.P7], frame[c.CUSTOMER_ROW]))
         return frame.iloc[order].reset_index(drop=True)
 
-    def margin(self, pairs: pd.DataFrame, history: History, moment: Moment) -> FloatArray:
+    def margin(self, pairs: pd.DataFrame, history: History, moment: Moment, stage: Stage) -> FloatArray:
         """Return the log-odds of p(buys it | shops) × p(shops) before calibration, ``(n_pairs,)``."""
-        chances = self.shop.predict(history, moment).set_index(c.CUSTOMER_ROW)[P_SHOP[-1]]
+        chances = self.shop.chances(history, moment, stage).set_index(c.CUSTOMER_ROW)[P_SHOP[-1]]
         p_shop = pairs[c.CUSTOMER_ROW].map(chances).to_numpy(dtype=np.float64, na_value=0.0)
         return log_odds(self.chance_given_shops(pairs) * p_shop)
 
@@ -123,8 +129,8 @@ class FittedHabit:
         """Return the files that hold the whole model."""
         about = {"level": self.config.level, "windows": self.windows, "notes": self.notes}
         texts = {"habit.json": json.dumps(about, indent=1), "calibration.json": self.calibration.to_json()}
-        texts |= {f"shop_{name}": text for name, text in self.shop.artifacts().items()}
-        return texts | ({"trees.txt": self.trees.to_text()} if self.trees else {})
+        parts = {"trees.txt": self.trees, "shop.txt": self.shop.trees}
+        return texts | {name: trees.to_text() for name, trees in parts.items() if trees is not None}
 
 
 class HabitModel:
@@ -137,51 +143,52 @@ class HabitModel:
 
     def fit(self, history: History) -> FittedHabit:
         """Return the fitted model; with too little to learn from, recent shares of baskets, said in its notes."""
-        cutoffs = history.cutoff_before(WINDOW_DAYS, self.config.n_cutoffs)
-        early, late = cutoffs[: -self.config.n_held_out], cutoffs[-self.config.n_held_out :]
-        before = history.until(late[0]) if late else history
-        trial = self._parts(before, early)
-        margin, first_day = self._outcomes(trial, history, late)
+        shop = fit_hazard(history, self.config.shop)
+        weeks = self._weeks(history)
+        early, late = early_and_late(weeks, self.config.n_held_out)
+        trial = FittedHabit(self.config, shop, self._trees(early))
+        margin = _joined([trial.margin(week.pairs, history, week.moment, "trial") for week in late])
+        first_day = _joined([week.pairs[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64) for week in late])
         calibration = fit_calibration(margin, np.isfinite(first_day), n_bends=self.config.n_bends)
         windows = fit_windows(calibration.probability(margin), first_day, seed=self.config.seed)
-        final = self._parts(history, cutoffs)
-        notes = (*final.notes, *final.shop.notes)
-        return FittedHabit(self.config, final.shop, final.trees, calibration, windows, notes)
+        trees = self._trees(weeks) if trial.trees and late else trial.trees
+        notes = shop.notes if trees else (*shop.notes, f"habit ({self.config.level}): {_TOO_FEW}")
+        return FittedHabit(self.config, shop, trees, calibration, windows, notes)
 
-    def _parts(self, history: History, cutoffs: list[Moment]) -> FittedHabit:
-        """Return both parts, learned from the weeks after `cutoffs` and not calibrated."""
-        shop = NextPurchaseModel(self.config.shop).fit(history)
-        rows = self._learning_rows(history, cutoffs)
-        n_events = int(rows[FIRST_DAY_BOUGHT].notna().sum()) if len(rows) else 0
-        if n_events < MIN_EVENTS:
-            note = f"habit ({self.config.level}): {n_events} repeat purchases to learn from, fewer than {MIN_EVENTS}"
-            return FittedHabit(self.config, shop, notes=(f"{note}: shares of recent baskets",))
-        names = list(learnable_columns(rows))
-        trees = fit_trees(rows[names], rows[FIRST_DAY_BOUGHT].notna(), self.config.trees)
-        return FittedHabit(self.config, shop, trees)
-
-    def _learning_rows(self, history: History, cutoffs: list[Moment]) -> pd.DataFrame:
-        """Return the pairs of those who shopped, over all cutoffs, each cutoff thinned to its part of `max_rows`."""
+    def _weeks(self, history: History) -> list[_Week]:
+        """Return the labelled pairs of every training cutoff, each thinned evenly to its part of `max_rows`."""
         level = level_named(self.config.level)
         rng = np.random.default_rng(self.config.seed)
-        parts = []
+        cutoffs = history.cutoff_before(WINDOW_DAYS, self.config.n_cutoffs)
+        weeks = []
         for moment in cutoffs:
             pairs = labelled(history, moment, candidates(history, moment, level, self.config.candidates), level)
-            pairs = pairs[pairs[HAS_SHOPPED]]
             share = self.config.max_rows // len(cutoffs)
             if len(pairs) > share:
                 pairs = pairs.iloc[np.sort(rng.choice(len(pairs), share, replace=False))]
-            parts.append(_narrow(pairs))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+            weeks.append(_Week(moment, _narrow(pairs)))
+        return weeks
 
-    def _outcomes(self, fitted: FittedHabit, history: History, cutoffs: list[Moment]) -> tuple[FloatArray, FloatArray]:
-        """Return margins and the first day bought (NaN when not) of all candidates at cutoffs not learned from."""
-        margins, days = [np.zeros(0)], [np.zeros(0)]
-        for moment in cutoffs:
-            pairs = candidates(history, moment, fitted.level, self.config.candidates)
-            margins.append(fitted.margin(pairs, history, moment))
-            days.append(labelled(history, moment, pairs, fitted.level)[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64))
-        return np.concatenate(margins), np.concatenate(days)
+    def _trees(self, weeks: Sequence[_Week]) -> BoostedTrees | None:
+        """Return trees for p(buys it | shops) from those who shopped; None when the weeks hold too little."""
+        rows = pd.concat([week.pairs[week.pairs[HAS_SHOPPED]] for week in weeks]) if weeks else pd.DataFrame()
+        n_events = int(rows[FIRST_DAY_BOUGHT].notna().sum()) if len(rows) else 0
+        if min(n_events, len(rows) - n_events) < MIN_EVENTS:
+            return None
+        names = list(learnable_columns(rows))
+        return fit_trees(rows[names], rows[FIRST_DAY_BOUGHT].notna(), self.config.trees)
+
+
+@dataclass(frozen=True)
+class _Week:
+    """The labelled pairs of one training cutoff."""
+
+    moment: Moment
+    pairs: pd.DataFrame
+
+
+def _joined(parts: Sequence[FloatArray]) -> FloatArray:
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _narrow(pairs: pd.DataFrame) -> pd.DataFrame:
