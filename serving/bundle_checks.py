@@ -60,7 +60,7 @@ def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
 
 
 def _check_agreement(arrays: BundleArrays) -> None:
-    """What the engine takes for granted between arrays: order within customers, and rows that name the same thing."""
+    """Raise BundleError where arrays contradict each other: order within customers, rows of products and their kind."""
     products, stretch = arrays.products, arrays.stretch
     same_type = np.array_equal(products.type[arrays.habit.product], arrays.habit.type)
     _require(same_type, "habit.product", "holds a product of another type than habit.type says")

@@ -232,6 +232,22 @@ def test_a_wrong_array_is_refused_though_its_hash_fits(
     refused(resealed(folder, set_array(name, values)), message)
 
 
+def test_arrays_that_contradict_each_other_are_refused(folder: Path) -> None:
+    bundle = open_bundle(folder)
+    wrong = {
+        "habit.type": (bundle.habit.type + 1) % len(bundle.types.name),
+        "stretch.category": (bundle.stretch.category + 1) % len(bundle.categories.name),
+        "habit.p7": bundle.habit.p7[::-1].copy(),
+        "again.p7": bundle.again.p7[::-1].copy(),
+    }
+    messages = ("another type", "another category", "habit.p7 doesn't fall", "again.p7 doesn't fall")
+    for (name, values), message in zip(wrong.items(), messages, strict=True):
+        path = folder / "arrays" / f"{name}.npy"
+        sound = path.read_bytes()
+        refused(resealed(folder, set_array(name, values)), message)
+        path.write_bytes(sound)
+
+
 def test_text_that_is_not_utf8_is_refused_though_its_hash_fits(folder: Path) -> None:
     path = folder / "arrays" / "products.name.utf8.npy"
     size = len(np.load(path))
