@@ -22,7 +22,18 @@ import numpy.typing as npt
 
 from serving import manifest as manifests
 from serving.bundle_checks import check_layout, check_values, sizes_of
-from serving.bundle_format import BundleArrays, all_columns, assemble, flatten
+from serving.bundle_format import (
+    INTIMATE,
+    RECOMMENDABLE,
+    RESTRICTED,
+    BundleArrays,
+    Categories,
+    Products,
+    all_columns,
+    assemble,
+    flatten,
+)
+from serving.decisioning.flags import excluded_products, flag_categories, flag_products
 from serving.decisioning.policy import Policy, parse_policy
 from serving.errors import BundleError, PolicyError
 from serving.manifest import BundleMeta, FileEntry, Manifest
@@ -80,15 +91,41 @@ def write_bundle(contents: BundleContents, folder: Path) -> str:
 
 
 def write_with_policy(bundle_folder: Path, policy_text: str, folder: Path) -> str:
-    """Return the version of the same bundle with another policy, written to ``<folder>/<version>/``."""
+    """Return the version of the same bundle with another policy, written to ``<folder>/<version>/``.
+
+    Its lists are in force at once, but what the old one excluded is recommended again only after the next training.
+    """
     bundle = open_bundle(bundle_folder)
     meta = BundleMeta(**{each.name: getattr(bundle.manifest, each.name) for each in fields(BundleMeta)})
     models_folder = bundle_folder / "models"
     models = {path.name: path.read_text("utf-8") for path in sorted(models_folder.glob("*"))}
     arrays = {each.name: getattr(bundle, each.name) for each in fields(BundleArrays)}
+    try:
+        arrays |= _relisted(bundle, parse_policy(policy_text))
+    except PolicyError as error:
+        raise BundleError(f"policy.toml: {error}") from error
     return write_bundle(
         BundleContents(**arrays, meta=meta, numbers=bundle.numbers, policy_text=policy_text, models=models), folder
     )
+
+
+def _relisted(bundle: Bundle, policy: Policy) -> dict[str, Products | Categories]:
+    """Return the products and categories with the flags of the policy's lists; nothing when these are the same."""
+    if policy.lists == bundle.policy.lists:
+        return {}
+    products, categories = bundle.products, bundle.categories
+    types, names, departments = list(bundle.types.name), list(categories.name), list(categories.department)
+    texts = (
+        list(products.name),
+        [types[row] for row in products.type],
+        [names[row] for row in products.category],
+        [departments[row] for row in products.category],
+    )
+    kept = products.flags & ~np.uint16(RESTRICTED | INTIMATE)
+    kept[excluded_products(*texts, policy.lists)] &= ~np.uint16(RECOMMENDABLE)
+    flags = kept | flag_products(*texts, policy.lists)
+    listed = flag_categories(flags, products.category, len(names))
+    return {"products": replace(products, flags=flags), "categories": replace(categories, flags=listed)}
 
 
 def open_bundle(folder: Path, *, verify: bool = True) -> Bundle:

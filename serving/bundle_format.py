@@ -70,6 +70,10 @@ def _count(dtype: str, axis: str) -> Column:
     return Column(dtype, axis, low=0)
 
 
+def _day(axis: str) -> Column:
+    return Column("<i4", axis, low=-100_000, high=1_000_000)  # the calendar's years 1696 to 4707
+
+
 def _offsets(axis: str) -> Column:
     return Column("<i8", axis + "+1", low=0)
 
@@ -104,7 +108,7 @@ class Habits:
     type: Annotated[I32, _row("habit", "types")]
     p7: Annotated[F32, _share("habit")]
     due_day: Annotated[F32, _number("habit")]
-    last_day: Annotated[I32, Column("<i4", "habit")]
+    last_day: Annotated[I32, _day("habit")]
     gap_days: Annotated[F32, _number("habit", unknown=True, low=0)]
     quantity: Annotated[I16, Column("<i2", "habit", low=1)]
     product: Annotated[I32, _row("habit", "products")]
@@ -119,7 +123,7 @@ class Again:
     product: Annotated[I32, _row("again", "products")]
     p7: Annotated[F32, _share("again")]
     due_day: Annotated[F32, _number("again")]
-    last_day: Annotated[I32, Column("<i4", "again")]
+    last_day: Annotated[I32, _day("again")]
     gap_days: Annotated[F32, _number("again", unknown=True, low=0)]
     quantity: Annotated[I16, Column("<i2", "again", low=1)]
     n: Annotated[I32, _count("<i4", "again")]

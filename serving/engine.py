@@ -28,6 +28,8 @@ from serving.shelf import Shelf
 
 # Published answers have six places: a joint chance is never shown as impossible.
 _LEAST_CHANCE = 1e-6
+# The calendar ends with 9999, and a week must end before it.
+_LAST_YEAR = 9998
 
 
 class Engine:
@@ -168,6 +170,8 @@ class Engine:
         as_of = self.bundle.manifest.as_of
         if at < as_of:
             raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
+        if at.year > _LAST_YEAR:
+            raise InvalidRequest("at", f"is after the year {_LAST_YEAR}")
         row = UNKNOWN if customer_id is None else self._candidates.customer_row(customer_id)
         usual_store = self._candidates.usual_store(row)
         zone = zone_named(self.bundle.stores.time_zone[usual_store]) if usual_store >= 0 else None

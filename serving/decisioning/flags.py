@@ -41,6 +41,18 @@ def excluded_products(
     return _holds((names, types, categories, departments), lists.excluded, lists.harmless)
 
 
+def flag_categories(
+    flags: npt.NDArray[np.uint16], category_rows: npt.NDArray[np.int32], n_categories: int
+) -> npt.NDArray[np.uint16]:
+    """Return the RESTRICTED and INTIMATE bits of categories, shape ``(n_categories,)``: those of most products."""
+    n_products = np.maximum(np.bincount(category_rows, minlength=n_categories), 1)
+    found = np.zeros(n_categories, dtype=np.uint16)
+    for bit in (RESTRICTED, INTIMATE):
+        share = np.bincount(category_rows, weights=(flags & bit) > 0, minlength=n_categories) / n_products
+        found |= np.where(share > 1 / 2, np.uint16(bit), np.uint16(0))
+    return found
+
+
 def _holds(columns: Sequence[Texts], words: Iterable[str], harmless: Iterable[str]) -> npt.NDArray[np.bool_]:
     wanted, spared = _forms(words), _forms(harmless)
     verdicts: dict[str | None, bool] = {None: False}

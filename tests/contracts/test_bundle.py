@@ -15,7 +15,7 @@ import pytest
 
 from serving import manifest as manifests
 from serving.bundle import Bundle, open_bundle, write_bundle, write_with_policy
-from serving.bundle_format import BundleArrays, all_columns, flatten
+from serving.bundle_format import OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED, BundleArrays, all_columns, flatten
 from serving.decisioning.policy import default_policy_text, with_values
 from serving.errors import BundleError
 from serving.manifest import FileEntry
@@ -35,6 +35,16 @@ FILES = sorted(
     ]
     + ["models/habit.txt", "numbers.json", "policy.toml", "manifest.json"]
 )
+
+
+def test_another_policys_lists_are_in_force_at_once(tiny_folder: Path, tmp_path: Path) -> None:
+    text = default_policy_text().replace("excluded = []", 'excluded = ["oat milk"]').replace('"wine",', '"coffee",')
+    products = open_bundle(tmp_path / write_with_policy(tiny_folder, text, tmp_path)).products
+    flags = dict(zip(products.id, products.flags, strict=True))
+    assert not flags["milk-2"] & RECOMMENDABLE
+    assert flags["coffee-1"] & RESTRICTED
+    assert not flags["wine-1"] & RESTRICTED
+    assert flags["gone-1"] == RECOMMENDABLE | OUT_OF_STOCK
 
 
 @pytest.fixture

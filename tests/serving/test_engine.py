@@ -122,6 +122,12 @@ def test_a_moment_before_the_bundle_is_refused_by_name(engine: Engine) -> None:
         engine.scores(ScoresRequest(customer_ids=["anna"]), early, ID)
 
 
+def test_the_end_of_the_calendar_is_refused_by_name(engine: Engine) -> None:
+    with pytest.raises(InvalidRequest, match="after the year 9998"):
+        challenge(engine, "anna", datetime(9999, 12, 31, tzinfo=UTC))
+    assert len(challenge(engine, "anna", datetime(9998, 12, 31, tzinfo=UTC))["items"]) == 3
+
+
 def test_what_is_excluded_is_never_in_it(engine: Engine) -> None:
     # Coffee is then only the shop brand's: .05 x 1.5 margin x 1.25 for the link; brie is .04 x 3.5.
     answer = challenge(engine, "anna", exclude=["milk-1", "coffee-1", "unknown"])
@@ -253,6 +259,8 @@ def test_a_shop_without_types_and_categories_counts_products_and_says_so(build: 
         price=contents.products.price,
         flags=np.zeros(n, dtype="<u2"),
     )
+    best = contents.stretch.product[:, 0]
+    no_more = np.full(len(best), -1, dtype="<i4")
     top = replace(contents.category_top, offsets=np.arange(n + 1), product=rows)
     engine = build(
         replace(
@@ -262,6 +270,7 @@ def test_a_shop_without_types_and_categories_counts_products_and_says_so(build: 
             categories=categories,
             category_top=top,
             habit=replace(contents.habit, type=contents.habit.product),
+            stretch=replace(contents.stretch, category=best, product=np.column_stack([best, no_more, no_more])),
         )
     )
     answer = challenge(engine, "anna")
