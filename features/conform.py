@@ -19,16 +19,17 @@ from features.conform_admit import admit, take_nothing
 from features.conform_build import BuiltFacts, build_tables
 from features.conform_parts import switched_off
 from features.conform_report import CheckReport, RowCounts
-from features.conform_warnings import find_warnings, read_midnights_as_dates
-from features.errors import DataContractError
+from features.conform_warnings import find_warnings, hours_missing, read_midnights_as_dates
+from features.errors import DataContractError, TablesError
 from features.quarantine import QUARANTINE_FOLDER, publish_quarantine
-from features.sources.opening import open_source
 from features.sources.base import RawTable, Source, literal
+from features.sources.opening import open_source
 from features.tables import TABLES_FILE, TableSet
 
 DEFAULT_ZONE = "UTC"
 THREADS = 2
 MEMORY_LIMIT = "4GB"
+ABANDONED_AFTER = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def prepare(source: str, home: Path, *, time_zone: str | None, progress: Callabl
     opened = open_source(source)
     zone = _known_zone(opened.time_zone or time_zone or DEFAULT_ZONE)
     root = home / "features" / "tables"
-    root.mkdir(parents=True, exist_ok=True)
-    with _workshop(root) as work:
+    with _lack_of_room_said(home), _workshop(root) as work:
         progress(f"reading {opened.name}")
         digest = _digest(opened, work, zone)
         folder = root / digest
@@ -70,10 +70,26 @@ def _known_zone(zone: str) -> str:
 
 
 @contextmanager
+def _lack_of_room_said(home: Path) -> Iterator[None]:
+    """Turn what the machine refuses (a full disk, a folder that is not ours) into one line; sources say their own."""
+    try:
+        yield
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        said = getattr(error, "strerror", None) or type(error).__name__
+        raise TablesError(
+            f"tables can't be written to {home} ({said}); check its rights, and room on disk and in memory"
+        ) from error
+
+
+@contextmanager
 def _workshop(root: Path) -> Iterator[Path]:
     """Give a folder of this run's own, gone afterwards whatever happens."""
+    root.mkdir(parents=True, exist_ok=True)
     work = root / f".building-{uuid4().hex}"
     work.mkdir()
+    for other in root.glob(".building-*"):  # what a run that was killed has left
+        if other.stat().st_mtime < work.stat().st_mtime - ABANDONED_AFTER:
+            shutil.rmtree(other, ignore_errors=True)
     try:
         yield work
     finally:
@@ -120,6 +136,7 @@ def _build(source: Source, built: Path, zone: str, digest: str, progress: Callab
         warnings = read_midnights_as_dates(connection, raws) + find_warnings(connection)
         progress("building tables")
         facts = build_tables(connection, zone, built)
+    warnings += hours_missing(facts.n_hours, facts.n_lines)
     off = switched_off({table: set(raw.columns) for table, raw in raws.items()}, facts)
     _describe(source, built, facts, off, time_zone=zone, digest=digest).save()
     CheckReport(source.name, _settled(counts, facts), off, tuple(warnings)).save(built)

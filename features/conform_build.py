@@ -23,12 +23,12 @@ from features.tables import TABLE_NAMES
 SQL_FOLDER = Path(__file__).parent / "conform_sql"
 
 # Where each kind of id occurs, as queries over the good tables.
-_PRODUCT_IDS = """select product_id from all_lines union select product_id from good_products
+_PRODUCT_IDS = """select product_id from good_transactions union select product_id from good_products
     union select product_id from good_events where product_id is not null union select product_id from good_stock
     union select product_id from offered_products"""
-_CUSTOMER_IDS = """select customer_id from all_lines union select customer_id from good_customers
+_CUSTOMER_IDS = """select customer_id from good_transactions union select customer_id from good_customers
     union select customer_id from good_events union select customer_id from good_identities"""
-_STORE_IDS = """select store_id from all_lines where store_id is not null union select store_id from good_stores
+_STORE_IDS = """select store_id from good_transactions where store_id is not null union select store_id from good_stores
     union select store_id from good_events where store_id is not null
     union select store_id from good_stock where store_id is not null"""
 _OFFERED_PRODUCTS = (
@@ -54,12 +54,14 @@ class BuiltFacts:
 def build_tables(connection: duckdb.DuckDBPyConnection, time_zone: str, folder: Path) -> BuiltFacts:
     """Return the facts of the tables, once each is written to `folder` as Parquet; `good_<table>` must be there."""
     _make_calendar(connection, time_zone)
-    _run(connection, "all_lines", time_zone)
     connection.execute(f"create table offered_products as {_OFFERED_PRODUCTS}")
     _make_ids(connection, c.CUSTOMER_ID, c.CUSTOMER_ROW, _CUSTOMER_IDS)
     _make_ids(connection, c.PRODUCT_ID, c.PRODUCT_ROW, _PRODUCT_IDS)
     _make_ids(connection, c.STORE_ID, c.STORE_ROW, _STORE_IDS)
     _make_ids(connection, c.OFFER_ID, c.OFFER_ROW, "select offer_id from good_offers")
+    _run(connection, "all_lines", time_zone)
+    # The largest table is needed no more, and is not held beside those that come from it.
+    connection.execute("drop view good_transactions; drop table checked_transactions; drop table repeats_transactions")
     _run(connection, "lines", time_zone)
     _net(connection)
     _run(connection, "products", time_zone)
@@ -67,10 +69,11 @@ def build_tables(connection: duckdb.DuckDBPyConnection, time_zone: str, folder: 
     _make_ids(connection, c.CATEGORY, c.CATEGORY_ROW, "select distinct category from product_kinds")
     _run(connection, "kinds", time_zone)
     _run(connection, "others", time_zone)
+    facts = _facts(connection)
     for table in TABLE_NAMES:
         path = literal(str(folder / f"{table}.parquet"))
         connection.execute(f"copy {table} to {path} (format parquet, compression zstd)")
-    return _facts(connection)
+    return facts
 
 
 def _run(connection: duckdb.DuckDBPyConnection, name: str, time_zone: str) -> None:

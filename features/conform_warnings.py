@@ -31,6 +31,13 @@ def _telling_ids(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [f"{n:,} of {n_ids:,} customer ids look like {what}: {advice}" for what, n in found.items() if n]
 
 
+def hours_missing(n_hours: int, n_lines: int) -> list[str]:
+    """Return a warning where only some of the lines have a time of day."""
+    if n_hours in (0, n_lines):
+        return []
+    return [f"{n_lines - n_hours:,} of {n_lines:,} lines have a date without a time: their hour is not known"]
+
+
 def read_midnights_as_dates(connection: duckdb.DuckDBPyConnection, raws: Mapping[str, RawTable]) -> list[str]:
     """Return a warning, and make dates of them, where a time column of timestamps holds nothing but midnights.
 

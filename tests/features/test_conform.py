@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -39,9 +40,7 @@ def test_every_table_is_there_even_for_transactions_alone(tmp_path: Path) -> Non
     tables = shop(tmp_path, transactions=BARE + "c,o,p,2024-03-01\n").tables
 
     assert all(tables.path(name).is_file() for name in TABLE_NAMES)
-    assert not (
-        tables.has_hours or tables.has_amounts or tables.has_types or tables.has_categories or tables.has_prices
-    )
+    assert not any((tables.has_hours, tables.has_amounts, tables.has_types, tables.has_categories, tables.has_prices))
     assert tables.currency == ""
     assert (tables.first_day, tables.last_day) == (day_number(2024, 3, 1),) * 2
 
@@ -180,7 +179,7 @@ def test_attributes_say_what_is_no_merchandise_and_whose_brand_it_is(tmp_path: P
     by_id = products.set_index(c.PRODUCT_ID)
     assert list(by_id.loc[["p1", "p2", "p3"], c.IS_MERCHANDISE]) == [False, True, True]
     assert by_id.loc["p2", c.IS_PRIVATE_LABEL]
-    assert pd.isna(by_id.loc["p3", c.IS_PRIVATE_LABEL])
+    assert by_id[c.IS_PRIVATE_LABEL].isna()["p3"]
 
 
 def test_a_type_in_two_categories_stands_in_the_one_with_most_of_its_products(tmp_path: Path) -> None:
@@ -369,6 +368,34 @@ def test_a_zone_that_is_not_known_and_a_source_that_is_not_there_are_said(tmp_pa
         prepared(tmp_path / "nowhere", tmp_path / "home")
     with pytest.raises(DataContractError, match="folder that holds it"):
         prepared(folder / "transactions.csv", tmp_path / "home")
+
+
+def test_a_home_that_can_not_be_written_is_said_in_a_line(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "s", {})
+    (tmp_path / "home").write_text("a file")
+
+    with pytest.raises(TablesError, match="can't be written") as caught:
+        prepared(folder, tmp_path / "home")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_killed_run_has_left_is_cleared_after_a_day(tmp_path: Path) -> None:
+    root = tmp_path / "home" / "features" / "tables"
+    old, young = root / ".building-old", root / ".building-young"
+    for left in (old, young):
+        left.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    prepared(write_folder(tmp_path / "s", {}), tmp_path / "home")
+
+    assert young.is_dir()
+    assert not old.exists()
+
+
+def test_some_lines_without_a_time_are_warned_of(tmp_path: Path) -> None:
+    made = shop(tmp_path, transactions=BARE + "c,o1,p,2024-03-01\nc,o2,p,2024-03-01T10:00Z\n")
+
+    assert made.tables.has_hours
+    assert made.report.warnings == ("1 of 2 lines have a date without a time: their hour is not known",)
 
 
 def test_tables_are_loaded_from_a_folder_or_refused(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def test_a_date_is_no_time(connection: duckdb.DuckDBPyConnection) -> None:
 @pytest.mark.parametrize(
     "text",
     ["2023-02-29", "2024-1-1", "01.02.2024", "20240101", "2024-01-01T", "2024-01-01T25:00", "2024-W05",
-     "2024-01-01 10:00 Europe/Berlin", "1704067200", "now", "infinity", "epoch", "1969-12-31", "2200-01-01", "2024-01-01T00:00:00+01:00:00x"],
+     "2024-01-01 10:00 Europe/Berlin", "1704067200",
+     "now", "infinity", "epoch", "1969-12-31", "2200-01-01", "2024-01-01T00:00:00+01:00:00x"],
 )  # fmt: skip
 def test_what_is_no_time_is_bad(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     assert "ISO 8601" in str(checked(connection, Column("x", Kind.TIME), text)[-1])

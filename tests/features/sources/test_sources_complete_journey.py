@@ -126,7 +126,7 @@ def test_a_redemption_names_its_product_only_where_that_is_certain(tables: Table
     events = tables.read("events").merge(tables.read("customers"), on=c.CUSTOMER_ROW)
     redeemed = events[events[c.TYPE] == "redeem"].merge(tables.read("products"), on=c.PRODUCT_ROW, how="left")
 
-    # 1: bought product 100 at a coupon's discount that day; 2: a coupon for one product only; 3: one of two, none bought
+    # bought product 100 at a coupon's discount that day; a coupon for one product only; one of two, and neither bought
     assert redeemed[c.PRODUCT_ID].fillna("?").tolist() == ["100", "101", "?"]
     assert (events[c.TYPE] == "send").sum() == 2
     assert set(events[c.OFFER_ID]) == {"campaign-5"}
