@@ -7,6 +7,7 @@ What implicit 0.7 does without a word, and what is made of it here (each has a t
 - a transposed matrix goes unnoticed: the number of items is given beside the matrix and checked;
 - `recommend` and `similar_items` return more than asked for, or pad with id −1 or empty float ids: neither is called,
   the similarity matrix and the factors are read instead;
+- indices of 64 bits are refused, as is a `csr_array` by some calls: both are converted;
 - COO input is converted with a warning: everything is made CSR first; nothing is ever pickled or saved by implicit.
 """
 
@@ -30,9 +31,9 @@ FloatArray = npt.NDArray[np.float64]
 class FactorConfig:
     """Settings of the factorisation; `confidence` is what a 1 in the matrix weighs against a 0."""
 
-    n_factors: int = 32
-    regularization: float = 5.0
-    confidence: float = 5.0
+    n_factors: int = 8
+    regularization: float = 10.0
+    confidence: float = 2.0
     n_iterations: int = 8
     n_threads: int = 2
     seed: int = 20171009
@@ -67,7 +68,7 @@ def nearest_items(matrix: sp.csr_array, n_items: int, *, k: int, n_threads: int 
     if matrix.nnz == 0 or n_items == 0:
         return sp.csr_array((n_items, n_items), dtype=np.float64)
     model = ItemItemRecommender(K=k + 1, num_threads=n_threads)
-    model.fit(sp.csr_matrix(matrix, dtype=np.float64), show_progress=False)
+    model.fit(_for_implicit(matrix, np.float64), show_progress=False)
     found = sp.csr_array(model.similarity)
     rows = np.repeat(np.arange(n_items), np.diff(found.indptr))
     is_other = rows != found.indices
@@ -96,8 +97,14 @@ def factorise(matrix: sp.csr_array, n_items: int, config: FactorConfig) -> Facto
             num_threads=config.n_threads,
             random_state=config.seed,
         )
-        model.fit(sp.csr_matrix(matrix, dtype=np.float32), show_progress=False)
+        model.fit(_for_implicit(matrix, np.float32), show_progress=False)
     return Factors(model.user_factors.astype(np.float64), model.item_factors.astype(np.float64))
+
+
+def _for_implicit(matrix: sp.csr_array, dtype: type[np.floating]) -> sp.csr_matrix:
+    found = sp.csr_matrix(matrix, dtype=dtype)
+    found.indices, found.indptr = found.indices.astype(np.int32), found.indptr.astype(np.int32)
+    return found
 
 
 def _without_last(similarity: sp.csr_array, k: int) -> sp.csr_array:

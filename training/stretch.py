@@ -1,0 +1,238 @@
+"""Stretch: the chance that a customer buys of a category that is new to them, within 28 and within 7 days.
+
+Boosted trees over customer × new category pairs, on top of what customers like them have (EASE, implicit's nearest
+items and alternating least squares over categories). Trees learn from every new purchase of the training weeks and a
+sample of the other pairs, weighted back. Both chances are calibrated on the pairs that rank first in weeks that the
+trees of that step had not seen, since those are the pairs that are shown; the 7-day chance on exactly its own event.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment
+from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
+from training.calibration import MarginCalibration, fit_calibration, log_odds
+from training.history import History
+from training.stretch_grid import POPULARITY_SCORE, StretchGrid, StretchRules, first_days, stretch_grid
+from training.stretch_judging import figures, judge
+from training.stretch_links import links
+from training.topk import top_of_each
+from training.windows import WindowPairs, fit_windows
+
+__all__ = ["FittedStretch", "StretchConfig", "StretchModel", "figures", "judge"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+MIN_EVENTS = 200
+"""With fewer new purchases than this to learn from, a category's share of buyers stands in for the trees."""
+
+HORIZON_DAYS = 28
+WINDOW_DAYS = 7
+
+
+@dataclass(frozen=True)
+class StretchConfig:
+    """Settings of the stretch model; `negative_share` of the pairs that weren't bought are learned from.
+
+    `n_held_out` weeks calibrate, on each customer's `n_calibrated` best pairs.
+    """
+
+    n_cutoffs: int = 11
+    n_held_out: int = 3
+    n_calibrated: int = 24
+    n_bends: int = 2
+    max_per_customer: int = 40
+    negative_share: float = 0.12
+    seed: int = 20171009
+    rules: StretchRules = field(default_factory=StretchRules)
+    trees: BoostingConfig = field(default_factory=BoostingConfig)
+
+
+@dataclass(frozen=True)
+class FittedStretch:
+    """A fitted stretch model; without trees a category's share of buyers ranks.
+
+    `windows` converts its 7-day chances to those within 1 to 7 days (training/windows.py).
+    """
+
+    config: StretchConfig
+    trees: BoostedTrees | None
+    calibration_28: MarginCalibration
+    calibration_7: MarginCalibration
+    windows: WindowPairs
+    notes: tuple[str, ...] = ()
+
+    def predict(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return customer_row, category_row, p28, p7, source_category_row and lift of everyone's best new categories.
+
+        At most ``max_per_customer`` each, by customer and falling chance. `source_category_row` is the category that
+        they buy from which it is most strongly reached (−1 when from none), `lift` how much likelier it is from there.
+        """
+        grid = stretch_grid(history, moment, self.config.rules)
+        parts = [self._best(grid, *block) for block in grid.blocks()]
+        empty = pd.DataFrame({c.CUSTOMER_ROW: np.zeros(0, dtype=np.int32), c.CATEGORY_ROW: np.zeros(0, dtype=np.int32)})
+        frame = pd.concat(parts, ignore_index=True) if parts else empty.assign(**{c.P28: 0.0, c.P7: 0.0})
+        return links(frame, history, moment)
+
+    def scored(self, grid: StretchGrid, start: int, stop: int) -> tuple[IntArray, FloatArray]:
+        """Return the new cells of the customers from `start` to `stop`, and their raw margins."""
+        cells = grid.new_cells(start, stop)
+        return cells, self.margin(grid.features(cells, start, stop))
+
+    def margin(self, features: pd.DataFrame) -> FloatArray:
+        """Return log-odds before calibration, ``(n_rows,)``."""
+        return margin_of(self.trees, features)
+
+    @property
+    def rules(self) -> StretchRules:
+        """Return what is new, and for whom the model learned."""
+        return self.config.rules
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Return what the model reads."""
+        return self.trees.feature_names if self.trees else (POPULARITY_SCORE,)
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """Return what the trees gained by each feature."""
+        return self.trees.importance if self.trees else {POPULARITY_SCORE: 1.0}
+
+    def artifacts(self) -> dict[str, str]:
+        """Return the files that hold the whole model."""
+        about = {"config": asdict(self.config), "windows": self.windows, "notes": self.notes}
+        texts = {
+            "stretch.json": json.dumps(about, indent=1),
+            "calibration_28.json": self.calibration_28.to_json(),
+            "calibration_7.json": self.calibration_7.to_json(),
+        }
+        return texts | ({"trees.txt": self.trees.to_text()} if self.trees else {})
+
+    def _best(self, grid: StretchGrid, start: int, stop: int) -> pd.DataFrame:
+        cells, margin = self.scored(grid, start, stop)
+        kept = top_of_each(cells // grid.width, margin, self.config.max_per_customer)
+        p28 = self.calibration_28.probability(margin[kept])
+        p7 = np.minimum(self.calibration_7.probability(margin[kept]), p28)
+        rows = grid.pairs.rows(cells[kept]).astype({c.CUSTOMER_ROW: np.int32, c.CATEGORY_ROW: np.int32})
+        return rows.assign(**{c.P28: p28, c.P7: p7})
+
+
+class StretchModel:
+    """Learns from the latest weekly cutoffs whose 28 days had ended."""
+
+    name: ClassVar[str] = "stretch"
+
+    def __init__(self, config: StretchConfig) -> None:
+        self.config = config
+
+    def fit(self, history: History) -> FittedStretch:
+        """Return the fitted model; with too few new purchases, popularity calibrated, which its notes say."""
+        weeks = [
+            _week(history, moment, self.config) for moment in history.cutoff_before(HORIZON_DAYS, self.config.n_cutoffs)
+        ]
+        held_out = weeks[-self.config.n_held_out :]
+        # the label windows of the weeks that the first trees see end before the first held-out week begins
+        earlier = weeks[: max(len(weeks) - self.config.n_held_out - HORIZON_DAYS // WINDOW_DAYS + 1, 0)]
+        trees, shown = _trees(weeks, self.config), _trees(earlier, self.config)
+        if shown is None:
+            trees = None
+        ranked = _shown(held_out, shown, self.config)
+        calibration_7 = fit_calibration(ranked.margin, ranked.day < WINDOW_DAYS, n_bends=self.config.n_bends)
+        notes = (
+            () if trees else ("stretch: too few new purchases to learn from; a category's share of buyers stands in",)
+        )
+        return FittedStretch(
+            config=self.config,
+            trees=trees,
+            calibration_28=fit_calibration(ranked.margin, np.isfinite(ranked.day), n_bends=self.config.n_bends),
+            calibration_7=calibration_7,
+            windows=fit_windows(calibration_7.probability(ranked.margin), ranked.week_day, seed=self.config.seed),
+            notes=notes,
+        )
+
+
+def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
+    """Return the trees' raw margins, or the log-odds of each category's share of buyers."""
+    if trees is None:
+        share = features.get(POPULARITY_SCORE, pd.Series(0.0, index=features.index))
+        return log_odds(share.fillna(0.0).clip(1e-4, 0.99))
+    return trees.margin(features.reindex(columns=list(trees.feature_names)))
+
+
+@dataclass(frozen=True)
+class _Week:
+    """One training cutoff: its grid, and the first day of each cell's purchase in the 28 days after it (else NaN)."""
+
+    grid: StretchGrid
+    first_day: FloatArray
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The pairs that rank first: their margins, and the first day of a purchase within 28 days (inf without one)."""
+
+    margin: FloatArray
+    day: FloatArray
+
+    @property
+    def week_day(self) -> FloatArray:
+        """Return the first day of a purchase within 7 days, NaN without one."""
+        return np.where(self.day < WINDOW_DAYS, self.day, np.nan)
+
+
+def _week(history: History, moment: Moment, config: StretchConfig) -> _Week:
+    grid = stretch_grid(history, moment, config.rules)
+    return _Week(grid, first_days(grid, history.purchases_after(moment, HORIZON_DAYS)), moment)
+
+
+def _trees(weeks: list[_Week], config: StretchConfig) -> BoostedTrees | None:
+    """Return trees learned from the weeks, or nothing when they hold too few new purchases."""
+    samples = [_sample(week, config) for week in weeks]
+    n_events = sum(int(labels.sum()) for _, labels in samples)
+    n_others = sum(len(labels) for _, labels in samples) - n_events
+    if min(n_events, n_others) < MIN_EVENTS:
+        return None
+    features = pd.concat([frame for frame, _ in samples], ignore_index=True)
+    labels = np.concatenate([each for _, each in samples])
+    features = features.loc[:, features.notna().any()]
+    weights = np.where(labels > 0, 1.0, 1.0 / config.negative_share)
+    return fit_trees(features, labels, config.trees, FitOptions(weights=weights))
+
+
+def _sample(week: _Week, config: StretchConfig) -> tuple[pd.DataFrame, FloatArray]:
+    """Return features and labels of all new purchases and some other new pairs of the learners."""
+    grid, rng = week.grid, np.random.default_rng([config.seed, week.moment.day])
+    frames, labels = [pd.DataFrame()], [np.zeros(0)]
+    for start, stop in grid.blocks():
+        cells = grid.new_cells(start, stop)
+        cells = cells[grid.is_learner[cells // grid.width]]
+        bought = np.isfinite(week.first_day[cells])
+        kept = bought | (rng.random(len(cells)) < config.negative_share)
+        if kept.any():
+            frames.append(grid.features(cells[kept], start, stop))
+            labels.append(bought[kept].astype(np.float64))
+    return pd.concat(frames, ignore_index=True), np.concatenate(labels)
+
+
+def _shown(weeks: list[_Week], trees: BoostedTrees | None, config: StretchConfig) -> _Shown:
+    """Return the best pairs of each learner in weeks that the trees have not seen."""
+    margins, days = [np.zeros(0)], [np.zeros(0)]
+    for week in weeks:
+        for start, stop in week.grid.blocks():
+            cells = week.grid.new_cells(start, stop)
+            cells = cells[week.grid.is_learner[cells // week.grid.width]]
+            margin = margin_of(trees, week.grid.features(cells, start, stop))
+            kept = top_of_each(cells // week.grid.width, margin, config.n_calibrated)
+            margins.append(margin[kept])
+            days.append(np.nan_to_num(week.first_day[cells[kept]], nan=np.inf))
+    return _Shown(np.concatenate(margins), np.concatenate(days))

@@ -1,0 +1,93 @@
+"""From which of their habits a customer reaches a new category: breakfast leads to lunch."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+
+from features import columns as c
+from features.asof import Moment
+from training.history import History
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+NONE = -1
+_HABIT_BASKETS = 3  # in 26 weeks: fewer is no habit to speak of
+_MIN_LIFT = 1.1  # below this a link says nothing that chance does not
+_PRIOR = 10.0  # expected pairs that the lift of a rare pair is drawn to 1 by
+_ROWS_AT_ONCE = 50_000
+
+
+def links(pairs: pd.DataFrame, history: History, moment: Moment) -> pd.DataFrame:
+    """Return the pairs (customer_row, category_row, …) with source_category_row and lift.
+
+    The source is the category that the customer bought in at least 3 baskets of the last 26 weeks with the highest lift
+    towards the new one; −1, with a lift of NaN, when none is above 1.1.
+    """
+    categories = history.features("categories", moment, [c.CATEGORY_ROW, c.N_BASKETS])
+    known = np.sort(categories[c.CATEGORY_ROW].to_numpy(dtype=np.int64))
+    lift = category_lifts(history, moment, known)
+    owned = history.features("customer_categories", moment, [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.N_BASKETS_26W])
+    owned = owned[owned[c.N_BASKETS_26W] >= _HABIT_BASKETS]
+    n_customers = int(
+        max(owned[c.CUSTOMER_ROW].max() if len(owned) else 0, pairs[c.CUSTOMER_ROW].max() if len(pairs) else 0)
+    )
+    place = pd.Index(known).get_indexer(owned[c.CATEGORY_ROW])
+    habits = sp.csr_array(
+        (np.ones(len(owned)), (owned[c.CUSTOMER_ROW].to_numpy(dtype=np.int64), place)),
+        shape=(n_customers + 1, len(known)),
+    )
+    best, source = _strongest(pairs, habits, lift, known)
+    is_link = best >= _MIN_LIFT
+    return pairs.assign(
+        **{
+            c.SOURCE_CATEGORY_ROW: np.where(is_link, source, NONE).astype(np.int32),
+            c.LIFT: np.where(is_link, best, np.nan),
+        }
+    )
+
+
+def category_lifts(history: History, moment: Moment, categories: IntArray) -> FloatArray:
+    """Return how much likelier the second category is with the first than at large, ``(n, n)``; 1 without evidence.
+
+    Together in a basket or in the customer's next, against what the two's popularity gives, over the average of that
+    for all pairs: larger baskets make every pair likelier.
+    """
+    n = len(categories)
+    pairs = history.features("category_pairs", moment, [c.CATEGORY_ROW, c.OTHER_ROW, c.N_BOTH, c.N_NEXT])
+    baskets = history.features("categories", moment, [c.CATEGORY_ROW, c.N_BASKETS]).set_index(c.CATEGORY_ROW)
+    count = baskets[c.N_BASKETS].reindex(categories).fillna(0.0).to_numpy(dtype=np.float64)
+    index = pd.Index(categories)
+    one, other = index.get_indexer(pairs[c.CATEGORY_ROW]), index.get_indexer(pairs[c.OTHER_ROW])
+    is_known = (one >= 0) & (other >= 0)
+    seen = np.zeros((n, n))
+    seen[one[is_known], other[is_known]] = (pairs[c.N_BOTH] + pairs[c.N_NEXT]).to_numpy(dtype=np.float64)[is_known]
+    expected = np.outer(count, count)
+    np.fill_diagonal(expected, 0.0)
+    if expected.sum() > 0 and seen.sum() > 0:
+        expected *= seen.sum() / expected.sum()
+    lift = (seen + _PRIOR) / (expected + _PRIOR)
+    np.fill_diagonal(lift, 0.0)
+    return np.asarray(lift, dtype=np.float64)
+
+
+def _strongest(
+    pairs: pd.DataFrame, habits: sp.csr_array, lift: FloatArray, categories: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Return for each pair the highest lift from one of the customer's habits, and that habit's category row."""
+    target = pd.Index(categories).get_indexer(pairs[c.CATEGORY_ROW])
+    who = pairs[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)
+    best, source = np.zeros(len(pairs)), np.full(len(pairs), NONE, dtype=np.int64)
+    if len(categories) == 0:
+        return best, source
+    for start in range(0, len(pairs), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        held = np.asarray(habits[who[rows]].todense()) > 0
+        reach = np.where(held, lift[:, target[rows]].T, 0.0)
+        chosen = reach.argmax(axis=1)
+        best[rows] = reach[np.arange(len(chosen)), chosen]
+        source[rows] = categories[chosen]
+    return best, source
