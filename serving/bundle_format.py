@@ -30,6 +30,7 @@ SCHEMA_VERSION = 1
 # Bits of products.flags and categories.flags.
 RECOMMENDABLE, RESTRICTED, INTIMATE, PRICE_LEARNED = 1, 2, 4, 8
 OWN_TYPE, OWN_CATEGORY, PRIVATE_LABEL, OUT_OF_STOCK = 16, 32, 64, 128
+HEALTHY = 256
 
 # Columns of customers.consent, and what stands in them.
 CONSENT_KEYS = ("personalize", "email", "sms", "push", "location", "unused")
@@ -80,7 +81,10 @@ def _offsets(axis: str) -> Column:
 
 @dataclass(frozen=True)
 class Customers:
-    """One entry a customer, in hash order. `next_days`: expected days from as_of to the next trip; `score` 0 to 100."""
+    """One entry a customer, in hash order. `next_days`: expected days from as_of to the next trip; `score` 0 to 100.
+
+    `private_label` and `healthy` are the shares of these in what they buy, NaN where the source doesn't say.
+    """
 
     id: Annotated[StringTable, Column("str", "customers")]
     hash: Annotated[U64, Column("<u8", "customers")]
@@ -92,6 +96,7 @@ class Customers:
     score: Annotated[F32, Column("<f4", "customers", low=0, high=100)]
     usual_price: Annotated[F32, _number("customers", unknown=True, low=0)]
     private_label: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
+    healthy: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
     p_shop: Annotated[F32, _share("customers", width=7)]
     segment: Annotated[I16, Column("<i2", "customers", refers_to="segments", may_be_unknown=True)]
     tier: Annotated[I16, Column("<i2", "customers", refers_to="tiers", may_be_unknown=True)]

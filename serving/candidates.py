@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 from features.ids import find_row
 from serving.bundle import Bundle
-from serving.bundle_format import CONSENT_KEYS, CONSENT_UNKNOWN, CONSENT_YES, Again, Habits
+from serving.bundle_format import (
+    CONSENT_KEYS,
+    CONSENT_UNKNOWN,
+    CONSENT_YES,
+    HEALTHY,
+    PRIVATE_LABEL,
+    Again,
+    Habits,
+)
 from serving.shelf import Shelf, floats, ints
 
 UNKNOWN = -1
@@ -81,6 +89,7 @@ class Candidates:
         self._consent = ints(customers.consent)
         self._usual_price = floats(customers.usual_price)
         self._private_label = floats(customers.private_label)
+        self._healthy = floats(customers.healthy)
         self._p_shop = floats(customers.p_shop)
         self._habit = _habit_columns(bundle.habit)
         self._habit_type = ints(bundle.habit.type)
@@ -119,10 +128,10 @@ class Candidates:
         price = self._usual_price[customer]
         return None if math.isnan(price) else price
 
-    def private_label_share(self, customer: int) -> float | None:
-        """Return the share of the shop's own brand in what the customer buys, 0 to 1; None when not known."""
-        share = self._private_label[customer]
-        return None if math.isnan(share) else share
+    def leanings(self, customer: int) -> list[tuple[int, float]]:
+        """Return what is known of the customer's leanings: a product flag, and its share in what they buy, 0 to 1."""
+        shares = ((HEALTHY, self._healthy[customer]), (PRIVATE_LABEL, self._private_label[customer]))
+        return [(flag, share) for flag, share in shares if not math.isnan(share)]
 
     def p_shop(self, customer: int, days: int) -> float:
         """Return the chance of a trip within 1 to 7 days of the bundle's as-of."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from features.ids import find_row
 from serving.bundle import Bundle
-from serving.bundle_format import OWN_CATEGORY, OWN_TYPE, PRIVATE_LABEL
+from serving.bundle_format import OWN_CATEGORY, OWN_TYPE
 
 
 def ints(array: npt.NDArray[np.integer[Any]]) -> Sequence[int]:
@@ -92,10 +92,6 @@ class Shelf:
     def stands_for_category(self, product: int) -> bool:
         """Return whether the source gave no category, so that the product is its own."""
         return bool(self.flags[product] & OWN_CATEGORY)
-
-    def is_private_label(self, product: int) -> bool:
-        """Return whether the product is of the shop's own brand."""
-        return bool(self.flags[product] & PRIVATE_LABEL)
 
     def item(self, product: int) -> dict[str, Any]:  # Any: an answer's item, checked against api_answers in the tests
         """Return what every item of an answer says of its product."""

@@ -129,6 +129,7 @@ class Publisher:
             score=_float(frame[c.CUSTOMER_SCORE], missing=0.0),
             usual_price=_float(known[c.UNIT_PRICE_MEAN], missing=np.nan),
             private_label=_float(known[c.PRIVATE_LABEL_SHARE], missing=np.nan),
+            healthy=self._healthy_shares(),
             p_shop=np.where(np.isnan(shop), np.nanmean(shop, axis=0) if len(shop) else 0.0, shop).astype(np.float32),
             segment=profile[0],
             tier=profile[1],
@@ -136,6 +137,20 @@ class Publisher:
             hour=frame[c.BEST_HOUR].astype(np.float64).fillna(UNKNOWN).to_numpy().astype(np.int8),
             n_baskets=known[c.N_BASKETS].fillna(0).to_numpy(dtype=np.int32),
         )
+
+    def _healthy_shares(self) -> npt.NDArray[np.float32]:
+        """Return the share of healthy products in each customer's purchases, NaN where none or no product says so."""
+        wanted = [c.CUSTOMER_ROW, c.PRODUCT_ROW, c.N_BASKETS]
+        bought = self.owners(self.history.features("customer_products", self.moment, wanted))
+        n_known = len(self.known)
+        owner = bought[c.CUSTOMER_ROW].to_numpy()
+        n_bought = bought[c.N_BASKETS].to_numpy(dtype=np.float64)
+        is_healthy = self.catalogue.is_healthy[bought[c.PRODUCT_ROW].to_numpy()]
+        total = np.bincount(owner, weights=n_bought, minlength=n_known)
+        healthy = np.bincount(owner, weights=n_bought * is_healthy, minlength=n_known)
+        says_so = (total > 0) & self.catalogue.is_healthy.any()
+        shares = np.divide(healthy, total, out=np.full(n_known, np.nan), where=says_so)
+        return np.asarray(shares, dtype=np.float32)
 
     def _habits(self, predictions: Predictions) -> form.Habits:
         usual = self.catalogue.usual_products(self.history.features("customer_products", self.moment))

@@ -12,7 +12,7 @@ An item is never excluded, in the basket, out of stock, restricted or intimate, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -179,11 +179,11 @@ class ChallengeMaker:
         """Return the stretch of the highest chance x margin, a link from a habit counting extra; ties by chance."""
         best: tuple[float, float] = (-1.0, -1.0)
         found: tuple[Stretch, int] | None = None
-        share = self._candidates.private_label_share(draft.customer)
+        leanings = self._candidates.leanings(draft.customer)
         for stretch in self._candidates.stretches(draft.customer):
             if stretch.category in closed or not self._reasons.can_name_category(stretch.category):
                 continue
-            product = self._product_of(draft, stretch, floor, share)
+            product = self._product_of(draft, stretch, floor, leanings)
             if product < 0:
                 continue
             chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
@@ -195,9 +195,10 @@ class ChallengeMaker:
         return None if found is None else self._stretch_pick(draft, *found)
 
     def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
-        share = self._candidates.private_label_share(draft.customer)
-        is_leaning = self._shelf.is_private_label(product) and share is not None and share > 1 / 2
-        reason = self._reasons.stretch(stretch, product, is_linked=self._is_linked(stretch), is_leaning=is_leaning)
+        flags = self._shelf.flags[product]
+        leanings = self._candidates.leanings(draft.customer)
+        leaning = next((flag for flag, share in leanings if flags & flag and share > 1 / 2), 0)
+        reason = self._reasons.stretch(stretch, product, is_linked=self._is_linked(stretch), leaning=leaning)
         chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
         level = Level.PRODUCT if self._shelf.stands_for_category(product) else Level.CATEGORY
         return Pick(product, Role.STRETCH, level, chance, reason, is_new=True)
@@ -210,10 +211,12 @@ class ChallengeMaker:
                 return self._population_pick(draft, product, role=Role.STRETCH, reason=reason, is_new=True)
         return None
 
-    def _product_of(self, draft: Draft, stretch: Stretch, floor: float | None, share: float | None) -> int:
-        """Return the best product of a stretch category that may be shown, by its place and their leaning; -1 for none.
+    def _product_of(
+        self, draft: Draft, stretch: Stretch, floor: float | None, leanings: Sequence[tuple[int, float]]
+    ) -> int:
+        """Return the best product of a stretch category that may be shown, by place and leanings; -1 for none.
 
-        `floor` is the price to exceed, which an unknown price (NaN) never does; `share` is that of private label.
+        `floor` is the price to exceed, which an unknown price (NaN) never does.
         """
         best, found = -1.0, -1
         score = 1.0 + self._policy.rank_step
@@ -224,8 +227,9 @@ class ChallengeMaker:
             if draft.screen.withheld(product) is not None:
                 continue
             worth = score
-            if share is not None:
-                worth += self._policy.leaning_weight * (share if self._shelf.is_private_label(product) else 1.0 - share)
+            for flag, share in leanings:
+                agreement = share if self._shelf.flags[product] & flag else 1.0 - share
+                worth += self._policy.leaning_weight * agreement
             if worth > best:
                 best, found = worth, product
         return found

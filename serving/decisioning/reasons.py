@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from serving.api_answers import Reason
 from serving.api_codes import ReasonCode
-from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.bundle_format import HEALTHY, INTIMATE, PRIVATE_LABEL, RESTRICTED
 from serving.candidates import Habit, Neighbour, Stretch
 from serving.decisioning.rules import Pace
 from serving.shelf import Shelf
 
 _ONE_DAY = 1.5
+_LEANINGS = {HEALTHY: "what is healthy", PRIVATE_LABEL: "our own brand"}
 
 
 class Reasons:
@@ -36,15 +37,18 @@ class Reasons:
             text = f"You bought {what} {last}"
         return {"code": ReasonCode.BOUGHT_BEFORE, "text": text}
 
-    def stretch(self, stretch: Stretch, product: int, *, is_linked: bool, is_leaning: bool) -> Reason:
-        """Return why a new category is worth a try: the habit that leads there, their leaning, or its likelihood."""
+    def stretch(self, stretch: Stretch, product: int, *, is_linked: bool, leaning: int) -> Reason:
+        """Return why a new category is worth a try: the habit that leads there, their leaning, or its likelihood.
+
+        `leaning` is the flag of what they lean to and the product is, 0 for none.
+        """
         name = self._category_name(stretch.category, product)
         if is_linked:
             source = spoken(self._shelf.category_names[stretch.source])
             text = f"Customers who buy {source} often add {name}; you have not bought it in the last 26 weeks"
             return {"code": ReasonCode.STRETCH_FROM_HABIT, "text": text}
-        if is_leaning:
-            text = f"You often choose our own brand; you have not bought {name} in the last 26 weeks"
+        if leaning:
+            text = f"You often choose {_LEANINGS[leaning]}; you have not bought {name} in the last 26 weeks"
             return {"code": ReasonCode.STRETCH_LEANING, "text": text}
         text = f"Customers with habits like yours buy {name}; you have not in the last 26 weeks"
         return {"code": ReasonCode.STRETCH_LIKELY, "text": text}

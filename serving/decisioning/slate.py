@@ -183,7 +183,7 @@ class SlateMaker:
         for stretch in sorted(self._candidates.stretches(ask.customer), key=lambda each: -each.p7):
             product = next((each for each in stretch.products if each >= 0 and self._may_suggest(ask, each)), None)
             if product is not None:
-                reason = self._reasons.stretch(stretch, product, is_linked=False, is_leaning=False)
+                reason = self._reasons.stretch(stretch, product, is_linked=False, leaning=0)
                 yield Entry(product, stretch.category, stretch.p7, reason)
 
     def _popular(self, ask: Ask, closed: set[int]) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequ
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
 from serving.api_codes import Intent, Level
 from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
-from serving.bundle_format import OWN_CATEGORY, OWN_TYPE
+from serving.bundle_format import HEALTHY, OWN_CATEGORY, OWN_TYPE, RECOMMENDABLE
 from serving.engine import Engine
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.strings import StringTable
@@ -158,6 +158,25 @@ def test_a_leaning_to_the_shops_own_brand_moves_the_product(build: Build) -> Non
     share = replace(contents.customers, private_label=np.full(len(CUSTOMERS), 1.0, dtype="<f4"))
     answer = challenge(build(replace(contents, customers=share)), "anna", exclude=["brie-1"])
     assert shown(answer)[2] == "coffee-2"
+
+
+def test_a_leaning_to_what_is_healthy_moves_the_product_and_is_said(build: Build) -> None:
+    contents = tiny_contents()
+    flags = contents.products.flags.copy()
+    flags[Rows().product("coffee-2")] = RECOMMENDABLE | HEALTHY
+    share = np.full(len(CUSTOMERS), 0.9, dtype="<f4")
+    engine = build(
+        replace(
+            contents,
+            products=replace(contents.products, flags=flags),
+            customers=replace(contents.customers, healthy=share, private_label=1 - share),
+            stretch=replace(contents.stretch, source=np.full(len(contents.stretch.source), -1, dtype="<i4")),
+        )
+    )
+    item = challenge(engine, "anna", exclude=["brie-1"])["items"][2]
+    assert item["product_id"] == "coffee-2"
+    assert item["reason"]["code"] == "stretch_leaning"
+    assert item["reason"]["text"].startswith("You often choose what is healthy")
 
 
 def test_a_weak_link_is_not_claimed(build: Build) -> None:

@@ -172,6 +172,7 @@ def _customers(rows: Rows) -> fmt.Customers:
         score=number * 100,
         usual_price=np.where(np.array(rows.customers.ids) == "dora", np.nan, 2.5).astype("<f4"),
         private_label=np.where(np.array(rows.customers.ids) == "cleo", 0.9, 0.1).astype("<f4"),
+        healthy=np.full(n, np.nan, dtype="<f4"),
         p_shop=np.tile(np.array([0.2, 0.4, 0.55, 0.65, 0.75, 0.8, 0.85], dtype="<f4"), (n, 1)),
         segment=np.zeros(n, dtype="<i2"),
         tier=np.zeros(n, dtype="<i2"),
