@@ -30,6 +30,13 @@ MIN_EVENTS = 30
 ANSWERS = (c.N_REDEEMED, c.IS_SENT, c.IS_OVER, c.SENT_DAY)
 """What tells the outcome or the calendar, and is no feature."""
 
+GROWING = (
+    *(c.N_SENT_BEFORE, c.N_REDEEMED_BEFORE, c.N_REDEEMS_BEFORE, c.N_CUSTOMERS, c.N_BASKETS, c.TENURE_DAYS),
+    *(c.N_PRODUCTS_OWNED, c.N_BASKETS_OWNED),
+)
+"""Totals that grow with the age of the source: what they meant last year they don't mean now. Shares of them are used."""
+
+NOT_USED = frozenset((*ANSWERS, *GROWING))
 PAST_RATE = (c.REDEEM_RATE, c.N_REDEEMED_BEFORE, c.N_SENT_BEFORE)
 PLAIN = "past redemption rate logistic"
 BASELINE = LogisticConfig(n_knots=0, inverse_penalty=1.0)
@@ -117,7 +124,7 @@ class CouponResponseModel:
                 f"coupon response: {rare} of the rarer outcome in {len(examples)} sendings, under {MIN_EVENTS}: {PLAIN}"
             )
             return FittedCouponResponse(self.config, Blend(baselines[PLAIN]), baselines, PAST_RATE, (note,))
-        names = tuple(name for name in feature_columns(examples.features) if name not in ANSWERS)
+        names = tuple(name for name in feature_columns(examples.features) if name not in NOT_USED)
         return FittedCouponResponse(self.config, fit_blend(examples, names, self.config.blend), baselines, names)
 
 

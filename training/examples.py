@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 NOT_FEATURES = frozenset(
     {
-        *(c.CUSTOMER_ROW, c.PRODUCT_ROW, c.TYPE_ROW, c.CATEGORY_ROW, c.STORE_ROW, c.ORDER_ROW, c.OTHER_ROW),
+        *(c.CUSTOMER_ROW, c.PRODUCT_ROW, c.TYPE_ROW, c.CATEGORY_ROW, c.STORE_ROW, c.ORDER_ROW, c.OTHER_ROW, c.OFFER_ROW),
         *(c.MAIN_STORE_ROW, c.FIRST_DAY, c.LAST_DAY),
     }
 )

@@ -41,7 +41,8 @@ baskets as (
         min(customer_row) as customer_row,
         min(ordered_us) as ordered_us,
         min(ordered_day) as ordered_day,
-        sum(amount_e4) as amount_e4
+        sum(amount_e4) as amount_e4,
+        sum(discount_e4) as discount_e4
     from lines
     group by order_row
 ),
@@ -72,6 +73,16 @@ earlier_offers as (
     left join redeems r on r.customer_row = s.customer_row and r.offer_row = s.offer_row
     group by p.customer_row, p.offer_row
 ),
+earlier_redeems as (
+    select
+        p.customer_row, p.offer_row,
+        count(*) as n_redeems,
+        count(*) filter (where p.sent_day - a.at_day <= 84) as n_12w,
+        min(p.sent_day - a.at_day) as redeem_recency_days
+    from pairs p
+    join answers a on a.customer_row = p.customer_row and a.type = 'redeem' and a.at_us < p.sent_us
+    group by p.customer_row, p.offer_row
+),
 trips as (
     select
         p.customer_row, p.offer_row,
@@ -79,6 +90,7 @@ trips as (
         count(*) filter (where p.sent_day - b.ordered_day <= 28) as n_4w,
         count(*) filter (where p.sent_day - b.ordered_day <= 84) as n_12w,
         cast(sum(b.amount_e4) filter (where p.sent_day - b.ordered_day <= 84) as double) / 10000 as spend_12w,
+        cast(sum(b.discount_e4) filter (where p.sent_day - b.ordered_day <= 84) as double) / 10000 as discount_12w,
         count(b.amount_e4) as n_amounts,
         min(p.sent_day - b.ordered_day) as recency_days,
         max(p.sent_day - b.ordered_day) as tenure_days
@@ -124,6 +136,10 @@ select
     cast(coalesce(e.n_sent, 0) as int) as n_sent_before,  -- count: offers sent to them earlier
     cast(coalesce(e.n_redeemed, 0) as int) as n_redeemed_before,  -- count: of these, redeemed by then
     e.n_over_redeemed / nullif(cast(e.n_over as double), 0) as redeem_rate,  -- share: redeemed ÷ sent, of offers that had ended by then
+    cast(coalesce(a.n_redeems, 0) as int) as n_redeems_before,  -- count: redemptions they had made by then, of any offer
+    cast(coalesce(a.n_12w, 0) as int) as n_redeems_12w,  -- count: redemptions in the 84 days before it
+    cast(a.redeem_recency_days as int) as redeem_recency_days,  -- days: from their last redemption to it; null before any
+    t.discount_12w / nullif(t.spend_12w + t.discount_12w, 0) as discount_share,  -- share: discount ÷ (amount + discount) in the 84 days before it
     cast(coalesce(t.n_baskets, 0) as int) as n_baskets,  -- count: trips before it
     cast(coalesce(t.n_4w, 0) as int) as n_baskets_4w,  -- count: trips in the 28 days before it
     cast(coalesce(t.n_12w, 0) as int) as n_baskets_12w,  -- count: trips in the 84 days before it
@@ -141,5 +157,6 @@ left join sizes z on z.offer_row = p.offer_row
 left join reach h on h.offer_row = p.offer_row
 left join redeems r on r.customer_row = p.customer_row and r.offer_row = p.offer_row
 left join earlier_offers e on e.customer_row = p.customer_row and e.offer_row = p.offer_row
+left join earlier_redeems a on a.customer_row = p.customer_row and a.offer_row = p.offer_row
 left join trips t on t.customer_row = p.customer_row and t.offer_row = p.offer_row
 left join fondness f on f.customer_row = p.customer_row and f.offer_row = p.offer_row
