@@ -128,7 +128,7 @@ def test_the_documents_link_to_what_is_there() -> None:
 
 
 def test_every_module_has_a_test_that_names_it() -> None:
-    """By a file `test_<module>.py`, by that of the module it belongs to (`conform` for `conform_time`), or by import."""
+    """By a file `test_<module>.py`, by that of what it is a part of (`conform` for `conform_time`), or by import."""
     files = sorted((ROOT / "tests").rglob("*.py"))
     named = {path.stem.removeprefix("test_") for path in files if path.stem.startswith("test_")}
     imported = {module for path in files for module in imported_names(path)}
