@@ -35,7 +35,7 @@ def links(pairs: pd.DataFrame, history: History, moment: Moment) -> pd.DataFrame
     n_customers = int(
         max(owned[c.CUSTOMER_ROW].max() if len(owned) else 0, pairs[c.CUSTOMER_ROW].max() if len(pairs) else 0)
     )
-    place = pd.Index(known).get_indexer(owned[c.CATEGORY_ROW])
+    place = pd.Index(known).get_indexer(pd.Index(owned[c.CATEGORY_ROW]))
     habits = sp.csr_array(
         (np.ones(len(owned)), (owned[c.CUSTOMER_ROW].to_numpy(dtype=np.int64), place)),
         shape=(n_customers + 1, len(known)),
@@ -61,7 +61,7 @@ def category_lifts(history: History, moment: Moment, categories: IntArray) -> Fl
     baskets = history.features("categories", moment, [c.CATEGORY_ROW, c.N_BASKETS]).set_index(c.CATEGORY_ROW)
     count = baskets[c.N_BASKETS].reindex(categories).fillna(0.0).to_numpy(dtype=np.float64)
     index = pd.Index(categories)
-    one, other = index.get_indexer(pairs[c.CATEGORY_ROW]), index.get_indexer(pairs[c.OTHER_ROW])
+    one, other = index.get_indexer(pd.Index(pairs[c.CATEGORY_ROW])), index.get_indexer(pd.Index(pairs[c.OTHER_ROW]))
     is_known = (one >= 0) & (other >= 0)
     seen = np.zeros((n, n))
     seen[one[is_known], other[is_known]] = (pairs[c.N_BOTH] + pairs[c.N_NEXT]).to_numpy(dtype=np.float64)[is_known]
@@ -78,7 +78,7 @@ def _strongest(
     pairs: pd.DataFrame, habits: sp.csr_array, lift: FloatArray, categories: IntArray
 ) -> tuple[FloatArray, IntArray]:
     """Return for each pair the highest lift from one of the customer's habits, and that habit's category row."""
-    target = pd.Index(categories).get_indexer(pairs[c.CATEGORY_ROW])
+    target = pd.Index(categories).get_indexer(pd.Index(pairs[c.CATEGORY_ROW]))
     who = pairs[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)
     best, source = np.zeros(len(pairs)), np.full(len(pairs), NONE, dtype=np.int64)
     if len(categories) == 0:
