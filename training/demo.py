@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any  # an answer of the HTTP API, as JSON
 
@@ -111,18 +112,23 @@ def pick_customer(bundle: Bundle) -> str:
 
 
 def ask(server: str, customer_id: str) -> dict[str, Any]:
-    """Return the customer's challenge, as the server answers it."""
+    """Return the customer's challenge, as the server answers it; a worker that is not ready yet is asked again."""
     request = urllib.request.Request(
         f"{server}/v1/challenge",
         data=json.dumps({"customer_id": customer_id}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
-    except urllib.error.URLError as error:
-        raise launch.ServerError(f"{server}/v1/challenge: {error}") from error
+    until = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                answer: dict[str, Any] = json.load(response)
+                return answer
+        except urllib.error.URLError as error:
+            is_busy = isinstance(error, urllib.error.HTTPError) and error.code == HTTPStatus.SERVICE_UNAVAILABLE
+            if not is_busy or time.monotonic() > until:
+                raise launch.ServerError(f"{server}/v1/challenge: {error}") from error
+            time.sleep(0.2)
 
 
 def _tell(bundle: Bundle, settings: Settings, begun: float) -> None:
