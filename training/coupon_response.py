@@ -34,7 +34,7 @@ GROWING = (
     *(c.N_SENT_BEFORE, c.N_REDEEMED_BEFORE, c.N_REDEEMS_BEFORE, c.N_CUSTOMERS, c.N_BASKETS, c.TENURE_DAYS),
     *(c.N_PRODUCTS_OWNED, c.N_BASKETS_OWNED),
 )
-"""Totals that grow with the age of the source: what they meant last year they don't mean now. Shares of them are used."""
+"""Totals that grow with the age of the source: what they meant before they don't mean now. Shares of them are used."""
 
 NOT_USED = frozenset((*ANSWERS, *GROWING))
 PAST_RATE = (c.REDEEM_RATE, c.N_REDEEMED_BEFORE, c.N_SENT_BEFORE)

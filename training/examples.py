@@ -17,8 +17,8 @@ IntArray = npt.NDArray[np.int64]
 
 NOT_FEATURES = frozenset(
     {
-        *(c.CUSTOMER_ROW, c.PRODUCT_ROW, c.TYPE_ROW, c.CATEGORY_ROW, c.STORE_ROW, c.ORDER_ROW, c.OTHER_ROW, c.OFFER_ROW),
-        *(c.MAIN_STORE_ROW, c.FIRST_DAY, c.LAST_DAY),
+        *(c.CUSTOMER_ROW, c.PRODUCT_ROW, c.TYPE_ROW, c.CATEGORY_ROW, c.STORE_ROW, c.ORDER_ROW, c.OTHER_ROW),
+        *(c.OFFER_ROW, c.MAIN_STORE_ROW, c.FIRST_DAY, c.LAST_DAY),
     }
 )
 """Keys and calendar days: a model that learned them would know single customers, or the year."""
