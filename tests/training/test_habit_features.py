@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.build import FeatureStore
+from tests.features.tiny import at, line, returned, write_tables
+from training.habit_features import CandidateRules, candidates, expected_gaps, labelled, learnable_columns
+from training.history import History
+from training.levels import PRODUCT
+
+RULES = CandidateRules(max_items=2, gap_weight=2.0)
+LINES = [
+    line(0, 0, product=0),
+    line(1, 7, product=0),
+    line(1, 7, product=1),
+    line(2, 14, product=0),
+    line(2, 14, product=2),
+    line(3, 3, product=1, customer_row=1),
+    line(4, 16, product=0),
+    line(5, 18, product=0),
+    line(5, 18, product=2),
+]
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    tables = write_tables(tmp_path / "tables", LINES, returns=[returned(8, 19, product_row=2)])
+    return History(FeatureStore(tables, tmp_path / "features"), at(100))
+
+
+def test_candidates_are_the_largest_decayed_counts(history: History) -> None:
+    pairs = candidates(history, at(15), PRODUCT, RULES)
+    assert pairs[["customer_row", "product_row", "place"]].to_numpy().tolist() == [[0, 0, 1], [0, 2, 2], [1, 1, 1]]
+
+
+def test_the_share_of_recent_baskets_is_a_share(history: History) -> None:
+    pairs = candidates(history, at(15), PRODUCT, CandidateRules())
+    shares = pairs.set_index(["customer_row", "product_row"])["share_h56"]
+    assert shares[0, 0] == pytest.approx(1)
+    decay = 2 ** (-1 / 56), 2 ** (-8 / 56), 2 ** (-15 / 56)
+    assert shares[0, 1] == pytest.approx(decay[1] / sum(decay))
+
+
+def test_labels_say_when_it_was_first_bought_and_who_came(history: History) -> None:
+    pairs = labelled(history, at(15), candidates(history, at(15), PRODUCT, RULES), PRODUCT)
+    assert pairs["first_day_bought"].fillna(-1).tolist() == [1, -1, -1]  # product 2 was bought on day 18 and taken back
+    assert pairs["has_shopped"].tolist() == [True, True, False]
+
+
+def test_nothing_that_comes_later_is_a_feature(history: History) -> None:
+    pairs = labelled(history, at(15), candidates(history, at(15), PRODUCT, RULES), PRODUCT)
+    assert not {"first_day_bought", "has_shopped", "product_row", "last_day"} & set(learnable_columns(pairs))
+
+
+def test_expected_gaps_lean_on_the_item_where_own_ones_are_few() -> None:
+    pairs = pd.DataFrame({"gap_mean_days": [np.nan, 4.0, 4.0], "n_baskets": [1, 2, 11]})
+    gaps = expected_gaps(pairs, pd.Series([10.0, 10.0, np.nan]), 2.0)
+    assert gaps.tolist() == [10.0, (1 * 4 + 2 * 10) / 3, (10 * 4 + 2 * 10) / 12]
+
+
+def test_without_any_typical_gap_the_own_one_stands() -> None:
+    pairs = pd.DataFrame({"gap_mean_days": [np.nan, 4.0], "n_baskets": [1, 2]})
+    gaps = expected_gaps(pairs, pd.Series([np.nan, np.nan]), 2.0)
+    assert math.isnan(gaps[0])
+    assert gaps[1] == 4.0
