@@ -25,7 +25,6 @@ from training.lifetime_value import customer_scores
 from training.profile import best_channels, engagement_tiers
 from training.publish import P_SHOP, Predictions, Publisher
 from training.publish_catalogue import Catalogue
-from training.recipe import Recipe
 from training.windows import population_shares
 
 Models = Mapping[str, Any]  # Any: each part knows the fitted class that it needs
@@ -58,14 +57,13 @@ class Assembly:
 
     models: Models
     policy_text: str
-    recipe: Recipe
     says: tuple[str, ...] = EVERYTHING
     """Whose predictions go in; the arrays of the others stay empty."""
 
     def arrays(self, history: History, moment: Moment) -> BundleArrays:
         """Return all the arrays of a bundle as of `moment`."""
         lists = parse_policy(self.policy_text).lists
-        catalogue = Catalogue(history, moment, lists, self.recipe.delisted_after_weeks)
+        catalogue = Catalogue(history, moment, lists)
         return Publisher(history, moment, catalogue).arrays(self._predictions(history, moment))
 
     def contents(self, history: History, moment: Moment, numbers: Numbers, **about: Any) -> BundleContents:

@@ -52,7 +52,7 @@ def judge_challenge(
     """Return how the engine's challenges of later weeks went; without such weeks the coefficients are the prior's."""
     weeks: dict[Moment, ChallengeRows] = {}
     for cutoff, models in _models_by_cutoff(judged).items():
-        assembly = Assembly(models, policy_text, recipe, FOR_CHALLENGE)
+        assembly = Assembly(models, policy_text, FOR_CHALLENGE)
         end = min(history.known_until, cutoff.plus_days(recipe.judged_step_days, history.tables.time_zone))
         for monday in mondays(cutoff, end, history.tables.time_zone):
             weeks[monday] = _replayed(assembly, history, cutoff, monday)

@@ -34,7 +34,9 @@ class Verdict:
     @property
     def text(self) -> str:
         """Return the verdict as lines that a person can read."""
-        head = "passes: no model is worse than its baseline" if self.passes else "does not pass: " + "; ".join(self.behind)
+        head = (
+            "passes: no model is worse than its baseline" if self.passes else "does not pass: " + "; ".join(self.behind)
+        )
         return "\n".join([head, *(f"undecided, too few customers to tell: {each}" for each in self.undecided)])
 
 

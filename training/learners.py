@@ -22,8 +22,10 @@ from training import (
     coupon_response,
     discover,
     habit,
+    habit_judging,
     lifetime_value,
     next_purchase,
+    next_purchase_judging,
     propensity,
     segments,
     stretch,
@@ -79,31 +81,41 @@ class Learner:
         return asdict(self.config)
 
 
-_SINGLE: tuple[tuple[ModuleType, str, int], ...] = (
-    (next_purchase, "NextPurchase", FOUR_WEEKS_DAYS),
-    (also_bought, "AlsoBought", FOUR_WEEKS_DAYS),
-    (substitutes, "Substitutes", FOUR_WEEKS_DAYS),
-    (stretch, "Stretch", FOUR_WEEKS_DAYS),
-    (discover, "Discover", FOUR_WEEKS_DAYS),
-    (churn, "Churn", FOUR_WEEKS_DAYS),
-    (propensity, "Propensity", FOUR_WEEKS_DAYS),
-    (lifetime_value, "LifetimeValue", 84),
-    (coupon_response, "CouponResponse", FOUR_WEEKS_DAYS),
-    (segments, "Segments", FOUR_WEEKS_DAYS),
-    (best_hour, "BestHour", FOUR_WEEKS_DAYS),
+@dataclass(frozen=True)
+class _Source:
+    """Where a model comes from: a module with `<prefix>Config` and `<prefix>Model`, and one with `judge` and `figures`."""
+
+    module: ModuleType
+    prefix: str
+    judging: ModuleType
+    judged_days: int = FOUR_WEEKS_DAYS
+    name: str = ""
+
+    def learner(self, *, is_quick: bool) -> Learner:
+        """Return the model with its shipped config."""
+        model = getattr(self.module, f"{self.prefix}Model")
+        name = self.name or model.name
+        config = load_config(getattr(self.module, f"{self.prefix}Config"), name, is_quick=is_quick)
+        return Learner(name, config, model(config).fit, self.judging.judge, self.judging.figures, self.judged_days)
+
+
+_SOURCES = (
+    _Source(habit, "Habit", habit_judging, name=HABIT_TYPE),
+    _Source(habit, "Habit", habit_judging, name=HABIT_PRODUCT),
+    _Source(next_purchase, "NextPurchase", next_purchase_judging),
+    _Source(also_bought, "AlsoBought", also_bought),
+    _Source(substitutes, "Substitutes", substitutes),
+    _Source(stretch, "Stretch", stretch),
+    _Source(discover, "Discover", discover),
+    _Source(churn, "Churn", churn),
+    _Source(propensity, "Propensity", propensity),
+    _Source(lifetime_value, "LifetimeValue", lifetime_value, judged_days=84),
+    _Source(coupon_response, "CouponResponse", coupon_response, judged_days=84),
+    _Source(segments, "Segments", segments),
+    _Source(best_hour, "BestHour", best_hour),
 )
 
 
 def learners(*, is_quick: bool) -> tuple[Learner, ...]:
     """Return every model with its shipped config, in the order in which they are fitted."""
-    habits = tuple(_learner(habit, "Habit", name, FOUR_WEEKS_DAYS, is_quick) for name in (HABIT_TYPE, HABIT_PRODUCT))
-    rest = tuple(_learner(module, prefix, "", days, is_quick) for module, prefix, days in _SINGLE)
-    return habits + rest
-
-
-def _learner(module: ModuleType, prefix: str, name: str, judged_days: int, is_quick: bool) -> Learner:
-    """Return the learner of a module that has `<prefix>Config`, `<prefix>Model`, `judge` and `figures`."""
-    model = getattr(module, f"{prefix}Model")
-    name = name or model.name
-    config = load_config(getattr(module, f"{prefix}Config"), name, is_quick=is_quick)
-    return Learner(name, config, model(config).fit, module.judge, module.figures, judged_days)
+    return tuple(source.learner(is_quick=is_quick) for source in _SOURCES)

@@ -51,7 +51,7 @@ def train(source: str, home: Path, as_of: date | datetime | None, engine: str, q
 
     progress("bundle: write")
     numbers = numbers_of(models, history, evidence.challenge.completion)
-    contents = Assembly(models, place.policy_text(), recipe).contents(
+    contents = Assembly(models, place.policy_text()).contents(
         history, shop.as_of, numbers, metrics=evidence.metrics, recipe=_recipe_record(recipe, evidence.learners, quick)
     )
     version = write_bundle(contents, place.bundles)

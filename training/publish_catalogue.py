@@ -20,6 +20,7 @@ from serving.strings import StringTable
 from training.history import History
 from training.ragged import best_of_each, offsets_of
 
+DELISTED_AFTER_DAYS = 12 * 7
 MAX_POPULAR, MAX_STORE_POPULAR, MAX_CATEGORY_TOP, MAX_ALSO, MAX_SUBSTITUTES = 2000, 200, 20, 60, 20
 
 
@@ -27,13 +28,12 @@ MAX_POPULAR, MAX_STORE_POPULAR, MAX_CATEGORY_TOP, MAX_ALSO, MAX_SUBSTITUTES = 20
 class Catalogue:
     """Products and what is known of them at `moment`; arrays are by the tables' rows.
 
-    A product that has not sold for `delisted_after_weeks` is taken to have left the shop and is not recommended.
+    A product that has not sold for twelve weeks is taken to have left the shop and is not recommended.
     """
 
     history: History
     moment: Moment
     lists: ListPolicy
-    delisted_after_weeks: int
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -70,9 +70,9 @@ class Catalogue:
         """Return whether each product may be shown: merchandise that is on sale and that the policy does not exclude."""
         frame = self.frame
         launched = frame[c.LAUNCHED_US].astype(np.float64)
-        oldest = self.moment.day - 7 * self.delisted_after_weeks
+        oldest = self.moment.day - DELISTED_AFTER_DAYS
         is_new = (launched < self.moment.us) & (launched >= oldest * 86_400_000_000.0)
-        is_sold = frame[c.LAST_DAY].fillna(-1) >= oldest
+        is_sold = frame[c.N_BASKETS_12W].fillna(0) > 0
         is_launched = ~(launched >= self.moment.us)
         is_on_sale = frame[c.IS_MERCHANDISE].astype(bool) & is_launched & (is_sold | is_new)
         return np.asarray(is_on_sale & ~excluded_products(*self._texts, self.lists), dtype=bool)
@@ -84,6 +84,11 @@ class Catalogue:
         types = self.type_frame[c.PRODUCT_TYPE].to_numpy()[frame[c.TYPE_ROW].to_numpy()]
         categories = self.category_frame[c.CATEGORY].to_numpy()[frame[c.CATEGORY_ROW].to_numpy()]
         return frame[c.NAME].tolist(), types.tolist(), categories.tolist(), _texts(frame[c.DEPARTMENT])
+
+    @cached_property
+    def is_healthy(self) -> npt.NDArray[np.bool_]:
+        """Return which products' attributes say that they are healthy."""
+        return np.array([_attribute(text, "healthy") is True for text in self.frame[c.ATTRIBUTES]], dtype=bool)
 
     @cached_property
     def flags(self) -> npt.NDArray[np.uint16]:
@@ -98,6 +103,7 @@ class Catalogue:
             form.OWN_CATEGORY: categories[c.IS_OWN].to_numpy()[category_rows],
             form.PRIVATE_LABEL: _is_private_label(frame),
             form.OUT_OF_STOCK: self._is_out_of_stock(),
+            form.HEALTHY: self.is_healthy,
         }
         for bit, holds in claims.items():
             flags |= np.where(holds.astype(bool), np.uint16(bit), np.uint16(0))
@@ -249,15 +255,16 @@ def _texts(values: pd.Series) -> list[str]:
 def _is_private_label(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Return the products that are the shop's own brand, by the same rule as the features (features/asof.py)."""
     brand = frame[c.BRAND].fillna("").str.lower().isin(PRIVATE_BRANDS).to_numpy()
-    given = [_private_attribute(text) for text in frame[c.ATTRIBUTES]]
+    given = [_attribute(text, "private_label") for text in frame[c.ATTRIBUTES]]
     return np.array([each if each is not None else bool(by_brand) for each, by_brand in zip(given, brand, strict=True)])
 
 
 PRIVATE_BRANDS = ("private", "private label", "own brand", "own label", "store brand")
 
 
-def _private_attribute(text: object) -> bool | None:
-    if not isinstance(text, str) or "private_label" not in text:
+def _attribute(text: object, name: str) -> bool | None:
+    """Return what a product's attributes (JSON) say of `name`, None when nothing."""
+    if not isinstance(text, str) or name not in text:
         return None
-    given = json.loads(text).get("private_label")
+    given = json.loads(text).get(name)
     return given if isinstance(given, bool) else None

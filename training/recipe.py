@@ -13,18 +13,15 @@ class Recipe:
 
     Attributes
     ----------
-    n_judged
-        On how many cutoffs, `judged_step_days` apart, models are judged.
-    delisted_after_weeks
-        Weeks without a sale after which a product is taken to have left the shop.
+    n_judged, judged_step_days
+        On how many cutoffs models are judged, and how far apart these lie.
     """
 
     n_judged: int = 3
     judged_step_days: int = 28
-    delisted_after_weeks: int = 12
 
     def __post_init__(self) -> None:
         """Refuse numbers that judge nothing."""
-        for name in ("n_judged", "judged_step_days", "delisted_after_weeks"):
+        for name in ("n_judged", "judged_step_days"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"recipe: {name} must be at least 1, found {getattr(self, name)}")
