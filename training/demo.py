@@ -21,7 +21,7 @@ from serving import launch
 from serving.bundle import Bundle, open_bundle
 from serving.decisioning.policy import default_policy_text, with_values
 from serving.settings import Settings, read_settings
-from training.demo_text import BAR, Places, challenge_text, curl_text, where_text
+from training.demo_text import BAR, Places, challenge_text, consent_text, curl_text, where_text
 from training.errors import TrainingError
 from training.home import Home
 from training.progress import Progress
@@ -94,16 +94,10 @@ def prepare_bundle(source: str, home: Home, progress: Progress) -> Bundle:
 
 def write_demo_policy(home: Home) -> None:
     """Give a new home a policy that assumes consent to messages, since the demo's data has none on record."""
-    if home.policy_path.exists():
-        return
-    home.folder.mkdir(parents=True, exist_ok=True)
-    text = with_values(default_policy_text(), {f"consent.{channel}": True for channel in MESSAGE_CHANNELS})
-    home.policy_path.write_text(text, encoding="utf-8")
-    print(
-        f"The data has no consent on record. The demo's policy ({home.policy_path}) assumes it for messages as well; "
-        "the policy that tercet otherwise writes does not.",
-        file=sys.stderr,
-    )
+    if not home.policy_path.exists():
+        home.folder.mkdir(parents=True, exist_ok=True)
+        text = with_values(default_policy_text(), {f"consent.{channel}": True for channel in MESSAGE_CHANNELS})
+        home.policy_path.write_text(text, encoding="utf-8")
 
 
 def pick_customer(bundle: Bundle) -> str:
@@ -137,10 +131,12 @@ def _tell(bundle: Bundle, settings: Settings, begun: float) -> None:
     manifest = bundle.manifest
     answer = ask(settings.url, customer_id)
     places = Places(settings.url, f"http://{settings.host}:{MLFLOW_PORT}", str(settings.home), manifest.time_zone)
+    assumed = [channel for channel in MESSAGE_CHANNELS if getattr(bundle.policy.consent, channel)]
     parts = [
         challenge_text(answer, customer_id, manifest.time_zone),
         "The same over HTTP:\n\n" + curl_text(settings.url, customer_id),
         where_text(places, manifest.as_of),
+        *([consent_text(assumed)] if assumed else []),
     ]
     print(f"\n{BAR}\n" + f"\n{BAR}\n".join(parts) + f"\n{BAR}")
     print(f"bundle {manifest.version}, {time.monotonic() - begun:.0f} s in all", flush=True)

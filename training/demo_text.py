@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any  # an answer of the HTTP API, as JSON
@@ -51,6 +51,14 @@ def where_text(places: Places, now: datetime) -> str:
             f"MLflow     `make mlflow` in another shell, then {places.mlflow}",
             f"Files      {places.home}: bundles/, reports/, features/, policy.toml",
         ]
+    )
+
+
+def consent_text(assumed: Sequence[str]) -> str:
+    """Return what the policy assumes of consent where none is on record."""
+    return (
+        f"Consent    none is on record in this data. This home's policy assumes it for {', '.join(assumed)};\n"
+        "           tercet's own default assumes it for no message channel, nor for location."
     )
 
 

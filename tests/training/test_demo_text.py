@@ -5,7 +5,7 @@ import shlex
 from datetime import UTC, datetime
 from typing import Any
 
-from training.demo_text import Places, challenge_text, curl_text, where_text
+from training.demo_text import Places, challenge_text, consent_text, curl_text, where_text
 
 ANSWER: dict[str, Any] = {
     "currency": "EUR",
@@ -66,3 +66,7 @@ def test_where_to_look_names_the_three_pages_and_the_clock() -> None:
     assert "2018-01-01 00:00" in text
     for part in ("http://127.0.0.1:3000/docs.json", "http://127.0.0.1:5000", "make mlflow", ".tercet"):
         assert part in text
+
+
+def test_what_is_assumed_of_consent_is_said() -> None:
+    assert "assumes it for email, sms;" in consent_text(["email", "sms"])
