@@ -96,7 +96,7 @@ class Answers:
         known = self._bought_before([entry.product for entry in slate], shopper)
         for entry, habit in zip(slate, known, strict=True):
             item = self._item(entry.product, entry.reason)
-            self._add_history(item, habit or entry.habit, shopper)
+            self._add_history(item, entry.habit or habit, shopper)
             item["probability"] = round(entry.probability, 6)
             items.append(cast("RankedItem", item))
         cold = shopper.row < 0
@@ -164,7 +164,7 @@ class Answers:
         known = self._bought_before([each.product for each in picks], shopper)
         for pick, habit in zip(picks, known, strict=True):
             item = self._item(pick.product, pick.reason)
-            self._add_history(item, habit or pick.habit, shopper)
+            self._add_history(item, pick.habit or habit, shopper)
             item["role"] = pick.role
             item["probability"] = round(pick.chance, 6)
             item["target_quantity"] = 1
@@ -182,7 +182,10 @@ class Answers:
         return self._candidates.again_of(shopper.row, products) if shopper.is_personal else [None] * len(products)
 
     def _add_history(self, item: dict[str, Any], known: Habit | None, shopper: Shopper) -> None:
-        """Add when the customer last bought the product, when it is due and how many they take, where they have."""
+        """Add when the customer last bought it, when it is due and how many they take, where they have.
+
+        What is counted or ranked by type has the numbers of its type, as its reason does.
+        """
         if known is not None:
             item["last_bought_at"] = midnight_text(known.last_day, shopper.zone)
             item["due_at"] = None if known.gap_days is None else due_text(known.due_day, shopper.zone)

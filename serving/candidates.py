@@ -156,6 +156,11 @@ class Candidates:
             for each in products
         ]
 
+    def is_of_several(self, customer: int, habit: Habit) -> bool:
+        """Return whether a habit by type stands for purchases of other products of its type as well."""
+        own = self.again_of(customer, [habit.product])[0]
+        return own is None or own.n != habit.n
+
     def stretches(self, customer: int) -> list[Stretch]:
         """Return categories that are new to the customer, the most probable first."""
         offsets, category, p7, product = self._stretch

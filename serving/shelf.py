@@ -50,6 +50,9 @@ class Shelf:
         self.known_price = floats(products.price)
         self._margin = floats(products.margin)
         self._rate = bundle.policy.margin.rate_where_unknown
+        # A category that a product stands for has no name of its own: the product's is said instead.
+        stands = np.flatnonzero(products.flags & OWN_CATEGORY)
+        self._own_categories = dict(zip(products.category[stands].tolist(), stands.tolist(), strict=True))
         self._category_rows = {name.casefold(): row for row, name in reversed(list(enumerate(self.category_names)))}
 
     def row_of(self, product_id: str) -> int:
@@ -67,6 +70,11 @@ class Shelf:
     def name(self, product: int) -> str:
         """Return the product's name: its own, else its type's, else its id."""
         return self._names[product] or self.type_names[self.type[product]] or self.ids[product]
+
+    def category_label(self, category: int) -> str:
+        """Return what a person calls the category: its name, or that of the only product, which stands for it."""
+        product = self._own_categories.get(category)
+        return self.category_names[category] if product is None else self.name(product)
 
     def price(self, product: int) -> float | None:
         """Return the price of one piece, money; None when it is not known."""

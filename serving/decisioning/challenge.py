@@ -123,9 +123,9 @@ class ChallengeMaker:
         if is_open and draft.screen.withheld(habit.product) is None:
             is_type = is_type and not self._shelf.stands_for_type(habit.product)
             window = draft.window
-            reason = self._reasons.habit(
-                habit, today=window.first_day, end_day=window.first_day + window.n_days, is_type=is_type
-            )
+            end_day = window.first_day + window.n_days
+            is_of_several = is_type and self._candidates.is_of_several(draft.customer, habit)
+            reason = self._reasons.habit(habit, today=window.first_day, end_day=end_day, is_type=is_of_several)
             chance = within_days(habit.p7, window.n_days, self._numbers.habit_window)
             level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
             self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, habit=habit))

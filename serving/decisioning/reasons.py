@@ -23,9 +23,9 @@ class Reasons:
     def habit(self, habit: Habit, *, today: int, end_day: int, is_type: bool) -> Reason:
         """Return the pace of a habit and its last time, as of the local day `today`.
 
-        With `is_type` the numbers are those of the product's type, which the text then names.
+        With `is_type` the numbers are those of several products of one type, and the text says so.
         """
-        what = self._type_name(habit) if is_type else "this"
+        what = "something like this" if is_type else "this"
         last = days_ago(today - habit.last_day)
         if self._pace.is_regular(habit) and habit.gap_days is not None:
             is_due = self._pace.is_due(habit, end_day)
@@ -44,7 +44,7 @@ class Reasons:
         """
         name = self._category_name(stretch.category, product)
         if is_linked:
-            source = spoken(self._shelf.category_names[stretch.source])
+            source = spoken(self._shelf.category_label(stretch.source))
             text = f"Customers who buy {source} often add {name}; you have not bought it in the last 26 weeks"
             return {"code": ReasonCode.STRETCH_FROM_HABIT, "text": text}
         if leaning:
@@ -77,11 +77,6 @@ class Reasons:
     def popular_in_category(self) -> Reason:
         """Return that a product sells well in its category."""
         return {"code": ReasonCode.POPULAR_IN_CATEGORY, "text": "Among the most bought of its kind lately"}
-
-    def _type_name(self, habit: Habit) -> str:
-        if self._shelf.flags[habit.product] & INTIMATE or self._shelf.stands_for_type(habit.product):
-            return "this"
-        return spoken(self._shelf.type_names[habit.type]) or "this"
 
     def _category_name(self, category: int, product: int) -> str:
         if self._shelf.stands_for_category(product) or not self.can_name_category(category):

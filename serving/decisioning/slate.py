@@ -115,8 +115,8 @@ class SlateMaker:
                 continue
             product = self._shown_product(ask, habit)
             if product is not None:
-                is_type = not self._shelf.stands_for_type(product)
-                reason = self._habit_reason(ask, habit, is_type=is_type)
+                is_of_several = product != habit.product or self._candidates.is_of_several(ask.customer, habit)
+                reason = self._habit_reason(ask, habit, is_type=is_of_several)
                 yield Entry(product, habit.type, habit.p7, reason, habit)
 
     def _again_categories(self, types: Iterator[Entry]) -> Iterator[Entry]:

@@ -76,8 +76,15 @@ def test_two_due_habits_of_different_categories_and_a_stretch(engine: Engine) ->
 
 def test_reasons_tell_the_pace_and_the_link(engine: Engine) -> None:
     reasons = [item["reason"]["text"] for item in challenge(engine, "anna")["items"]]
-    assert reasons[0] == "You buy Milk about every 9 days; the last time was 8 days ago"
+    assert reasons[0] == "You buy this about every 9 days; the last time was 8 days ago"
     assert reasons[2].startswith("Customers who buy Bakery often add Coffee and Tea")
+
+
+def test_numbers_of_several_products_of_a_type_are_said_to_be(build: Build) -> None:
+    contents = tiny_contents()
+    n = contents.habit.n + 1
+    item = challenge(build(replace(contents, habit=replace(contents.habit, n=n))), "anna")["items"][0]
+    assert item["reason"]["text"] == "You buy something like this about every 9 days; the last time was 8 days ago"
 
 
 def test_what_was_bought_before_says_when_and_how_many(engine: Engine) -> None:
