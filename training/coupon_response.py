@@ -31,12 +31,16 @@ ANSWERS = (c.N_REDEEMED, c.IS_SENT, c.IS_OVER, c.SENT_DAY)
 """What tells the outcome or the calendar, and is no feature."""
 
 GROWING = (
-    *(c.N_SENT_BEFORE, c.N_REDEEMED_BEFORE, c.N_REDEEMS_BEFORE, c.N_CUSTOMERS, c.N_BASKETS, c.TENURE_DAYS),
-    *(c.N_PRODUCTS_OWNED, c.N_BASKETS_OWNED),
+    *(c.N_SENT_BEFORE, c.N_REDEEMED_BEFORE, c.N_REDEEMS_BEFORE, c.N_REDEEMS_12W, c.N_CUSTOMERS, c.N_BASKETS),
+    *(c.TENURE_DAYS, c.N_PRODUCTS_OWNED, c.N_BASKETS_OWNED),
 )
-"""Totals that grow with the age of the source: what they meant before they don't mean now. Shares of them are used."""
+"""Totals that grow with the age of the source, or with how much is sent: what they meant before they don't mean now.
+Shares of them are used."""
 
-NOT_USED = frozenset((*ANSWERS, *GROWING))
+OF_THE_OFFER = (c.N_OFFER_PRODUCTS, c.OFFER_DAYS)
+"""The same for all who got an offer: with a few dozen offers a model learns these offers by heart, not their kind."""
+
+NOT_USED = frozenset((*ANSWERS, *GROWING, *OF_THE_OFFER))
 PAST_RATE = (c.REDEEM_RATE, c.N_REDEEMED_BEFORE, c.N_SENT_BEFORE)
 PLAIN = "past redemption rate logistic"
 BASELINE = LogisticConfig(n_knots=0, inverse_penalty=1.0)
