@@ -81,7 +81,7 @@ class Item(TypedDict):
     price: Annotated[Positive | None, Field(description="Price of one piece, money; null when not known.")]
     reason: Reason
     last_bought_at: NotRequired[
-        Annotated[Time, Field(description="When they last bought it (what it counts or is ranked by); only if they have.")]
+        Annotated[Time, Field(description="When they last bought it, or what it counts by; only if they have.")]
     ]
     due_at: NotRequired[
         Annotated[Time | None, Field(description="When they are expected to buy it next; null when no pace is known.")]
