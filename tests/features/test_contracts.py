@@ -46,7 +46,7 @@ def checked(connection: duckdb.DuckDBPyConnection, column: Column, text: str | N
         ("2024-01-01 01:07:00 +01:00", 7),
         ("2023-12-31T18:37:00-05:30", 7),
         ("2024-01-01T24:00", 1440),
-        (" 2024-01-01T00:07Z\t", 7),
+        (" 2024-01-01T00:07Z ", 7),
     ],
 )
 def test_times_are_iso_8601_and_utc_without_a_zone(
