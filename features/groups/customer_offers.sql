@@ -1,20 +1,34 @@
 -- grain:  customer_row, offer_row: what was sent to them before the moment, and for everyone the offers they could get now
--- inputs: lines (trips: all; its products: purchases), events, offers, offer_products, moment
+-- inputs: lines (trips: all; its products: purchases), events, offers, offer_products, categories, products, moment
+-- An offer's products are those that it lists, and those of its category or department.
 -- Everything but `n_redeemed`, `is_over` and `n_customers` is as of the sending, or as of the moment for what was not sent: that is what
 -- could be known when it was decided to send it. "Could get now" are the offers that run at the moment, and the five that
 -- began last whether they run or not, so that there is always something to compare customers by.
 with named_offers as (
     select
-        o.offer_row, o.offer_id, o.value, o.cost, o.starts_us, o.ends_us,
-        coalesce(o.ends_us < m.as_of_us, false) as is_over,
+        o.offer_row, o.offer_id, o.value, o.cost, o.starts_us, o.ends_us, o.category, o.department,
+        coalesce(o.ends_us <= m.as_of_us, false) as is_over,
         row_number() over (order by o.starts_us desc nulls last, o.offer_row) as place,
         m.as_of_us, m.as_of_day
     from offers o
     cross join moment m
 ),
+offered as (
+    select offer_row, product_row
+    from offer_products
+    union
+    select o.offer_row, p.product_row
+    from named_offers o
+    join categories c on c.category = o.category
+    join products p on p.category_row = c.category_row
+    union
+    select o.offer_row, p.product_row
+    from named_offers o
+    join products p on p.department = o.department
+),
 sizes as (
     select offer_row, count(*) as n_products
-    from offer_products
+    from offered
     group by offer_row
 ),
 answers as (
@@ -101,7 +115,7 @@ trips as (
 bought as (
     select l.customer_row, op.offer_row, l.product_row, l.order_row, l.ordered_us, l.ordered_day, l.amount_e4
     from lines l
-    join offer_products op on op.product_row = l.product_row
+    join offered op on op.product_row = l.product_row
     where l.is_purchase
 ),
 fondness as (
