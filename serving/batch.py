@@ -97,29 +97,33 @@ class _Query:
     ids: DecisionIds
 
 
-# The requests are built without pydantic's checks: their values are not from outside, or harmless as unknown ids.
+# A checked request is copied for each key: ids of any length do no harm, they are only not known.
 def _ask_challenge(engine: Engine, _job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    request = ChallengeRequest.model_construct(customer_id=query.key)
+    request = _CHALLENGE.model_copy(update={"customer_id": query.key})
     answer = engine.challenge(request, at, "")
     answer["decision_id"] = query.ids.of(challenge_question(request, answer))
     return answer
 
 
 def _ask_recommendations(engine: Engine, job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    intent, level = Intent(job.intent), Level(job.level)
-    request = RecommendationsRequest.model_construct(customer_id=query.key, k=job.k, intent=intent, level=level)
-    return engine.recommendations(request, at, query.ids.fresh())
+    asked = {"customer_id": query.key, "k": job.k, "intent": Intent(job.intent), "level": Level(job.level)}
+    return engine.recommendations(_RECOMMENDATIONS.model_copy(update=asked), at, query.ids.fresh())
 
 
 def _ask_scores(engine: Engine, job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    request = ScoresRequest.model_construct(customer_ids=[query.key], k_categories=job.k)
+    request = _SCORES.model_copy(update={"customer_ids": [query.key], "k_categories": job.k})
     return engine.scores(request, at, query.ids.fresh())
 
 
 def _ask_also_bought(engine: Engine, job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    request = AlsoBoughtRequest.model_construct(product_ids=query.product_ids, k=job.k)
+    request = _ALSO_BOUGHT.model_copy(update={"product_ids": query.product_ids, "k": job.k})
     return engine.also_bought(request, at, query.ids.fresh())
 
+
+_CHALLENGE = ChallengeRequest(customer_id="-")
+_RECOMMENDATIONS = RecommendationsRequest(customer_id="-")
+_SCORES = ScoresRequest(customer_ids=["-"])
+_ALSO_BOUGHT = AlsoBoughtRequest(product_ids=["-"])
 
 _ASKS: Mapping[str, Callable[[Engine, BatchJob, datetime, _Query], Mapping[str, Any]]] = {
     "challenge": _ask_challenge,
