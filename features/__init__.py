@@ -1,0 +1,1 @@
+"""What the rows mean: checked tables, and features as of a moment."""

@@ -1,7 +1,8 @@
 """Where external ids and dense rows meet: the only module that turns one into the other.
 
-A row is an int32 from 0 to n - 1. Rows are given in the order of the ids' 64-bit hash, so that finding an id is a binary
-search over one sorted array that many processes can map from the same file; no dictionary has to be built or kept.
+A row is an int32 from 0 to n - 1. Rows are given in the order of the ids' 64-bit hash, so that finding an id is a
+binary search over one sorted array that many processes can map from the same file; no dictionary has to be built or
+kept.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Everything that fits, judges and registers, and the command line."""

@@ -1,4 +1,4 @@
-"""From fitted models to what a bundle holds, as of one moment: the same steps for tonight's bundle and for past weeks."""
+"""From fitted models to what a bundle holds, as of one moment: the same steps for tonight and for past weeks."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _population_window(history: History) -> tuple[float, ...]:
 
 
 def population_completion(history: History) -> float:
-    """Return the share of customers who bought in all of the three most popular categories within one of the latest weeks.
+    """Return the share of customers who bought in all three most popular categories within one of the latest weeks.
 
     The share is of those active in the four weeks before; half a completion is added, so that it is never 0.
     """

@@ -1,7 +1,7 @@
 """The challenge as a whole, judged on later weeks: its chances, and the joint chance that all three are bought.
 
-The joint chance is fitted to what the engine's own challenges came to. It is judged week by week, each with coefficients
-from the weeks that had ended before it; those that ship are fitted on all of them.
+The joint chance is fitted to what the engine's own challenges came to. It is judged week by week, each with
+coefficients from the weeks that had ended before it; those that ship are fitted on all of them.
 """
 
 from __future__ import annotations

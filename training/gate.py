@@ -67,8 +67,8 @@ class Promotion:
 def promote(home: Path, version: str | None = None, *, policy: Path | None = None, force: bool = False) -> Promotion:
     """Make a bundle the champion; without a version, the latest trained one, or with `policy` the champion itself.
 
-    With `policy` the bundle is written anew with that policy, as a version of its own. `force` promotes a bundle that does
-    not pass; `gate.json` says so.
+    With `policy` the bundle is written anew with that policy, as a version of its own. `force` promotes a bundle that
+    does not pass; `gate.json` says so.
 
     Raises
     ------
@@ -135,7 +135,8 @@ def _judgement(home: Home, version: str, force: bool) -> dict[str, Any]:
         if force:
             return {"passes": False, "behind": ["nothing is known of how it was judged"], "undecided": []}
         raise GateError(
-            f"nothing is known of how {version} was judged ({path.name} is missing or damaged): train it again, or use --force"
+            f"nothing is known of how {version} was judged ({path.name} is missing or damaged): "
+            "train it again, or use --force"
         ) from error
 
 

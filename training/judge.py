@@ -94,7 +94,7 @@ class Judgement:
         return all(row.gain > 0 for row in self.primary)
 
     def flat(self) -> dict[str, float]:
-        """Return every number under a name that MLflow accepts: `task.metric`, `.low`, `.gain_over_baseline`…"""
+        """Return every number under a name that MLflow accepts: `task.metric`, `.low`, `.gain_over_baseline` …."""
         numbers: dict[str, float] = {}
         for row in self.rows:
             name = _metric_name(row.task, row.metric)

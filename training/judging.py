@@ -34,8 +34,8 @@ class Judged:
 def judge_all(learners: Sequence[Learner], history: History, recipe: Recipe, say: Say) -> dict[str, Judged]:
     """Return every model's judgement, by name.
 
-    Each is fitted at every cutoff on what was known there, and judged on the weeks after it; the history's own end is the
-    embargo of the judge.
+    Each is fitted at every cutoff on what was known there, and judged on the weeks after it; the history's own end is
+    the embargo of the judge.
     """
     return {learner.name: judge_one(learner, history, recipe, say) for learner in learners}
 

@@ -83,7 +83,7 @@ class Learner:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a model comes from: a module with `<prefix>Config` and `<prefix>Model`, and one with `judge` and `figures`."""
+    """Where a model comes from: a module with `<prefix>Config` and `…Model`, and one with `judge` and `figures`."""
 
     module: ModuleType
     prefix: str

@@ -12,7 +12,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from features.asof import Moment
 from serving.bundle import write_bundle
 from training.assembly import Assembly, numbers_of
 from training.challenge_judging import ChallengeJudgement, judge_challenge
@@ -23,7 +22,7 @@ from training.home import Home
 from training.judge import Judgement
 from training.judging import Judged, judge_all
 from training.learners import Fitted, Learner, learners
-from training.opening import OpenShop, open_shop
+from training.opening import open_shop
 from training.recipe import Recipe
 from training.recording import RunContext, record_models
 from training.report import write_report
@@ -89,7 +88,7 @@ class Evidence:
 
 
 def judge(history: History, recipe: Recipe, policy_text: str, *, is_quick: bool, say: Say) -> Evidence:
-    """Return the evidence on the recipe's cutoffs: every model by itself, and the challenges that they make together."""
+    """Return the evidence on the recipe's cutoffs: each model by itself, and the challenges that they make together."""
     judged = judge_all(learners(is_quick=is_quick), history, recipe, say)
     say("judge challenge: the engine's own challenges of later weeks")
     return Evidence(judged, judge_challenge(judged, history, recipe, policy_text))

@@ -67,7 +67,7 @@ class Catalogue:
 
     @cached_property
     def is_recommendable(self) -> npt.NDArray[np.bool_]:
-        """Return whether each product may be shown: merchandise that is on sale and that the policy does not exclude."""
+        """Return whether each product may be shown: merchandise, on sale, and not excluded by the policy."""
         frame = self.frame
         launched = frame[c.LAUNCHED_US].astype(np.float64)
         oldest = self.moment.day - DELISTED_AFTER_DAYS
@@ -79,7 +79,7 @@ class Catalogue:
 
     @cached_property
     def _texts(self) -> tuple[list[str], list[str], list[str], list[str]]:
-        """Return the name, type, category and department of every product, in which the policy's words are looked for."""
+        """Return each product's name, type, category and department, in which the policy's words are looked for."""
         frame = self.frame
         types = self.type_frame[c.PRODUCT_TYPE].to_numpy()[frame[c.TYPE_ROW].to_numpy()]
         categories = self.category_frame[c.CATEGORY].to_numpy()[frame[c.CATEGORY_ROW].to_numpy()]

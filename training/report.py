@@ -35,7 +35,8 @@ def report_text(judgements: list[Judgement]) -> str:
     """Return all tables and notes as plain text."""
     notes = sorted({note for judgement in judgements for note in judgement.notes})
     parts = [
-        "Judged on weeks that no model had learned from (* decides; gains are ours against the baseline, 95 % intervals by customer)",
+        "Judged on weeks that no model had learned from "
+        "(* decides; gains are ours against the baseline, 95 % intervals by customer)",
         table_text(judgements),
         "Probabilities taken at their word (a perfect model shows the floor)",
         calibration_text(judgements),

@@ -1,9 +1,9 @@
 """Segments: groups of customers who shop alike, named by what sets them apart.
 
 k-means on scaled recency, frequency and basket value. There are as many groups as come back when half of the customers
-are taken away: more dimensions were tried, and gave groups that did not. Names follow from rules over the groups' means,
-in standard deviations from the average customer, of these and of breadth, trend, taste for deals and for own brands; so
-what a name says is true of its group on average.
+are taken away: more dimensions were tried, and gave groups that did not. Names follow from rules over the groups'
+means, in standard deviations from the average customer, of these and of breadth, trend, taste for deals and for own
+brands; so what a name says is true of its group on average.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ class Tracker:
     def register(self, log: RunLog, artifacts: Mapping[str, str], *, inputs: Sequence[str], folder: Path) -> str:
         """Return the new registered version of `tercet-<model>`: texts beside code, no pickle.
 
-        `inputs` are the feature names of a model of trees, all float; without any it is a model of tables, asked by file.
-        The texts are written to `folder` first. The version gets the alias `challenger`.
+        `inputs` are the feature names of a model of trees, all float; without any it is a model of tables, asked by
+        file. The texts are written to `folder` first. The version gets the alias `challenger`.
         """
         import mlflow
 
