@@ -145,7 +145,7 @@ select
     o.value,  -- money: what the offer takes off
     o.cost,  -- money: what the offer costs the shop
     cast(coalesce(z.n_products, 0) as int) as n_offer_products,  -- count: products that the offer is for
-    cast((o.ends_us - o.starts_us) / 86400000000 as int) as offer_days,  -- days: that the offer runs; null when open
+    cast(round((o.ends_us - o.starts_us) / cast(86400000000 as double)) as int) as offer_days,  -- days: that the offer runs; null when open
     cast(coalesce(h.n_customers, 0) as int) as n_customers,  -- count: customers it was sent to by the moment
     cast(coalesce(e.n_sent, 0) as int) as n_sent_before,  -- count: offers sent to them earlier
     cast(coalesce(e.n_redeemed, 0) as int) as n_redeemed_before,  -- count: of these, redeemed by then
