@@ -26,7 +26,7 @@ from training.errors import TrainingError
 from training.home import Home
 from training.progress import Progress
 
-MESSAGE_CHANNELS = ("email", "sms", "push", "location")
+MESSAGE_CHANNELS = ("email", "sms", "push")
 MLFLOW_PORT = 5000
 READY_SECONDS = 120.0
 
