@@ -58,7 +58,7 @@ def consent_text(assumed: Sequence[str]) -> str:
     """Return what the policy assumes of consent where none is on record."""
     return (
         f"Consent    none is on record in this data. This home's policy assumes it for {', '.join(assumed)};\n"
-        "           tercet's own default assumes it for no message channel, nor for location."
+        "           tercet's own default assumes it for no message channel."
     )
 
 
