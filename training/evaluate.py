@@ -28,7 +28,9 @@ def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], Non
     evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)
     day = at_utc(shop.as_of.us).date().isoformat()
     name = f"evaluation-{shop.tables.source_name}-{day}" + ("-quick" if quick else "")
+    progress("report: tables and pictures")
+    report = write_report(place.report(name), evidence.judged, evidence.challenge, name)
     progress("MLflow: log the judgements")
     tags = {"data_digest": shop.tables.digest, "source": shop.tables.source_name, "as_of": day, "evaluation": name}
-    record_judgements(Tracker.under(home), evidence.judged, name, tags)
-    return write_report(place.report(name), evidence.judged, evidence.challenge, name)
+    record_judgements(Tracker.under(home), evidence.judged, evidence.challenge, report.folder, tags)
+    return report

@@ -55,11 +55,14 @@ def train(source: str, home: Path, as_of: date | datetime | None, engine: str, q
     )
     version = write_bundle(contents, place.bundles)
 
+    progress("report: tables and pictures")
+    report = write_report(place.report(version), evidence.judged, evidence.challenge, version)
     progress("MLflow: log and register the models")
-    context = RunContext(version, shop.as_of, shop.tables.digest, shop.tables.source_name, "quick" if quick else "full")
-    registered = record_models(Tracker.under(home), evidence.judged, models, context, evidence.challenge)
+    about = RunContext(
+        version, shop.as_of, shop.tables.digest, shop.tables.source_name, "quick" if quick else "full", report.folder
+    )
+    registered = record_models(Tracker.under(home), evidence.judged, models, about, evidence.challenge)
     keep_judgement(place, version, judgement_record(evidence.judgements, registered))
-    write_report(place.report(version), evidence.judged, evidence.challenge, version)
     _promote_first(place, version, progress)
     return version
 

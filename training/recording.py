@@ -14,6 +14,7 @@ from training.challenge_judging import ChallengeJudgement
 from training.judge import Judgement, calibration_text, table_text
 from training.judging import Judged
 from training.learners import Fitted
+from training.report import pictures_of
 from training.tracking import RunLog, Tracker
 
 CHALLENGE = "challenge"
@@ -28,6 +29,8 @@ class RunContext:
     tables_digest: str
     source_name: str
     recipe: str
+    report: Path
+    """The folder of the report, with its pictures."""
 
     def tags(self) -> dict[str, str]:
         """Return the tags by which runs of one training, or on one data set, are found."""
@@ -51,24 +54,30 @@ def record_models(
     context: RunContext,
     challenge: ChallengeJudgement,
 ) -> dict[str, str]:
-    """Return the registered version of every model, by name, after logging a run for each and one for the challenge."""
+    """Return the registered version of every model, by name, after logging a run for each and one for the challenge.
+
+    The pictures are those that the report has drawn.
+    """
     registered = {name: _record_model(tracker, evidence, models[name], context) for name, evidence in judged.items()}
     with tracker.run(CHALLENGE, context.run_name(CHALLENGE), context.tags()) as log:
         log.params({f"completion.{name}": value for name, value in challenge.completion.items()})
         _record_judgement(log, challenge.judgement)
-        for file, figure in challenge.figures.items():
-            log.figure(figure, f"pictures/{file}")
+        log.pictures(pictures_of(context.report, CHALLENGE))
     return registered
 
 
-def record_judgements(tracker: Tracker, judged: Mapping[str, Judged], name: str, tags: Mapping[str, str]) -> None:
-    """Log a run for every judgement of an evaluation, without a model."""
+def record_judgements(
+    tracker: Tracker, judged: Mapping[str, Judged], challenge: ChallengeJudgement, report: Path, tags: Mapping[str, str]
+) -> None:
+    """Log a run for every judgement of an evaluation and for the challenge, without a model."""
     for model, evidence in judged.items():
-        with tracker.run(model, f"{model} {name}", tags) as log:
+        with tracker.run(model, f"{model} {report.name}", tags) as log:
             log.params(evidence.learner.parameters)
             _record_judgement(log, evidence.judgement)
-            for file, figure in evidence.figures.items():
-                log.figure(figure, f"pictures/{file}")
+            log.pictures(pictures_of(report, model))
+    with tracker.run(CHALLENGE, f"{CHALLENGE} {report.name}", tags) as log:
+        _record_judgement(log, challenge.judgement)
+        log.pictures(pictures_of(report, CHALLENGE))
 
 
 def _record_model(tracker: Tracker, evidence: Judged, model: Fitted, context: RunContext) -> str:
@@ -78,8 +87,7 @@ def _record_model(tracker: Tracker, evidence: Judged, model: Fitted, context: Ru
         _record_judgement(log, evidence.judgement)
         log.metrics({"fit_seconds": evidence.fit_seconds, "judge_seconds": evidence.judge_seconds})
         log.record({"features": list(model.feature_names), "importance": dict(model.importance)}, "features.json")
-        for file, figure in evidence.figures.items():
-            log.figure(figure, f"pictures/{file}")
+        log.pictures(pictures_of(context.report, name))
         if model.notes:
             log.text("\n".join(model.notes), "notes.txt")
         with tempfile.TemporaryDirectory() as folder:

@@ -31,6 +31,11 @@ def write_report(folder: Path, judged: Mapping[str, Judged], challenge: Challeng
     return Report(text, folder)
 
 
+def pictures_of(folder: Path, model: str) -> list[Path]:
+    """Return the pictures that a report has of a model, by name."""
+    return sorted(folder.glob(f"{model}-*.png"))
+
+
 def report_text(judgements: list[Judgement]) -> str:
     """Return all tables and notes as plain text."""
     notes = sorted({note for judgement in judgements for note in judgement.notes})

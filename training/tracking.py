@@ -19,7 +19,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
@@ -55,9 +54,10 @@ class RunLog:
         for start in range(0, len(logged), 500):
             self.client.log_batch(self.run_id, metrics=logged[start : start + 500])
 
-    def figure(self, figure: Figure, path: str) -> None:
-        """Log a picture under the run's artifacts."""
-        self.client.log_figure(self.run_id, figure, path)
+    def pictures(self, files: Sequence[Path]) -> None:
+        """Log pictures, where the run's page shows them."""
+        for file in files:
+            self.client.log_artifact(self.run_id, str(file), "pictures")
 
     def text(self, text: str, path: str) -> None:
         """Log a text under the run's artifacts."""

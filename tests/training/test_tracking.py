@@ -19,11 +19,13 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return Tracker.under(tmp_path_factory.mktemp("home"))
 
 
-def test_a_run_keeps_what_was_logged(tracker: Tracker) -> None:
+def test_a_run_keeps_what_was_logged(tracker: Tracker, tmp_path: Path) -> None:
+    picture = tmp_path / "habit-importance.png"
+    importance_figure({"recency": 1.0}, title="habit").savefig(picture)
     with tracker.run("habit", "habit one", {"bundle": "b1"}) as log:
         log.params({"trees": {"n_trees": 5}, "n_cutoffs": 3})
         log.metrics({"recall": 0.5, "unknown": float("nan")})
-        log.figure(importance_figure({"recency": 1.0}, title="habit"), "pictures/importance.png")
+        log.pictures([picture])
         log.text("a note", "notes.txt")
     run = tracker.client.get_run(log.run_id)
     assert run.data.params == {"trees.n_trees": "5", "n_cutoffs": "3"}
