@@ -79,7 +79,7 @@ def _check(connection: duckdb.DuckDBPyConnection, contract: Contract, raw: RawTa
         raise  # our own SQL is wrong: not the source's fault
     except duckdb.Error as error:
         raise SourceError(
-            f"{raw.place}: can't be read ({type(error).__name__}); is the file complete and of its own type?"
+            f"{raw.place}: can't be read ({type(error).__name__}); is it whole, and are its line ends alike?"
         ) from error
 
 

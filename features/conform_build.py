@@ -15,6 +15,7 @@ from features import columns as c
 from features.conform_checks import ON, US
 from features.conform_time import EPOCH, zone_days, zone_offsets
 from features.contracts import CONTRACTS, Kind
+from features.errors import DataContractError
 from features.ids import IdIndex
 from features.returns import net_returns
 from features.sources.base import literal, quoted
@@ -70,6 +71,10 @@ def build_tables(connection: duckdb.DuckDBPyConnection, time_zone: str, folder: 
     _run(connection, "kinds", time_zone)
     _run(connection, "others", time_zone)
     facts = _facts(connection)
+    if facts.n_lines == 0:
+        raise DataContractError(
+            "transactions: every line is a return; expected at least one with a quantity of 0 or more"
+        )
     for table in TABLE_NAMES:
         path = literal(str(folder / f"{table}.parquet"))
         connection.execute(f"copy {table} to {path} (format parquet, compression zstd)")

@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,57 +110,66 @@ def parquet_table(connection: duckdb.DuckDBPyConnection, table: str, path: Path,
     types = {str(name): str(kind) for name, kind, *_ in described}
     columns = known_columns(contract_for(table), list(types), place)
     listed = ", ".join(quoted(name) for name in columns)
-    scan = f"select file_row_number + 1 as {ROW}, {listed} from {scanned}" if columns else _no_columns(scanned)
+    scan = f"select file_row_number + 1 as {ROW}, {listed or '0 as nothing'} from {scanned}"
     return RawTable(table, place, scan, {name: types[name] for name in columns})
-
-
-def _no_columns(scanned: str) -> str:
-    return f"select file_row_number + 1 as {ROW} from {scanned}"
 
 
 def csv_table(table: str, path: Path) -> RawTable:
     """Return the raw table of a CSV file, all text; the delimiter is the one that fits its header best."""
-    delimiter, header = _header(contract_for(table), path)
-    columns = known_columns(contract_for(table), header, path.name)
-    names = {f"c{number}": name for number, name in enumerate(header)}
+    header = _read_header(contract_for(table), path)
+    columns = known_columns(contract_for(table), header.names, path.name)
+    names = {f"c{number}": name for number, name in enumerate(header.names)}
     listed = ", ".join(f"{own} as {quoted(name)}" for own, name in names.items() if name in columns)
     typed = ", ".join(f"{literal(own)}: 'VARCHAR'" for own in names)
-    options = f"""auto_detect = false, header = true, columns = {{{typed}}}, delim = {literal(delimiter)},
-        quote = '"', escape = '"', ignore_errors = true, store_rejects = true, rejects_limit = 0,
+    options = f"""auto_detect = false, header = true, skip = {header.n_blank}, columns = {{{typed}}},
+        delim = {literal(header.delimiter)}, quote = '"', escape = '"',
+        ignore_errors = true, store_rejects = true, rejects_limit = 0,
         rejects_table = 'rejects_{table}', rejects_scan = 'rejects_{table}_scan'"""
     scanned = f"read_csv({literal(str(path))}, {options})"
+    if len(names) == 1:  # DuckDB passes over a blank line only where it can't be a value
+        scanned += " where c0 is not null"
     scan = f"select row_number() over () as {ROW}, {listed or '0 as nothing'} from {scanned}"
     return RawTable(table, path.name, scan, dict.fromkeys(columns, "VARCHAR"))
 
 
-def _header(contract: Contract, path: Path) -> tuple[str, list[str]]:
-    """Return the delimiter and the names of the columns; a file without a readable header is a `SourceError`."""
+@dataclass(frozen=True)
+class _Header:
+    """How many blank lines come first in a CSV file, what stands between its values, and its columns' names."""
+
+    n_blank: int
+    delimiter: str
+    names: list[str]
+
+
+def _read_header(contract: Contract, path: Path) -> _Header:
+    """Return what the header says; a file whose header can't be read is a `SourceError`."""
     try:
         with _decompressed(path) as opened:
             line = opened.read(_HEADER_LIMIT)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path.name}: can't be read; is it complete, and what its ending says?") from error
     if not line.strip():
         raise SourceError(f"{path.name}: is empty; expected a header row and at least one line")
-    text = _first_record(line, path)
+    n_blank, text = _first_record(line, path)
     known = {column.name for column in contract.columns}
     names = {
         mark: [name.strip() for name in next(csv.reader(io.StringIO(text), delimiter=mark))] for mark in _DELIMITERS
     }
     best = max(_DELIMITERS, key=lambda mark: len(known & set(names[mark])))
-    return best, names[best]
+    return _Header(n_blank, best, names[best])
 
 
-def _first_record(start: bytes, path: Path) -> str:
-    """Return the first line that is not blank, decoded."""
-    line = next(each for each in start.lstrip(b"\xef\xbb\xbf").splitlines() if each.strip())
+def _first_record(start: bytes, path: Path) -> tuple[int, str]:
+    """Return the first line that is not blank, decoded, and how many blank ones stand before it."""
+    lines = start.removeprefix(b"\xef\xbb\xbf").splitlines()
+    n_blank, line = next((number, each) for number, each in enumerate(lines) if each.strip())
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise SourceError(f"{path.name}: the header row is not UTF-8 text; save the file as UTF-8") from error
     if "\0" in text:
         raise SourceError(f"{path.name}: the header row holds zero bytes; save the file as UTF-8 text")
-    return text
+    return n_blank, text
 
 
 @contextmanager

@@ -120,6 +120,12 @@ STOPS = (
         {"transactions.csv": gzip.compress(transactions_csv().encode())},
         ("transactions.csv", "UTF-8"),
     ),
+    Stop("line ends of two kinds", {"transactions.csv": transactions_csv().replace("\n", "\r\n", 5)}, ("line ends",)),
+    Stop(
+        "returns alone",
+        {"transactions.csv": "customer_id,order_id,product_id,ordered_at,quantity\nc,o,p,2024-03-01,-1\n"},
+        ("every line is a return",),
+    ),
     Stop("UTF-16", {"transactions.csv": transactions_csv().encode("utf-16")}, ("transactions.csv", "UTF-8")),
     Stop(
         "a quote never closed",

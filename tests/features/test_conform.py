@@ -288,6 +288,25 @@ def test_row_numbers_hold_after_quoted_line_ends_blank_lines_and_lines_that_can_
     assert list(found["line"].fillna("")) == ["short", "", "too,short", ""]
 
 
+def test_blank_lines_are_no_rows_wherever_they_stand(tmp_path: Path) -> None:
+    files = {"transactions.csv": "\n\n" + transactions_csv("", "short", ""), "stores.csv": "store_id\n\ns1\n\n"}
+    report = prepared(write_folder(tmp_path / "s", files), tmp_path / "home").report
+
+    assert report.counts_of("transactions").read == 21
+    assert report.counts_of("stores").read == 1
+    assert list(quarantine(tmp_path / "home", "transactions")["row"]) == [21]
+
+
+@pytest.mark.parametrize("name", ['1/2" drill', 'bit 5"', "a, b", "tab\there", "ünï", "'; drop table x; --"])
+def test_names_come_through_csv_as_they_are(tmp_path: Path, name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    products = shop(tmp_path, transactions=transactions_csv(), products=f"product_id,name\np0,{quoted}\n").tables.read(
+        "products"
+    )
+
+    assert name in set(products[c.NAME])
+
+
 def test_extra_columns_and_files_are_ignored(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "s", {"notes.txt": "x", "demographics.csv": "a,b\n1,2\n"})
     text = "mood," + BARE + "good,c,o,p,2024-03-01\n"
