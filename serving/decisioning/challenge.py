@@ -5,7 +5,8 @@ Where too few qualify, the rules are relaxed in this order, and each pick's reas
 habits: 1. due and not just bought; 2. not just bought, not due yet; 3. the same by product; 4. what is popular in the
 store, then everywhere, of a type that was not just bought.
 stretch: 1. worth more than the customer usually pays, by chance x margin; 2. a popular product of a new category that
-is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price.
+is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price; 5. where every category is known to them, a
+product that they never bought, worth more if there is one.
 
 An item is never excluded, in the basket, out of stock, restricted or intimate, and no two share a category.
 """
@@ -169,11 +170,14 @@ class ChallengeMaker:
         closed = draft.categories | draft.basket_categories | self._candidates.recent_categories(draft.customer)
         usual = self._candidates.usual_price(draft.customer)
         floor = None if usual is None else usual * self._policy.min_worth_ratio
-        for worth in [floor] if floor is None else [floor, None]:
-            pick = self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth)
-            if pick is not None:
-                self._add(draft, pick)
-                return
+        floors = [floor] if floor is None else [floor, None]
+        of_new_categories = (
+            self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth) for worth in floors
+        )
+        new_products = (self._new_product(draft, worth) for worth in floors)
+        pick = next((each for each in chain(of_new_categories, new_products) if each is not None), None)
+        if pick is not None:
+            self._add(draft, pick)
 
     def _best_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         """Return the stretch of the highest chance x margin, a link from a habit counting extra; ties by chance."""
@@ -210,6 +214,25 @@ class ChallengeMaker:
             if is_new and is_worth and draft.screen.withheld(product) is None:
                 return self._population_pick(draft, product, role=Role.STRETCH, reason=reason, is_new=True)
         return None
+
+    def _new_product(self, draft: Draft, floor: float | None) -> Pick | None:
+        """Return the product that they never bought of the highest chance x margin; ties by chance."""
+        closed = draft.categories | draft.basket_categories
+        best: tuple[float, float] = (-1.0, -1.0)
+        found = None
+        for each in self._candidates.discoveries(draft.customer):
+            product = each.product
+            is_worth = floor is None or self._shelf.known_price[product] > floor
+            is_open = (
+                self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
+            )
+            value = (each.p7 * max(self._shelf.margin(product) or 0.0, 0.0), each.p7)
+            if is_open and is_worth and value > best and draft.screen.withheld(product) is None:
+                best, found = value, each
+        if found is None:
+            return None
+        chance = within_days(found.p7, draft.window.n_days, self._numbers.stretch_window)
+        return Pick(found.product, Role.STRETCH, Level.PRODUCT, chance, self._reasons.discovery(), is_new=True)
 
     def _product_of(
         self, draft: Draft, stretch: Stretch, floor: float | None, leanings: Sequence[tuple[int, float]]

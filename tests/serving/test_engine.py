@@ -18,7 +18,7 @@ from serving.bundle_format import HEALTHY, OWN_CATEGORY, OWN_TYPE, RECOMMENDABLE
 from serving.engine import Engine
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.strings import StringTable
-from tests.serving.tiny import AS_OF, CUSTOMERS, PRODUCTS, TYPES, Rows, tiny_contents
+from tests.serving.tiny import AS_OF, CATEGORIES, CUSTOMERS, PRODUCTS, TYPES, Rows, tiny_contents
 
 ID = "0123456789abcdef" * 2
 Build = Callable[[BundleContents], Engine]
@@ -158,6 +158,21 @@ def test_too_cheap_a_stretch_waits_for_a_worthy_one(build: Build) -> None:
     assert shown(challenge(build(replace(contents, customers=expensive)), "anna"))[2] == "brie-1"
     dearer = replace(contents.customers, usual_price=np.full(len(CUSTOMERS), 100, dtype="<f4"))
     assert shown(challenge(build(replace(contents, customers=dearer)), "anna"))[2] == "coffee-1"
+
+
+def test_where_every_category_is_known_a_product_that_is_new_is_the_stretch(build: Build) -> None:
+    contents = tiny_contents()
+    n = len(CATEGORIES)
+    recent = replace(
+        contents.recent,
+        offsets=np.arange(0, n * len(CUSTOMERS) + 1, n, dtype=np.int64),
+        category=np.tile(np.arange(n, dtype="<i4"), len(CUSTOMERS)),
+    )
+    item = challenge(build(replace(contents, recent=recent)), "anna")["items"][2]
+    # Coffee: .05 x 3; brie .04 x 3.5; salad .03 x 1.5.
+    assert (item["product_id"], item["counts"]) == ("coffee-1", {"level": "product", "id": "coffee-1"})
+    assert item["reason"]["code"] == "discover_similar"
+    assert challenge(build(replace(contents, recent=recent)), "emil")["shortfall"]["code"] == "nothing_new"
 
 
 def test_a_leaning_to_the_shops_own_brand_moves_the_product(build: Build) -> None:
