@@ -6,7 +6,7 @@ habits: 1. due and not just bought; 2. not just bought, not due yet; 3. the same
 store, then everywhere, of a type that was not just bought.
 stretch: 1. worth more than the customer usually pays, by chance x margin; 2. a popular product of a new category that
 is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price; 5. where every category is known to them, a
-product that they never bought, worth more if there is one.
+product that they never bought, or a popular one that isn't among what they buy again, worth more if there is one.
 
 An item is never excluded, in the basket, out of stock, restricted or intimate, and no two share a category.
 """
@@ -174,7 +174,7 @@ class ChallengeMaker:
         of_new_categories = (
             self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth) for worth in floors
         )
-        new_products = (self._new_product(draft, worth) for worth in floors)
+        new_products = (self._new_product(draft, worth) or self._popular_product(draft, worth) for worth in floors)
         pick = next((each for each in chain(of_new_categories, new_products) if each is not None), None)
         if pick is not None:
             self._add(draft, pick)
@@ -233,6 +233,20 @@ class ChallengeMaker:
             return None
         chance = within_days(found.p7, draft.window.n_days, self._numbers.stretch_window)
         return Pick(found.product, Role.STRETCH, Level.PRODUCT, chance, self._reasons.discovery(), is_new=True)
+
+    def _popular_product(self, draft: Draft, floor: float | None) -> Pick | None:
+        """Return the most popular product that they don't buy again, of a category not yet in the challenge."""
+        closed = draft.categories | draft.basket_categories
+        bought = {each.product for each in self._candidates.again(draft.customer)}
+        for product, reason in self._popular(draft.store):
+            is_worth = floor is None or self._shelf.known_price[product] > floor
+            is_open = (
+                self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
+            )
+            if is_open and is_worth and product not in bought and draft.screen.withheld(product) is None:
+                chance = self._shelf.p7[product] * self._numbers.population_window[draft.window.n_days - 1]
+                return Pick(product, Role.STRETCH, Level.PRODUCT, chance, reason)
+        return None
 
     def _product_of(
         self, draft: Draft, stretch: Stretch, floor: float | None, leanings: Sequence[tuple[int, float]]
