@@ -19,7 +19,7 @@ from features.conform_admit import admit, take_nothing
 from features.conform_build import BuiltFacts, build_tables
 from features.conform_parts import switched_off
 from features.conform_report import CheckReport, RowCounts
-from features.conform_warnings import find_warnings, hours_missing, read_midnights_as_dates
+from features.conform_warnings import find_warnings, odd_lines, read_midnights_as_dates
 from features.errors import DataContractError, TablesError
 from features.quarantine import QUARANTINE_FOLDER, publish_quarantine
 from features.sources.base import RawTable, Source, literal
@@ -136,7 +136,7 @@ def _build(source: Source, built: Path, zone: str, digest: str, progress: Callab
         warnings = read_midnights_as_dates(connection, raws) + find_warnings(connection)
         progress("building tables")
         facts = build_tables(connection, zone, built)
-    warnings += hours_missing(facts.n_hours, facts.n_lines)
+    warnings += odd_lines(facts)
     off = switched_off({table: set(raw.columns) for table, raw in raws.items()}, facts)
     _describe(source, built, facts, off, time_zone=zone, digest=digest).save()
     CheckReport(source.name, _settled(counts, facts), off, tuple(warnings)).save(built)

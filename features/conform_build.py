@@ -39,10 +39,14 @@ _OFFERED_PRODUCTS = (
 
 @dataclass(frozen=True)
 class BuiltFacts:
-    """What is true of the lines that were built; days are local day numbers since 1970-01-01."""
+    """What is true of the lines that were built; days are local day numbers since 1970-01-01.
+
+    `nearly_last_day` is the day by which 99.9 % of the lines have happened.
+    """
 
     first_day: int
     last_day: int
+    nearly_last_day: int
     n_lines: int
     n_hours: int
     n_amounts: int
@@ -162,7 +166,8 @@ def _net(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _facts(connection: duckdb.DuckDBPyConnection) -> BuiltFacts:
     rows = connection.execute("""
-        select min(ordered_day), max(ordered_day), count(*), count(ordered_hour), count(amount),
+        select min(ordered_day), max(ordered_day), quantile_disc(ordered_day, 0.999),
+            count(*), count(ordered_hour), count(amount),
             (select count(given_type) from product_kinds), (select count(given_category) from product_kinds),
             (select count(price) from products),
             (select count(*) from good_events where "type" = 'purchase')

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 
 import duckdb
 
 from features import contracts
+from features.conform_build import BuiltFacts
 from features.sources.base import RawTable
 
 _EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 _PHONE = r"(\+|00)\d[\d \-]{6,16}\d|\(?\d{3}\)?[ .\-]\d{3}[ .\-]\d{4}"
+
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+# A season: a last line so much later than nearly all others would move what counts as the present.
+LONG_AFTER_DAYS = 90
 
 
 def find_warnings(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -31,11 +37,18 @@ def _telling_ids(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [f"{n:,} of {n_ids:,} customer ids look like {what}: {advice}" for what, n in found.items() if n]
 
 
-def hours_missing(n_hours: int, n_lines: int) -> list[str]:
-    """Return a warning where only some of the lines have a time of day."""
-    if n_hours in (0, n_lines):
-        return []
-    return [f"{n_lines - n_hours:,} of {n_lines:,} lines have a date without a time: their hour is not known"]
+def odd_lines(facts: BuiltFacts) -> list[str]:
+    """Return a warning where only some lines have a time of day, and where a few lie long after all others."""
+    warnings = []
+    if 0 < facts.n_hours < facts.n_lines:
+        n_without = facts.n_lines - facts.n_hours
+        warnings.append(f"{n_without:,} of {facts.n_lines:,} lines have a date without a time: their hour is not known")
+    if facts.last_day - facts.nearly_last_day > LONG_AFTER_DAYS:
+        usual, last = (date.fromordinal(_EPOCH_ORDINAL + day) for day in (facts.nearly_last_day, facts.last_day))
+        warnings.append(
+            f"99.9 % of the lines are from before {usual + timedelta(days=1)}, and the last from {last}: is it wrong?"
+        )
+    return warnings
 
 
 def read_midnights_as_dates(connection: duckdb.DuckDBPyConnection, raws: Mapping[str, RawTable]) -> list[str]:

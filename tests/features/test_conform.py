@@ -417,6 +417,13 @@ def test_some_lines_without_a_time_are_warned_of(tmp_path: Path) -> None:
     assert made.report.warnings == ("1 of 2 lines have a date without a time: their hour is not known",)
 
 
+def test_a_last_line_long_after_all_others_is_warned_of(tmp_path: Path) -> None:
+    often = "".join(f"c,o{i},p,2024-03-01\n" for i in range(2000))
+    warnings = shop(tmp_path, transactions=BARE + often + "c,x,p,2042-03-01\n").report.warnings
+
+    assert warnings == ("99.9 % of the lines are from before 2024-03-02, and the last from 2042-03-01: is it wrong?",)
+
+
 def test_tables_are_loaded_from_a_folder_or_refused(tmp_path: Path) -> None:
     tables = prepared(write_folder(tmp_path / "s", {}), tmp_path / "home").tables
 
