@@ -1,0 +1,89 @@
+"""Best hour: planted hours are found, chances add up, little evidence means the shop's own week."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from features.asof import Moment
+from features.sources.synthetic import Truth
+from training.best_hour import (
+    NO_HOURS,
+    BestHourConfig,
+    BestHourModel,
+    FittedBestHour,
+    Strengths,
+    best_hours,
+    choose_strengths,
+    factorised_chances,
+    figures,
+    judge,
+    week_chances,
+)
+from training.config import load_config, load_search
+from training.history import History
+
+SMALL = BestHourConfig(strengths=(2.0, 20.0))
+
+
+@pytest.fixture(scope="module")
+def fitted(shop_history: History, shop_cutoff: Moment) -> FittedBestHour:
+    return BestHourModel(SMALL).fit(shop_history.until(shop_cutoff))
+
+
+def test_planted_hours_are_found(
+    fitted: FittedBestHour, shop_history: History, shop_cutoff: Moment, truth: Truth
+) -> None:
+    ids = shop_history.tables.read("customers").set_index("customer_row")["customer_id"]
+    predicted = fitted.predict(shop_history, shop_cutoff)
+    planted = predicted["customer_row"].map(ids).map(truth.best_hour)
+    assert (abs(predicted["best_hour"] - planted) <= 1).mean() > 0.8
+    assert predicted["best_hour"].between(0, 23).all()
+
+
+def test_a_customers_own_week_beats_the_shops(
+    fitted: FittedBestHour, shop_history: History, shop_cutoff: Moment
+) -> None:
+    judgement = judge({shop_cutoff: fitted}, shop_history)
+    gains = {row.baseline: row.gain for row in judgement.rows}
+    assert gains["shop's histogram"] > 0
+    assert set(figures({shop_cutoff: fitted}, shop_history)) == {"hours.png"}
+
+
+def test_chances_of_a_week_add_up_to_one() -> None:
+    rng = np.random.default_rng(1)
+    counts, shop = rng.integers(0, 3, (5, 7, 6)).astype(float), rng.dirichlet(np.ones(42)).reshape(7, 6)
+    assert week_chances(counts, shop, Strengths()).sum(axis=(1, 2)) == pytest.approx(np.ones(5))
+    assert factorised_chances(counts, shop).sum(axis=(1, 2)) == pytest.approx(np.ones(5))
+
+
+def test_without_trips_a_week_is_the_shops() -> None:
+    shop = np.random.default_rng(1).dirichlet(np.ones(42)).reshape(7, 6)
+    assert np.allclose(week_chances(np.zeros((1, 7, 6)), shop, Strengths())[0], shop)
+
+
+def test_strong_habits_ask_for_weak_shrinkage() -> None:
+    known = np.zeros((2, 7, 6))
+    known[0, 0, 1], known[1, 3, 4] = 9, 9
+    assert choose_strengths(known, known, (1.0, 50.0)).weekday == 1.0
+
+
+def test_best_hour_weighs_neighbours_and_takes_the_earlier_of_equals() -> None:
+    counts = np.zeros((2, 24))
+    counts[0, [8, 17, 18]] = [3, 2, 2]  # 8: 3 ÷ 2; 17: 2 ÷ 2 + 2 ÷ 4, and 18 the same
+    assert best_hours(counts, np.zeros(24), 1.0).tolist() == [8, 0]
+    counts[0, 8] = 2
+    assert best_hours(counts, np.zeros(24), 1.0)[0] == 17
+
+
+def test_a_source_without_times_has_no_best_hour(thin_history: History) -> None:
+    fitted = BestHourModel(SMALL).fit(thin_history)
+    assert fitted.notes == (NO_HOURS,)
+    assert fitted.predict(thin_history, thin_history.known_until).empty
+    assert figures({thin_history.known_until: fitted}, thin_history) == {}
+    assert judge({thin_history.known_until.plus_days(-28, "UTC"): fitted}, thin_history).beats_baselines
+
+
+def test_the_shipped_config_is_read() -> None:
+    assert load_config(BestHourConfig, "best_hour").validation_days == 28
+    assert [each.name for each in load_search(BestHourConfig, "best_hour")] == ["validation_days"]
