@@ -78,8 +78,8 @@ _LINES = """
 with known_returns as (
     select
         line_key,
-        sum(cast(round(quantity * 10000) as bigint)) as quantity_e4,
-        sum(cast(round(amount * 10000) as bigint)) as amount_e4
+        cast(sum(cast(round(quantity * 10000) as bigint)) as bigint) as quantity_e4,
+        cast(sum(cast(round(amount * 10000) as bigint)) as bigint) as amount_e4
     from source_returns
     where returned_us < {as_of_us} and line_key is not null
     group by line_key
