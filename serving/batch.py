@@ -25,6 +25,7 @@ from serving.engine import Engine
 from serving.errors import BatchError, UnknownProduct
 from serving.http_calls import challenge_question
 
+_PARQUET_MAGIC = b"PAR1"
 _ROWS_A_GROUP = 50_000
 _ANSWERS_A_STAGE = 250_000
 
@@ -164,7 +165,9 @@ def read_queries(path: Path | None, kind: str, bundle: Bundle) -> dict[str, list
 def _read_columns(path: Path, names: list[str]) -> list[list[str]]:
     """Return columns of a CSV or Parquet file as text; BatchError names the file and what it lacks."""
     try:
-        if path.suffix.lower() == ".parquet":
+        with path.open("rb") as file:
+            is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+        if is_parquet:
             table = pa.parquet.read_table(path)
         else:
             convert = pa.csv.ConvertOptions(

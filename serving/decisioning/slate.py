@@ -72,7 +72,7 @@ class SlateMaker:
         """Return the slate of a known customer, the most probable first.
 
         `buy_again` holds only what they bought before, `discover` only what they didn't; `mixed` holds the policy's
-        share of the latter. Where one runs dry, `mixed` takes the other, and what is popular fills the rest of both.
+        share of the latter. Where one runs dry, `mixed` takes the other, and what is popular fills the rest.
         """
         if ask.intent is Intent.BUY_AGAIN:
             return _take(self._again(ask), _Caps(self._shelf, ask), ask.k)
@@ -81,7 +81,7 @@ class SlateMaker:
         again = [] if ask.intent is Intent.DISCOVER else _take(self._again(ask), caps, ask.k - n_new)
         fresh = _take(self._fresh(ask), caps, ask.k - len(again))
         if ask.intent is Intent.MIXED and len(again) + len(fresh) < ask.k:
-            again += _take(self._again(ask), caps, ask.k - len(again) - len(fresh))
+            again += _take(chain(self._again(ask), self._others(ask)), caps, ask.k - len(again) - len(fresh))
         slate = again + fresh + caps.overflow(ask.k - len(again) - len(fresh))
         return sorted(slate, key=lambda entry: -entry.probability)
 
@@ -160,6 +160,16 @@ class SlateMaker:
         bought_lately = self._candidates.recent_categories(ask.customer)
         fresh = self._fresh_categories(ask) if ask.level is Level.CATEGORY else self._fresh_products(ask)
         return chain(fresh, self._popular(ask, bought_lately))
+
+    def _others(self, ask: Ask) -> Iterator[Entry]:
+        """Yield what is popular and not among what the customer buys again, which the rules may have kept back."""
+        if ask.level is Level.PRODUCT:
+            known = {habit.product for habit in self._candidates.again(ask.customer)}
+        else:
+            habits = list(self._candidates.habits(ask.customer))
+            is_type = ask.level is Level.PRODUCT_TYPE
+            known = {habit.type if is_type else self._shelf.category[habit.product] for habit in habits}
+        return (entry for entry in self._popular(ask, set()) if entry.key not in known)
 
     def _fresh_products(self, ask: Ask) -> Iterator[Entry]:
         found = sorted(self._candidates.discoveries(ask.customer), key=lambda each: -each.p7)

@@ -412,6 +412,12 @@ def test_a_category_holds_only_its_products_and_fills_up_with_its_best_sellers(e
     assert answer["shortfall"]["code"] == "filters"
 
 
+def test_mixed_fills_up_with_what_is_popular_but_not_with_what_was_just_bought(engine: Engine) -> None:
+    # Fay has just bought milk and bread; the rest of their categories is open to a mixed answer.
+    assert set(shown(recommend(engine, "fay", category="Bakery"))) == {"bread-2"}
+    assert "bread-1" not in shown(recommend(engine, "fay", k=20))
+
+
 def test_a_category_that_nobody_knows_is_a_shortfall(engine: Engine) -> None:
     answer = recommend(engine, "anna", category="Nothing")
     assert answer["items"] == []
