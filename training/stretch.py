@@ -2,8 +2,9 @@
 
 Boosted trees over customer × new category pairs, on top of what customers like them have (EASE, implicit's nearest
 items and alternating least squares over categories). Trees learn from every new purchase of the training weeks and a
-sample of the other pairs, weighted back. Both chances are calibrated on the pairs that rank first in weeks that the
-trees of that step had not seen, since those are the pairs that are shown; the 7-day chance on exactly its own event.
+sample of the other pairs, weighted back, so that their log-odds are chances already: a calibration by trees that had
+seen fewer weeks shrank them by a fifth on the pairs that rank first. The 7-day chance is theirs times the share of such
+purchases that fall in the first week (training.first_week).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from features import columns as c
 from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
 from training.calibration import MarginCalibration, fit_calibration, log_odds
+from training.first_week import WINDOW_DAYS, TwoChances, fit_first_week
 from training.history import History
 from training.stretch_grid import POPULARITY_SCORE, StretchGrid, StretchRules, first_days, stretch_grid
 from training.stretch_judging import figures, judge
@@ -36,20 +38,19 @@ MIN_EVENTS = 200
 """With fewer new purchases than this to learn from, a category's share of buyers stands in for the trees."""
 
 HORIZON_DAYS = 28
-WINDOW_DAYS = 7
+TOO_FEW = "stretch: too few new purchases to learn from; a category's share of buyers stands in"
 
 
 @dataclass(frozen=True)
 class StretchConfig:
     """Settings of the stretch model; `negative_share` of the pairs that weren't bought are learned from.
 
-    `n_held_out` weeks calibrate, on each customer's `n_calibrated` best pairs.
+    The days of the week are learned from each customer's `n_shown` best pairs of the last `n_latest` cutoffs.
     """
 
     n_cutoffs: int = 11
-    n_held_out: int = 3
-    n_calibrated: int = 24
-    n_bends: int = 2
+    n_latest: int = 4
+    n_shown: int = 24
     max_per_customer: int = 40
     negative_share: float = 0.12
     seed: int = 20171009
@@ -66,8 +67,7 @@ class FittedStretch:
 
     config: StretchConfig
     trees: BoostedTrees | None
-    calibration_28: MarginCalibration
-    calibration_7: MarginCalibration
+    chances: TwoChances
     windows: WindowPairs
     notes: tuple[str, ...] = ()
 
@@ -112,18 +112,15 @@ class FittedStretch:
         about = {"config": asdict(self.config), "windows": self.windows, "notes": self.notes}
         texts = {
             "stretch.json": json.dumps(about, indent=1),
-            "calibration_28.json": self.calibration_28.to_json(),
-            "calibration_7.json": self.calibration_7.to_json(),
+            "chances.json": self.chances.to_json(),
         }
         return texts | ({"trees.txt": self.trees.to_text()} if self.trees else {})
 
     def _best(self, grid: StretchGrid, start: int, stop: int) -> pd.DataFrame:
         cells, margin = self.scored(grid, start, stop)
         kept = top_of_each(cells // grid.width, margin, self.config.max_per_customer)
-        p28 = self.calibration_28.probability(margin[kept])
-        p7 = np.minimum(self.calibration_7.probability(margin[kept]), p28)
         rows = grid.pairs.rows(cells[kept]).astype({c.CUSTOMER_ROW: np.int32, c.CATEGORY_ROW: np.int32})
-        return rows.assign(**{c.P28: p28, c.P7: p7})
+        return rows.assign(**{c.P28: self.chances.p28(margin[kept]), c.P7: self.chances.p7(margin[kept])})
 
 
 class StretchModel:
@@ -139,23 +136,17 @@ class StretchModel:
         weeks = [
             _week(history, moment, self.config) for moment in history.cutoff_before(HORIZON_DAYS, self.config.n_cutoffs)
         ]
-        held_out = weeks[-self.config.n_held_out :]
-        # the label windows of the weeks that the first trees see end before the first held-out week begins
-        earlier = weeks[: max(len(weeks) - self.config.n_held_out - HORIZON_DAYS // WINDOW_DAYS + 1, 0)]
-        trees, shown = _trees(weeks, self.config), _trees(earlier, self.config)
-        if shown is None:
-            trees = None
-        ranked = _shown(held_out, shown, self.config)
-        calibration_7 = fit_calibration(ranked.margin, ranked.day < WINDOW_DAYS, n_bends=self.config.n_bends)
-        notes = (
-            () if trees else ("stretch: too few new purchases to learn from; a category's share of buyers stands in",)
-        )
+        trees = _trees(weeks, self.config)
+        shown = _shown(weeks[-self.config.n_latest :], trees, self.config)
+        # without trees a category's share of buyers is no chance yet, and nothing that could have been overfitted
+        within_28 = MarginCalibration() if trees else fit_calibration(shown.margin, np.isfinite(shown.day), n_bends=0)
+        chances = TwoChances(within_28, fit_first_week(shown.margin, shown.day))
+        notes = () if trees else (TOO_FEW,)
         return FittedStretch(
             config=self.config,
             trees=trees,
-            calibration_28=fit_calibration(ranked.margin, np.isfinite(ranked.day), n_bends=self.config.n_bends),
-            calibration_7=calibration_7,
-            windows=fit_windows(calibration_7.probability(ranked.margin), ranked.week_day, seed=self.config.seed),
+            chances=chances,
+            windows=fit_windows(chances.p7(shown.margin), shown.week_day, seed=self.config.seed),
             notes=notes,
         )
 
@@ -225,14 +216,14 @@ def _sample(week: _Week, config: StretchConfig) -> tuple[pd.DataFrame, FloatArra
 
 
 def _shown(weeks: list[_Week], trees: BoostedTrees | None, config: StretchConfig) -> _Shown:
-    """Return the best pairs of each learner in weeks that the trees have not seen."""
+    """Return the best pairs of each learner in some weeks."""
     margins, days = [np.zeros(0)], [np.zeros(0)]
     for week in weeks:
         for start, stop in week.grid.blocks():
             cells = week.grid.new_cells(start, stop)
             cells = cells[week.grid.is_learner[cells // week.grid.width]]
             margin = margin_of(trees, week.grid.features(cells, start, stop))
-            kept = top_of_each(cells // week.grid.width, margin, config.n_calibrated)
+            kept = top_of_each(cells // week.grid.width, margin, config.n_shown)
             margins.append(margin[kept])
             days.append(np.nan_to_num(week.first_day[cells[kept]], nan=np.inf))
     return _Shown(np.concatenate(margins), np.concatenate(days))

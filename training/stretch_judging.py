@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from features import columns as c
 from features.asof import Moment
 from training import plots
-from training.calibration import MarginCalibration
 from training.comparison import iso_days
+from training.first_week import TwoChances
 from training.history import History
 from training.judge import Judgement, calibration_of
 from training.pairs import CATEGORY
@@ -53,12 +53,8 @@ class StretchChances(Protocol):
         """Return what it looks at."""
 
     @property
-    def calibration_28(self) -> MarginCalibration:
-        """Return the 28-day chances."""
-
-    @property
-    def calibration_7(self) -> MarginCalibration:
-        """Return the 7-day chances."""
+    def chances(self) -> TwoChances:
+        """Return the chances of margins."""
 
     def margin(self, features: pd.DataFrame) -> FloatArray:
         """Return raw scores."""
@@ -88,8 +84,8 @@ class Trial:
             customers=grid.pairs.customers[who],
             ours=Ranked(ours, n_true[who]),
             popular=Ranked(popular, n_true[who]),
-            p28=model.calibration_28.probability(margin),
-            p7=model.calibration_7.probability(margin),
+            p28=model.chances.p28(margin),
+            p7=model.chances.p7(margin),
             day=shown,
         )
 
