@@ -37,8 +37,11 @@ _WARM_UP_CALLS = 20
 
 def open_engine(folder: Path) -> Engine:
     """Return an engine over the bundle in `folder`, with its pages read and its code paths run once."""
-    engine = Engine(open_bundle(folder))
-    bundle = engine.bundle
+    started = time.perf_counter()
+    bundle = open_bundle(folder)
+    milliseconds = 1000 * (time.perf_counter() - started)
+    logger.info("bundle %s: %.1f MB, checked and mapped in %.0f ms", folder.name, bundle.n_bytes / 1e6, milliseconds)
+    engine = Engine(bundle)
     at = bundle.manifest.as_of
     for row in range(min(_WARM_UP_CALLS, bundle.manifest.sizes["customers"])):
         engine.challenge(ChallengeRequest(customer_id=bundle.customers.id[row]), at, "")

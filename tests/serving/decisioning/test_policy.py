@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from serving.decisioning.policy import (
     DEFAULT_POLICY_PATH,
     ListPolicy,
+    Policy,
     default_policy,
     default_policy_text,
     parse_policy,
@@ -91,3 +94,14 @@ def test_the_lists_are_words() -> None:
     assert isinstance(lists, ListPolicy)
     assert "wine" in lists.restricted
     assert not set(lists.restricted) & set(lists.harmless)
+
+
+def test_the_guide_to_decisions_names_only_keys_that_exist() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "decisions.md").read_text()
+    policy = default_policy()
+    keys = re.findall(r"`(\w+)\.(\w+)`", guide)
+    sections = {each.name for each in fields(Policy)}
+    named = [(section, name) for section, name in keys if section in sections]
+    assert len(named) > 15
+    for section, name in named:
+        assert hasattr(getattr(policy, section), name), f"{section}.{name}"
