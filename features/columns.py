@@ -98,6 +98,7 @@ WEEKLY_RATE = "weekly_rate"
 WEIGHT_BOTH = "weight_both"
 
 # offers and channels (groups/customer_offers.sql, customer_channels.sql)
+IS_CURRENT = "is_current"
 IS_OVER = "is_over"
 IS_SENT = "is_sent"
 N_ANSWERED = "n_answered"

@@ -27,7 +27,7 @@ from training.logistic import LogisticConfig, LogisticModel, base_rate, fit_logi
 MIN_EVENTS = 30
 """With fewer redemptions or refusals than this the past redemption rate stands alone."""
 
-ANSWERS = (c.N_REDEEMED, c.IS_SENT, c.IS_OVER, c.SENT_DAY)
+ANSWERS = (c.N_REDEEMED, c.IS_SENT, c.IS_OVER, c.IS_CURRENT, c.SENT_DAY)
 """What tells the outcome or the calendar, and is no feature."""
 
 GROWING = (
@@ -84,8 +84,7 @@ class FittedCouponResponse:
         It is the mean over the offers that run at `moment` and the five that began last.
         """
         offers = history.features("customer_offers", moment)
-        common = offers.loc[~offers[c.IS_SENT].astype(bool), c.OFFER_ROW].unique()
-        chances = self._chances(offers[offers[c.OFFER_ROW].isin(common)])
+        chances = self._chances(offers[offers[c.IS_CURRENT].astype(bool)])
         return chances.groupby(c.CUSTOMER_ROW)[c.P].mean().reset_index()
 
     def _chances(self, offers: pd.DataFrame) -> pd.DataFrame:

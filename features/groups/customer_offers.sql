@@ -140,6 +140,7 @@ select
     p.offer_row,  -- row: the offer
     p.is_sent,  -- flag: it was sent to them before the moment
     o.is_over,  -- flag: the offer had ended at the moment
+    not o.is_over or o.place <= 5 as is_current,  -- flag: it runs at the moment, or is one of the five that began last
     cast(p.sent_day as int) as sent_day,  -- day: local day number of the first sending, or of the moment
     cast(case when p.is_sent then coalesce(r.n_redeemed, 0) else 0 end as int) as n_redeemed,  -- count: times they redeemed it by the moment
     o.value,  -- money: what the offer takes off
