@@ -157,12 +157,12 @@ def _quiet_client(uri: str) -> MlflowClient:
     """Return a client whose store's migration messages stay out of the user's sight."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's deprecations inside MLflow's store
         from mlflow import MlflowClient
 
+        for name in ("alembic", "mlflow"):  # after the import, which sets levels of its own
+            logging.getLogger(name).setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=uri)
 
 
