@@ -20,6 +20,8 @@ MIN_CHANCE = 1e-6
 """Probabilities are kept this far from 0 and 1 before log-odds are taken."""
 
 _MAX_STEPS = 50
+_WIDEST_SHIFT = 10.0
+_HALVINGS = 40
 _CONVERGED = 1e-9
 _BEND_DEVIATION = 0.3  # prior standard deviation of a change of slope at a knot
 _LINE_DEVIATION = 1.0  # prior standard deviation of shift and slope
@@ -81,6 +83,23 @@ def fit_calibration(margin: npt.ArrayLike, outcomes: npt.ArrayLike, *, n_bends: 
         if (slopes > 0).all():
             return _as_knots(weights, knots, x)
     return MarginCalibration()
+
+
+def keeping_level(calibration: MarginCalibration, margin: npt.ArrayLike) -> MarginCalibration:
+    """Return the calibration shifted so that the mean probability of these margins is the uncalibrated one.
+
+    A model that is fitted anew on more weeks has its level from all of them; what a few weeks showed of its shape is
+    kept, and their own level, which every week's weather moves by a few percent, is not.
+    """
+    x = np.asarray(margin, dtype=np.float64)
+    if len(x) == 0:
+        return calibration
+    wanted, log_odds_now = float(expit(x).mean()), calibration.calibrated_log_odds(x)
+    low, high = -_WIDEST_SHIFT, _WIDEST_SHIFT
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expit(log_odds_now + middle).mean() < wanted else (low, middle)
+    return MarginCalibration(calibration.margins, tuple(y + (low + high) / 2 for y in calibration.log_odds))
 
 
 def fit_log_odds(design: FloatArray, outcomes: npt.ArrayLike, prior: Prior) -> FloatArray:

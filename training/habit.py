@@ -1,9 +1,9 @@
 """Habit: the chance that a customer buys again, within 7 days, what they have bought before.
 
 The chance is p(buys it | shops) × p(shops): boosted trees over customer × item pairs learn the first from those who
-came within the week, `training.trip_hazard` gives the second. Their product is calibrated on weeks that neither part
-had learned from when it predicted them (four by default: baskets follow the month, and four weeks are about one); the
-parts that ship are then fitted on all weeks.
+came within the week, `training.trip_hazard` gives the second. The shape of their product is calibrated on weeks that
+neither part had learned from when it predicted them; the parts that ship are then fitted on all weeks, and have their
+level from all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pandas as pd
 from features import columns as c
 from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig, fit_trees
-from training.calibration import MarginCalibration, fit_calibration, log_odds
+from training.calibration import MarginCalibration, fit_calibration, keeping_level, log_odds
 from training.errors import ConfigError
 from training.habit_features import (
     FIRST_DAY_BOUGHT,
@@ -152,6 +152,7 @@ class HabitModel:
         calibration = fit_calibration(margin, np.isfinite(first_day), n_bends=self.config.n_bends)
         windows = fit_windows(calibration.probability(margin), first_day, seed=self.config.seed)
         trees = self._trees(weeks) if trial.trees and late else trial.trees
+        calibration = keeping_level(calibration, margin) if trees else calibration
         notes = shop.notes if trees else (*shop.notes, f"habit ({self.config.level}): {_TOO_FEW}")
         return FittedHabit(self.config, shop, trees, calibration, windows, notes)
 

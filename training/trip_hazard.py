@@ -17,7 +17,7 @@ import pandas as pd
 from features import columns as c
 from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig, fit_trees
-from training.calibration import MarginCalibration, fit_calibration
+from training.calibration import MarginCalibration, fit_calibration, keeping_level
 from training.errors import ConfigError
 from training.examples import Examples, feature_columns, sampled
 from training.history import History
@@ -42,7 +42,7 @@ MIN_EVENTS = 100
 
 @dataclass(frozen=True)
 class HazardConfig:
-    """Settings of the hazard; the latest `n_held_out` of the `n_cutoffs` weeks calibrate before trees see them."""
+    """Settings of the hazard; the latest `n_held_out` of `n_cutoffs` weeks calibrate its shape."""
 
     n_cutoffs: int = 12
     n_held_out: int = 4
@@ -112,8 +112,9 @@ def fit_hazard(history: History, config: HazardConfig) -> TripHazard:
     if not late_weeks:
         return TripHazard(trial, trial)
     late = _pooled(late_weeks, config)
-    calibration = fit_calibration(trial.margin(late.features), late.labels, n_bends=config.n_bends)
-    return TripHazard(fit_trees(everything.features[names], everything.labels, config.trees), trial, calibration)
+    margin = trial.margin(late.features)
+    shape = keeping_level(fit_calibration(margin, late.labels, n_bends=config.n_bends), margin)
+    return TripHazard(fit_trees(everything.features[names], everything.labels, config.trees), trial, shape)
 
 
 def early_and_late(weeks: Sequence[T], n_held_out: int) -> tuple[list[T], list[T]]:

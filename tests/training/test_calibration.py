@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from training import metrics
-from training.calibration import MarginCalibration, Prior, fit_calibration, fit_log_odds, log_odds
+from training.calibration import MarginCalibration, Prior, fit_calibration, fit_log_odds, keeping_level, log_odds
 
 
 def drawn(p: np.ndarray, seed: int = 3) -> np.ndarray:
@@ -79,3 +79,15 @@ def test_log_odds_fit_finds_the_coefficients_that_made_the_rows() -> None:
 
 def test_log_odds_of_certainty_are_finite() -> None:
     assert log_odds([0.0, 0.5, 1.0]) == pytest.approx([math.log(1e-6), 0.0, -math.log(1e-6)], rel=1e-4)
+
+
+def test_keeping_the_level_moves_the_mean_back_and_no_slope() -> None:
+    margin = np.random.default_rng(1).normal(-2, 2, 5000)
+    calibration = fit_calibration(margin, drawn(expit(0.5 * margin - 1)))
+    kept = keeping_level(calibration, margin)
+    assert kept.probability(margin).mean() == pytest.approx(expit(margin).mean())
+    assert np.diff(kept.log_odds) == pytest.approx(np.diff(calibration.log_odds))
+
+
+def test_keeping_the_level_of_nothing_changes_nothing() -> None:
+    assert keeping_level(MarginCalibration(), []) == MarginCalibration()
