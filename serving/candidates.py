@@ -9,7 +9,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from features.ids import find_row
-from serving.bundle import Bundle
 from serving.bundle_format import (
     CONSENT_KEYS,
     CONSENT_UNKNOWN,
@@ -17,6 +16,7 @@ from serving.bundle_format import (
     HEALTHY,
     PRIVATE_LABEL,
     Again,
+    BundleArrays,
     Habits,
 )
 from serving.shelf import Shelf, floats, ints
@@ -81,7 +81,7 @@ class Neighbour(NamedTuple):
 class Candidates:
     """The candidates of an open bundle, by customer row, store row and product row."""
 
-    def __init__(self, bundle: Bundle, shelf: Shelf) -> None:
+    def __init__(self, bundle: BundleArrays, shelf: Shelf) -> None:
         self._bundle = bundle
         self._shelf = shelf
         customers = bundle.customers

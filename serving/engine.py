@@ -46,7 +46,7 @@ class Engine:
         self.bundle = bundle
         self._zone = zone
         self._applies_rules = applies_rules
-        self._shelf = Shelf(bundle)
+        self._shelf = Shelf(bundle, margin_rate=bundle.policy.margin.rate_where_unknown)
         self._candidates = Candidates(bundle, self._shelf)
         pace = Pace(bundle.policy.habit, applies_rules=applies_rules)
         self._reasons = Reasons(self._shelf, pace)

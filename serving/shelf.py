@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.ids import find_row
-from serving.bundle import Bundle
-from serving.bundle_format import OWN_CATEGORY, OWN_TYPE
+from serving.bundle_format import OWN_CATEGORY, OWN_TYPE, BundleArrays
 
 
 def ints(array: npt.NDArray[np.integer[Any]]) -> Sequence[int]:
@@ -32,7 +31,8 @@ def floats(array: npt.NDArray[np.floating[Any]]) -> Sequence[float]:
 class Shelf:
     """The products of a bundle by row, their types and categories by theirs; `known_price` is NaN where unknown."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: BundleArrays, *, margin_rate: float) -> None:
+        """Take a share of the price for the margin where no cost is known."""
         products, types, categories = bundle.products, bundle.types, bundle.categories
         self.n_products = len(products.id)
         self.ids = products.id
@@ -49,7 +49,7 @@ class Shelf:
         self._names = products.name
         self.known_price = floats(products.price)
         self._margin = floats(products.margin)
-        self._rate = bundle.policy.margin.rate_where_unknown
+        self._margin_rate = margin_rate
         # A category that a product stands for has no name of its own: the product's is said instead.
         stands = np.flatnonzero(products.flags & OWN_CATEGORY)
         self._own_categories = dict(zip(products.category[stands].tolist(), stands.tolist(), strict=True))
@@ -87,7 +87,7 @@ class Shelf:
         if not math.isnan(margin):
             return margin
         price = self.known_price[product]
-        return None if math.isnan(price) else self._rate * price
+        return None if math.isnan(price) else self._margin_rate * price
 
     def has_cost(self, product: int) -> bool:
         """Return whether the margin is the product's own, not a share of its price."""

@@ -11,7 +11,7 @@ from tests.serving.tiny import AS_OF_DAY, HABITS
 
 @pytest.fixture
 def shelf(tiny_bundle: Bundle) -> Shelf:
-    return Shelf(tiny_bundle)
+    return Shelf(tiny_bundle, margin_rate=0.25)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ TODAY = 100
 
 @pytest.fixture
 def reasons(tiny_bundle: Bundle) -> Reasons:
-    return Reasons(Shelf(tiny_bundle), Pace(default_policy().habit, applies_rules=True))
+    return Reasons(Shelf(tiny_bundle, margin_rate=0.25), Pace(default_policy().habit, applies_rules=True))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_without_rules_nothing_is_just_bought_and_all_is_due() -> None:
 
 
 def test_a_screen_says_why_and_remembers(tiny_bundle: Bundle) -> None:
-    shelf = Shelf(tiny_bundle)
+    shelf = Shelf(tiny_bundle, margin_rate=0.25)
     wine, milk, bread, brie = (shelf.row_of(each) for each in ("wine-1", "milk-1", "bread-1", "brie-1"))
     screen = Screen(shelf, excluded={milk}, in_basket={bread}, forbidden_flags=RESTRICTED)
     assert [screen.withheld(each) for each in (wine, milk, bread, brie)] == [
@@ -62,7 +62,7 @@ def test_a_screen_says_why_and_remembers(tiny_bundle: Bundle) -> None:
 
 
 def test_a_calls_own_filters(tiny_bundle: Bundle) -> None:
-    shelf = Shelf(tiny_bundle)
+    shelf = Shelf(tiny_bundle, margin_rate=0.25)
     milk, oat, tin = (shelf.row_of(each) for each in ("milk-1", "milk-2", "crisps-2"))
     assert price_and_category(shelf, None, -1) is None
     reason = price_and_category(shelf, 2.0, shelf.category_row_of("DAIRY"))
