@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC
 from pathlib import Path
@@ -81,7 +81,7 @@ def write_bundle(contents: BundleContents, folder: Path) -> str:
         raise BundleError(f"policy.toml: {error}") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        draft = _new_folder(folder, ".writing")
         try:
             return _write_draft(contents, sizes, draft)
         finally:
@@ -167,7 +167,6 @@ def _open(folder: Path, verify: bool) -> Bundle:
 
 
 def _write_draft(contents: BundleContents, sizes: Mapping[str, int], draft: Path) -> str:
-    draft.chmod(0o755)
     for part in ("arrays", "models"):
         (draft / part).mkdir()
     for name, values in flatten(contents):
@@ -188,6 +187,17 @@ def _write_draft(contents: BundleContents, sizes: Mapping[str, int], draft: Path
     return manifest.version
 
 
+def _new_folder(parent: Path, prefix: str) -> Path:
+    """Return a new folder that nobody else writes to; who may read it is for the umask to say."""
+    n = 0
+    while True:
+        folder = parent / f"{prefix}-{os.getpid()}-{n}"
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+        n += 1
+
+
 def _put_in_place(draft: Path, target: Path) -> None:
     """Make everything durable, then give it its name: a reader sees all of it or nothing."""
     for path in [
@@ -202,7 +212,7 @@ def _put_in_place(draft: Path, target: Path) -> None:
             return
         except BundleError:
             # Same name, other content: damaged since. It steps aside, so that the sound one can take its place.
-            broken = Path(tempfile.mkdtemp(prefix=".damaged-", dir=target.parent))
+            broken = _new_folder(target.parent, ".damaged")
             target.rename(broken / target.name)
             draft.rename(target)
             shutil.rmtree(broken, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -307,6 +308,20 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         write_bundle(tiny_contents(), tmp_path)
     assert len(saved) == 40
     assert not list(tmp_path.iterdir())
+
+
+def test_who_may_read_a_bundle_is_for_the_umask_to_say(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        folder = tmp_path / write_bundle(tiny_contents(), tmp_path)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o077 for path in [folder, *folder.rglob("*")]} == {0}
+
+
+def test_what_an_earlier_writer_left_behind_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / f".writing-{os.getpid()}-0").mkdir()
+    assert (tmp_path / write_bundle(tiny_contents(), tmp_path)).is_dir()
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
