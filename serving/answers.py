@@ -201,11 +201,11 @@ class Answers:
         return reward_for(stakes, completion, self._reward)
 
     def _notes(self, products: Sequence[int]) -> list[Note]:
-        shelf = self._shelf
+        shelf, has = self._shelf, self._bundle.manifest.has
         notes = []
-        if any(shelf.stands_for_category(each) for each in products):
+        if not has.categories:
             notes.append(NoteCode.OWN_CATEGORY)
-        if any(shelf.stands_for_type(each) for each in products):
+        if not has.types:
             notes.append(NoteCode.OWN_TYPE)
         if products and all(shelf.margin(each) is None for each in products):
             notes.append(NoteCode.NO_PRICES)

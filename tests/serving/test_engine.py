@@ -306,9 +306,11 @@ def test_a_shop_without_types_and_categories_counts_products_and_says_so(build: 
     best = contents.stretch.product[:, 0]
     no_more = np.full(len(best), -1, dtype="<i4")
     top = replace(contents.category_top, offsets=np.arange(n + 1), product=rows)
+    has = replace(contents.meta.has, types=False, categories=False)
     engine = build(
         replace(
             contents,
+            meta=replace(contents.meta, has=has),
             products=products,
             types=types,
             categories=categories,
