@@ -201,17 +201,22 @@ class Answers:
         return reward_for(stakes, completion, self._reward)
 
     def _notes(self, products: Sequence[int]) -> list[Note]:
-        shelf, has = self._shelf, self._bundle.manifest.has
-        notes = []
-        if not has.categories:
-            notes.append(NoteCode.OWN_CATEGORY)
-        if not has.types:
-            notes.append(NoteCode.OWN_TYPE)
+        shelf = self._shelf
+        notes = self._source_notes()
         if products and all(shelf.margin(each) is None for each in products):
             notes.append(NoteCode.NO_PRICES)
         elif any(not shelf.has_cost(each) for each in products):
             notes.append(NoteCode.PRICES_FOR_COSTS)
-        return [{"code": code, "text": code.explanation} for code in notes]
+        return _as_notes(notes)
+
+    def _source_notes(self) -> list[NoteCode]:
+        has = self._bundle.manifest.has
+        said = ((has.categories, NoteCode.OWN_CATEGORY), (has.types, NoteCode.OWN_TYPE))
+        return [code for is_given, code in said if not is_given]
+
+
+def _as_notes(codes: Sequence[NoteCode]) -> list[Note]:
+    return [{"code": code, "text": code.explanation} for code in codes]
 
 
 def as_shortfall(code: ShortfallCode) -> Shortfall:
