@@ -48,3 +48,12 @@ def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
     for name in ("TERCET_HOME", "TERCET_HOST", "TERCET_PORT", "TERCET_WORKERS", "TERCET_NOW", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def trained_home(shop_home: Path) -> Path:
+    """The shop's home after `tercet train --quick`: two minutes of work, so for slow tests only."""
+    from training.pipeline import train
+
+    train(SHOP_SOURCE, shop_home, None, "duckdb", True, lambda _: None)
+    return shop_home

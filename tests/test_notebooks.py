@@ -9,10 +9,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.conftest import SHOP_SOURCE
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 MAX_CODE_CELLS = 15
 SECONDS_A_NOTEBOOK = 300
-SOURCE = "synthetic:customers=120,weeks=40"
+SECONDS_OF_TRAINING = 900
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -42,24 +44,15 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
 
 
-@pytest.fixture(scope="module")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from training.pipeline import train
-
-    home = tmp_path_factory.mktemp("notebooks")
-    train(SOURCE, home, None, "duckdb", True, lambda stage: None)
-    return home
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(2 * SECONDS_A_NOTEBOOK)
+@pytest.mark.timeout(SECONDS_OF_TRAINING + SECONDS_A_NOTEBOOK)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 
     monkeypatch.setenv("TERCET_HOME", str(trained_home))
-    monkeypatch.setenv("TERCET_SOURCE", SOURCE)
+    monkeypatch.setenv("TERCET_SOURCE", SHOP_SOURCE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parent.parent), os.environ.get("PYTHONPATH", "")]))
     client = NotebookClient(read(path), timeout=SECONDS_A_NOTEBOOK, resources={"metadata": {"path": str(path.parent)}})
     client.execute()
