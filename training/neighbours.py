@@ -9,6 +9,8 @@ score(j | i) = P(j | i) ÷ (baskets of j + offset) ** popularity_power, where
   all baskets. So a product that was sold twice has the neighbours of its kind, and one that was sold a
   thousand times has its own.
 
+lift is P(j | i) ÷ P(j), with `strength` added to the baskets of j: nothing is certain of a product that was sold twice.
+
 implicit finds the candidates (W_ij with the popularity of j divided out); each type adds its own best. Scores of
 several products add up: see docs/architecture.md, part 5, `also`.
 """
@@ -101,6 +103,7 @@ class _Shop:
     near: sp.csr_array
     weight: FloatArray
     share: FloatArray
+    prior_share: float
     damping: FloatArray
     types: IntArray
     prior_excess: sp.csr_array
@@ -117,10 +120,11 @@ class _Shop:
         scaled = sp.diags_array(np.sqrt(basket_weight)) @ matrix @ sp.diags_array(damping)
         near = nearest_items(sp.csr_array(scaled), n_items, k=config.n_candidates, n_threads=config.n_threads)
         near = sp.csr_array(sp.diags_array(1 / damping) @ near @ sp.diags_array(1 / damping))
-        share = weight / max(float(basket_weight.sum()), 1e-12)
+        total = max(float(basket_weight.sum()), 1e-12)
+        share = weight / total
         excess, floor = _type_prior(matrix, basket_weight, types, config.strength)
         best = _type_best(excess, floor, share, damping, config.n_type_candidates)
-        return cls(config, near, weight, share, damping, types, excess, floor, best)
+        return cls(config, near, weight, share, config.strength / total, damping, types, excess, floor, best)
 
     def blocks(self) -> Iterator[IntArray]:
         """Yield the products that were sold in blocks, in order of their types."""
@@ -145,7 +149,7 @@ class _Shop:
                 c.PRODUCT_ROW: one[order].astype(np.int32),
                 c.OTHER_ROW: other[order].astype(np.int32),
                 c.SCORE: score[order],
-                c.LIFT: chance[order] / self.share[other[order]],
+                c.LIFT: chance[order] / (self.share[other[order]] + self.prior_share),
             }
         )
 
@@ -191,7 +195,7 @@ def _type_prior(
     # Σ over the type's products of W_ij: a product is no neighbour of its own
     itself = sp.csr_array((np.asarray(weighted.sum(axis=0))[members], (types[members], members)), shape=shape[::-1])
     together = sp.csr_array(counts.T @ weighted)
-    scale = 1.0 / (np.asarray(counts.T @ basket_weight) + strength)
+    scale = 1.0 / np.maximum(np.asarray(counts.T @ basket_weight) + strength, 1e-12)
     excess = sp.csr_array(sp.diags_array(scale) @ (together - itself))
     excess.data = np.maximum(excess.data, 0.0)
     excess.eliminate_zeros()
