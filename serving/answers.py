@@ -99,8 +99,11 @@ class Answers:
             self._add_history(item, entry.habit or habit, shopper)
             item["probability"] = round(entry.probability, 6)
             items.append(cast("RankedItem", item))
-        cold = shopper.row < 0
-        return {**decision, "items": items, "cold_start": cold}  # type: ignore[typeddict-item] # a decision brings no shortfall
+        answer: RecommendationsAnswer = {**decision, "items": items, "cold_start": shopper.row < 0}
+        notes = self._source_notes()
+        if notes:
+            answer["notes"] = _as_notes(notes)
+        return answer
 
     def also_bought(
         self, decision: Decision, found: Sequence[Neighbour], reasons: Sequence[Reason], *, shopper: Shopper
