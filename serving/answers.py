@@ -99,7 +99,8 @@ class Answers:
             self._add_history(item, entry.habit or habit, shopper)
             item["probability"] = round(entry.probability, 6)
             items.append(cast("RankedItem", item))
-        answer: RecommendationsAnswer = {**decision, "items": items, "cold_start": shopper.row < 0}
+        fields = {**decision, "items": items, "cold_start": shopper.row < 0}
+        answer = cast("RecommendationsAnswer", fields)
         notes = self._source_notes()
         if notes:
             answer["notes"] = _as_notes(notes)
