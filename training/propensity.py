@@ -43,6 +43,7 @@ BASELINE = LogisticConfig(n_knots=0, inverse_penalty=1.0)
 TASK = "category bought in 28 days, active customers"
 CALIBRATION_BINS = 15
 CUSTOMERS_AT_ONCE = 2_000
+DRAWN_PAIRS = 50_000
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,12 @@ def examples_at(history: History, moment: Moment, config: PropensityConfig, *, n
     return Examples(grid.features(cells), bought.astype(np.float64), grid.rows(cells)[c.CUSTOMER_ROW].to_numpy())
 
 
-def evidence(fitted: Mapping[Moment, FittedPropensity], history: History) -> Contest:
-    """Return what each fitted model and its baseline said of all pairs at its own cutoff, and what happened, pooled."""
-    return Contest.pooled([_contest(moment, model, history) for moment, model in fitted.items()])
+def evidence(fitted: Mapping[Moment, FittedPropensity], history: History, *, n_rows: int | None = None) -> Contest:
+    """Return what each fitted model and its baseline said of the pairs at its own cutoff, and what happened, pooled.
+
+    All pairs, or `n_rows` a cutoff drawn evenly.
+    """
+    return Contest.pooled([_contest(moment, model, history, n_rows) for moment, model in fitted.items()])
 
 
 def judge(fitted: Mapping[Moment, FittedPropensity], history: History) -> Judgement:
@@ -165,12 +169,12 @@ def judge(fitted: Mapping[Moment, FittedPropensity], history: History) -> Judgem
 
 
 def figures(fitted: Mapping[Moment, FittedPropensity], history: History) -> dict[str, Figure]:
-    """Return the pictures of the judgement, and what the latest model looks at."""
-    return probability_figures(evidence(fitted, history), fitted[max(fitted)].importance)
+    """Return the pictures of the judgement, by a sample of the pairs, and what the latest model looks at."""
+    return probability_figures(evidence(fitted, history, n_rows=DRAWN_PAIRS), fitted[max(fitted)].importance)
 
 
-def _contest(moment: Moment, model: FittedPropensity, history: History) -> Contest:
-    at = examples_at(history, moment, model.config)
+def _contest(moment: Moment, model: FittedPropensity, history: History, n_rows: int | None) -> Contest:
+    at = examples_at(history, moment, model.config, n_rows=n_rows)
     baselines = {
         PLAIN: model.plain.predict(at.features),
         "popularity": at.features[BASE_RATE].to_numpy(dtype=np.float64),
@@ -179,7 +183,7 @@ def _contest(moment: Moment, model: FittedPropensity, history: History) -> Conte
 
 
 def _categories(moment: Moment, model: FittedPropensity, history: History) -> IntArray:
-    """Return the category of each row that `examples_at` has at `moment`."""
+    """Return the category of each of the pairs that `examples_at` has at `moment`."""
     grid = _grid(history, moment, model.config, active_days=model.config.active_days)
     return np.tile(grid.categories, len(grid.customers))
 
