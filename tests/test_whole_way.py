@@ -14,6 +14,7 @@ from features.sources.synthetic import Shop, ShopConfig, Truth, make_shop
 from serving.bundle import Bundle, open_bundle
 from serving.launch import free_port, start
 from serving.settings import Settings
+from tests.conftest import SHOP_SOURCE
 from training import cli
 from training.home import Home
 from training.metrics import auc
@@ -145,3 +146,12 @@ def test_sales_lines_alone_go_all_the_way_to_a_challenge(tmp_path: Path, capsys:
     written = answers(tmp_path, "challenge")
     assert written.groupby("customer_id").size().eq(3).mean() > 0.9
     assert written["notes"].astype(str).str.contains("categor").all()
+
+
+def test_evaluate_prints_every_model_beside_its_baseline(
+    trained_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["evaluate", SHOP_SOURCE, "--quick", "--home", str(trained_home)]) == 0
+    report = capsys.readouterr().out
+    assert all(name in report for name in ("habit_type", "stretch", "churn", "challenge", "popularity"))
+    assert list((trained_home / "reports").glob("evaluation-*/report.md"))
