@@ -14,7 +14,7 @@ from features import columns as c
 from features.asof import Moment
 from features.ids import hash_ids
 from serving import bundle_format as form
-from serving.decisioning.flags import excluded_products, flag_products
+from serving.decisioning.flags import excluded_products, flag_categories, flag_products
 from serving.decisioning.policy import ListPolicy
 from serving.strings import StringTable
 from training.history import History
@@ -101,7 +101,7 @@ class Catalogue:
             form.PRICE_LEARNED: (frame[c.PRICE].isna() & ~np.isnan(self.price)).to_numpy(),
             form.OWN_TYPE: types[c.IS_OWN].to_numpy()[type_rows],
             form.OWN_CATEGORY: categories[c.IS_OWN].to_numpy()[category_rows],
-            form.PRIVATE_LABEL: _is_private_label(frame),
+            form.PRIVATE_LABEL: frame[c.IS_PRIVATE_LABEL].fillna(False).to_numpy(),
             form.OUT_OF_STOCK: self._is_out_of_stock(),
             form.HEALTHY: self.is_healthy,
         }
@@ -137,20 +137,14 @@ class Catalogue:
         )
 
     def categories(self) -> form.Categories:
-        """Return the arrays of the categories; one is restricted or intimate when most of its products on sale are."""
+        """Return the arrays of the categories; their flags are those of most of their products."""
         frame = self.category_frame
-        flags = np.zeros(len(frame), dtype=np.uint16)
-        rows = self.frame[c.CATEGORY_ROW].to_numpy()
-        n_products = np.maximum(np.bincount(rows, minlength=len(frame)), 1)
-        for bit in (form.RESTRICTED, form.INTIMATE):
-            share = np.bincount(rows, weights=(self.flags & bit) > 0, minlength=len(frame)) / n_products
-            flags |= np.where(share > 0.5, np.uint16(bit), np.uint16(0))
         return form.Categories(
             name=StringTable.of(frame[c.CATEGORY].tolist()),
             department=StringTable.of(_texts(frame[c.DEPARTMENT])),
             p7=_rate(frame),
             price=frame[c.PRICE_MEAN].to_numpy(dtype=np.float32),
-            flags=flags,
+            flags=flag_categories(self.flags, self.frame[c.CATEGORY_ROW].to_numpy(dtype=np.int32), len(frame)),
         )
 
     def popular(self) -> form.Popular:
@@ -250,16 +244,6 @@ def _rate(frame: pd.DataFrame) -> npt.NDArray[np.float32]:
 
 def _texts(values: pd.Series) -> list[str]:
     return [each if isinstance(each, str) else "" for each in values]
-
-
-def _is_private_label(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return the products that are the shop's own brand, by the same rule as the features (features/asof.py)."""
-    brand = frame[c.BRAND].fillna("").str.lower().isin(PRIVATE_BRANDS).to_numpy()
-    given = [_attribute(text, "private_label") for text in frame[c.ATTRIBUTES]]
-    return np.array([each if each is not None else bool(by_brand) for each, by_brand in zip(given, brand, strict=True)])
-
-
-PRIVATE_BRANDS = ("private", "private label", "own brand", "own label", "store brand")
 
 
 def _attribute(text: object, name: str) -> bool | None:
