@@ -55,8 +55,8 @@ class PropensityConfig:
     n_cutoffs: int = 12
     min_base_rate: float = 0.01
     max_categories: int = 400
-    n_rows: int = 600_000
-    n_baseline_rows: int = 150_000
+    n_rows: int = 500_000
+    n_baseline_rows: int = 100_000
     max_per_customer: int = 64
     seed: int = 20171009
     trees: BoostingConfig = field(default_factory=BoostingConfig)
