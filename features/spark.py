@@ -1,6 +1,6 @@
-"""The other engine: the same SQL on Spark, local unless the environment's Spark configuration says otherwise.
+"""The other engine: the same SQL on local Spark.
 
-Spark starts a Java machine (17 or newer) on first use, and keeps it until `stop` or the end of the process.
+Spark starts a Java machine (17 or newer) on first use, which lives until the process ends.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class SparkEngine:
         pq.write_table(rows.replace_schema_metadata(None), out, compression="snappy")
 
     def stop(self) -> None:
-        """End the Java machine; the next `write` starts another."""
+        """End Spark; the next `write` starts it again."""
         session = SparkSession.getActiveSession()
         if session is not None:
             session.stop()

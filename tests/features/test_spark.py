@@ -45,8 +45,10 @@ def on_spark(spark_shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> 
     from features.spark import SparkEngine
 
     engine = SparkEngine(partitions=2, memory="1g")
-    yield FeatureStore(spark_shop, tmp_path_factory.mktemp("on_spark"), engine)
-    engine.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")  # so short a run doesn't repay better compilation
+        yield FeatureStore(spark_shop, tmp_path_factory.mktemp("on_spark"), engine)
+        engine.stop()
 
 
 @pytest.fixture(scope="module")
