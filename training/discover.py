@@ -1,15 +1,16 @@
 """Discover: the chance that a customer buys a product that they have never bought, within 28 and within 7 days.
 
-Candidates are what is expected (their rate of the product's type × its share there) and what is akin to what they own
-(implicit's nearest products by household); boosted trees give the chance of each. Learned from some customers of the
-latest cutoffs, calibrated on others. The same model picks the products within a new category (`best_products`).
+Candidates are what is expected (their rate of the product's type × its share there), what is akin to what they own
+(implicit's nearest products by household) and what is popular; boosted trees give the chance of each. Learned from some
+customers of the latest cutoffs, calibrated on others. The same model picks the products within a new category
+(`best_products`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,9 +19,9 @@ import pandas as pd
 
 from features import columns as c
 from features.asof import Moment
-from training.boosting import BoostedTrees, BoostingConfig, fit_trees
+from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
 from training.calibration import fit_calibration, log_odds
-from training.discover_grid import EXPECTED, DiscoverGrid, DiscoverRules, discover_grid
+from training.discover_grid import BUYER_SHARE, DiscoverGrid, DiscoverRules, discover_grid
 from training.discover_judging import figures, judge
 from training.first_week import TwoChances, fit_first_week
 from training.history import History
@@ -32,9 +33,10 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 MIN_EVENTS = 200
-"""With fewer first purchases than this to learn from, the expected purchases stand in for the trees."""
+"""With fewer first purchases than this to learn from, a product's share of buyers stands in for the trees."""
 
 HORIZON_DAYS = 28
+TOO_FEW = "discover: too few first purchases to learn from; a product's share of buyers stands in"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class DiscoverConfig:
     n_cutoffs: int = 4
     step_days: int = 14
     n_customers: int = 700
-    held_out: float = 0.3
+    held_out: float = 0.25
+    events_per_tree: float = 15.0
     n_bends: int = 0
     max_per_customer: int = 100
     n_stretches: int = 24
@@ -56,7 +59,7 @@ class DiscoverConfig:
 
 @dataclass(frozen=True)
 class FittedDiscover:
-    """A fitted discovery model; without trees the expected purchases rank."""
+    """A fitted discovery model; without trees a product's share of buyers ranks."""
 
     config: DiscoverConfig
     trees: BoostedTrees | None
@@ -78,8 +81,9 @@ class FittedDiscover:
 
     def ranked(self, grid: DiscoverGrid, who: IntArray) -> tuple[IntArray, FloatArray]:
         """Return the best cells of the customers at the places `who`, best first, and their margins."""
-        cells = grid.candidates(who)
-        margin = self.margin(grid.features(cells, who))
+        block = grid.block(who)
+        cells = block.candidates()
+        margin = self.margin(block.features(cells))
         best = top_of_each(cells // grid.width, margin, self.config.max_per_customer)
         return cells[best], margin[best]
 
@@ -112,12 +116,12 @@ class FittedDiscover:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Return what the model reads."""
-        return self.trees.feature_names if self.trees else (EXPECTED,)
+        return self.trees.feature_names if self.trees else (BUYER_SHARE,)
 
     @property
     def importance(self) -> dict[str, float]:
         """Return what the trees gained by each feature."""
-        return self.trees.importance if self.trees else {EXPECTED: 1.0}
+        return self.trees.importance if self.trees else {BUYER_SHARE: 1.0}
 
     def artifacts(self) -> Mapping[str, str]:
         """Return the files that hold the whole model."""
@@ -144,7 +148,7 @@ class FittedDiscover:
             return _no_products()
         place = pd.Index(grid.customers).get_indexer(pd.Index(offers[c.CUSTOMER_ROW]))
         cells = place * grid.width + offers[_COLUMN].to_numpy(dtype=np.int64)
-        margin = self.margin(grid.features(cells, who))
+        margin = self.margin(grid.block(who).features(cells))
         best = top_of_each(offers[_PAIR].to_numpy(), margin, self.config.n_best)
         chosen = offers.iloc[best]
         return pd.DataFrame(
@@ -166,7 +170,7 @@ class DiscoverModel:
         self.config = config
 
     def fit(self, history: History) -> FittedDiscover:
-        """Return the fitted model; with too few first purchases, the expected ones calibrated, which its notes say."""
+        """Return the fitted model; with too few first purchases, popularity calibrated, which its notes say."""
         config = self.config
         cutoffs = history.cutoff_before(HORIZON_DAYS, config.n_cutoffs, step_days=config.step_days)
         weeks = [_week(history, moment, config) for moment in cutoffs]
@@ -174,7 +178,7 @@ class DiscoverModel:
         trees = _trees(learned, config)
         held_out = _Rows.of([rows.only(rows.is_held_out) for rows in weeks])
         margin = margin_of(trees, held_out.features)
-        notes = () if trees else ("discover: too few first purchases to learn from; the expected ones stand in",)
+        notes = () if trees else (TOO_FEW,)
         within_28 = fit_calibration(margin, np.isfinite(held_out.day), n_bends=config.n_bends)
         everyone = _Rows.of(weeks)
         first_week = fit_first_week(margin_of(trees, everyone.features), everyone.day)
@@ -182,11 +186,15 @@ class DiscoverModel:
 
 
 def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
-    """Return the trees' raw margins, or the log-odds of the expected purchases."""
-    if trees is None:
-        expected = features.get(EXPECTED, pd.Series(0.0, index=features.index))
-        return log_odds(expected.clip(1e-5, 0.99))
-    return trees.margin(features.reindex(columns=list(trees.feature_names)))
+    """Return log-odds before calibration: of each product's share of buyers, and what the trees add."""
+    start = _start(features)
+    return start if trees is None else start + trees.margin(features.reindex(columns=list(trees.feature_names)))
+
+
+def _start(features: pd.DataFrame) -> FloatArray:
+    """Return where the trees start: the log-odds of the product's share of buyers, so that few data stay near it."""
+    share = features.get(BUYER_SHARE, pd.Series(0.0, index=features.index))
+    return log_odds(share.fillna(0.0).clip(1e-4, 0.5))
 
 
 @dataclass(frozen=True)
@@ -220,11 +228,12 @@ def _week(history: History, moment: Moment, config: DiscoverConfig) -> _Rows:
     calibrates = np.random.default_rng(config.seed).random(int(grid.customers.max(initial=-1)) + 1) < config.held_out
     first = first_days(grid, history.purchases_after(moment, HORIZON_DAYS))
     parts = []
-    for block in grid.blocks(who):
-        cells = grid.candidates(block)
+    for places in grid.blocks(who):
+        block = grid.block(places)
+        cells = block.candidates()
         held_out = calibrates[grid.customers[cells // grid.width]]
         day = np.asarray(first.reindex(cells).fillna(np.inf), dtype=np.float64)
-        parts.append(_Rows(grid.features(cells, block), day, held_out))
+        parts.append(_Rows(block.features(cells), day, held_out))
     return _Rows.of(parts)
 
 
@@ -242,7 +251,9 @@ def _trees(rows: _Rows, config: DiscoverConfig) -> BoostedTrees | None:
     labels = np.isfinite(rows.day).astype(np.float64)
     if min(labels.sum(), len(labels) - labels.sum()) < MIN_EVENTS:
         return None
-    return fit_trees(rows.features.loc[:, rows.features.notna().any()], labels, config.trees)
+    n_trees = int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees))
+    features = rows.features.loc[:, rows.features.notna().any()]
+    return fit_trees(features, labels, replace(config.trees, n_trees=n_trees), FitOptions(offset=_start(features)))
 
 
 _COLUMN, _PAIR = "grid_column", "pair"

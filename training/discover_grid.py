@@ -38,7 +38,7 @@ TYPE_RATE, CATEGORY_RATE, TYPE_SHARE, CATEGORY_SHARE = (
     "share_of_category",
 )
 PRICE_LEVEL, PRICE_IN_TYPE, NEW_PRODUCTS = "price_level", "price_in_type", "n_new_products_4w"
-POPULARITY = "product_" + c.N_CUSTOMERS_4W
+TYPE_COMMON, BUYER_SHARE = "type_common", "product_" + c.BUYER_SHARE_4W
 _PRODUCT = (
     *(c.N_CUSTOMERS, c.N_CUSTOMERS_4W, c.N_BASKETS_4W, c.TREND_4W_12W, c.ADOPTION_4W, c.REBUY_RATE, c.PRICE_MEAN),
     *(c.FIRST_DAYS, c.N_STORES),
@@ -55,7 +55,8 @@ class DiscoverRules:
 
     max_products: int = 5000
     n_per_category: int = 8
-    n_candidates: int = 100
+    n_candidates: int = 80
+    n_popular: int = 60
     n_neighbours: int = 50
     popularity_power: float = 0.4
     type_prior: float = 0.3
@@ -97,23 +98,15 @@ class DiscoverGrid:
         for start in range(0, len(who) if self.width else 0, CUSTOMERS_AT_ONCE):
             yield who[start : start + CUSTOMERS_AT_ONCE]
 
-    def candidates(self, who: IntArray) -> IntArray:
-        """Return the cells worth a look for customers at the places `who` (rising): most expected and most akin."""
+    def block(self, who: IntArray) -> Block:
+        """Return the customers at the places `who` (rising) with all their products."""
         is_owned = np.asarray(self.owned[who].todense()) > 0
-        chosen = []
-        for table in (self.expected(who), self.affinity(who)):
-            scores = np.where(is_owned, -1.0, table).ravel()
-            row = np.repeat(np.arange(len(who)), self.width)
-            best = top_of_each(row, scores, self.rules.n_candidates)
-            chosen.append(best[scores[best] > 0])
-        local = np.unique(np.concatenate(chosen))
-        row, column = np.divmod(local, max(self.width, 1))
-        return who[row] * self.width + column
+        return Block(self, who, is_owned, self.expected(who), self.affinity(who))
 
     def expected(self, who: IntArray) -> FloatArray:
         """Return the purchases of each product to expect from its type's rate and its share there, ``(n, m)``."""
         rates = np.asarray(self.type_rates[who].todense())[:, self.types]
-        share, common = self._shares()
+        share, common = self.shares()
         in_store = np.asarray(self.store_baskets[self.stores[who]].todense()) > 0
         return (rates + self.rules.type_prior * common) * share * np.where(in_store, 1.0, _STORE_FLOOR)
 
@@ -123,48 +116,78 @@ class DiscoverGrid:
         near = np.asarray((owned @ self.near).todense())
         return np.asarray(near / np.sqrt(np.maximum(np.diff(owned.indptr), 1.0))[:, None])
 
-    def popular(self, who: IntArray) -> FloatArray:
-        """Return how many customers bought each product in 28 days, −1 where the customer has had it, ``(n, m)``."""
-        is_owned = np.asarray(self.owned[who].todense()) > 0
-        return np.where(is_owned, -1.0, self.product_features[c.N_CUSTOMERS_4W].to_numpy(dtype=np.float64))
-
-    def features(self, cells: IntArray, who: IntArray) -> pd.DataFrame:
-        """Return the features of cells of the customers at the places `who` (rising), a row each."""
-        row, column = np.divmod(cells, max(self.width, 1))
-        local = np.searchsorted(who, row)
-        share, common = self._shares()
-        product = self.product_features[list(_PRODUCT)].iloc[column].reset_index(drop=True).add_prefix("product_")
-        customer = self.customer_features[list(_CUSTOMER)].iloc[row].reset_index(drop=True).add_prefix("customer_")
-        price = self.product_features[c.PRICE_MEAN].to_numpy(dtype=np.float64)
-        usual = self.customer_features[c.UNIT_PRICE_MEAN].to_numpy(dtype=np.float64)
-        cell = {
-            AFFINITY: self.affinity(who)[local, column],
-            EXPECTED: self.expected(who)[local, column],
-            TYPE_RATE: entries_at(sp.csr_array(self.type_rates[who]), local, self.types[column]),
-            CATEGORY_RATE: entries_at(sp.csr_array(self.category_rates[who]), local, self.categories[column]),
-            TYPE_SHARE: share[column],
-            CATEGORY_SHARE: self._share_in(self.categories)[column],
-            BRAND_SHARE: entries_at(sp.csr_array(self.brand_shares[who]), local, self.brands[column]),
-            STORE_BASKETS: entries_at(self.store_baskets, self.stores[row], column),
-            PRICE_LEVEL: price[column] / np.maximum(usual[row], _LEAST),
-            PRICE_IN_TYPE: price[column] / np.maximum(_mean_by(self.types, price)[self.types[column]], _LEAST),
-            "type_common": common[column],
-            NEW_PRODUCTS: self.customer_features[NEW_PRODUCTS].to_numpy()[row],
-        }
-        frame = pd.concat([product, customer], axis=1).astype(np.float32)
-        return frame.assign(**{name: np.asarray(values, dtype=np.float32) for name, values in cell.items()})
-
-    def _shares(self) -> tuple[FloatArray, FloatArray]:
+    def shares(self) -> tuple[FloatArray, FloatArray]:
         """Return each product's share of its type's buyers, and the share of active customers who buy the type."""
         buyers = self.product_features[c.N_CUSTOMERS_4W].to_numpy(dtype=np.float64)
         total = np.bincount(self.types, weights=buyers, minlength=int(self.types.max(initial=-1)) + 1)
         n_active = max(float((self.customer_features[c.RECENCY_DAYS] <= NEW_DAYS).sum()), 1.0)
-        return self._share_in(self.types), total[self.types] / n_active
+        return self.share_in(self.types), total[self.types] / n_active
 
-    def _share_in(self, groups: IntArray) -> FloatArray:
+    def share_in(self, groups: IntArray) -> FloatArray:
+        """Return each product's share of its group's buyers of the last 28 days, ``(m,)``."""
         buyers = self.product_features[c.N_CUSTOMERS_4W].to_numpy(dtype=np.float64)
         total = np.bincount(groups, weights=buyers, minlength=int(groups.max(initial=-1)) + 1)
         return np.asarray(buyers / np.maximum(total[groups], 1.0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some customers, at the places `who` of the grid, with all products: tables ``(n, m)``."""
+
+    grid: DiscoverGrid
+    who: IntArray
+    is_owned: npt.NDArray[np.bool_]
+    expected: FloatArray
+    affinity: FloatArray
+
+    def candidates(self) -> IntArray:
+        """Return the cells worth a look, rising: the most expected, the most akin and the most popular new products."""
+        rules, width = self.grid.rules, self.grid.width
+        row = np.repeat(np.arange(len(self.who)), width)
+        chosen = []
+        for table, n in (
+            (self.expected, rules.n_candidates),
+            (self.affinity, rules.n_candidates),
+            (self.popular(), rules.n_popular),
+        ):
+            scores = np.where(self.is_owned, -1.0, table).ravel()
+            best = top_of_each(row, scores, n)
+            chosen.append(best[scores[best] > 0])
+        place, column = np.divmod(np.unique(np.concatenate(chosen)), max(width, 1))
+        return np.asarray(self.who[place] * width + column, dtype=np.int64)
+
+    def popular(self) -> FloatArray:
+        """Return how many customers bought each product in 28 days, −1 where the customer has had it."""
+        buyers = self.grid.product_features[c.N_CUSTOMERS_4W].to_numpy(dtype=np.float64)
+        return np.where(self.is_owned, -1.0, buyers)
+
+    def features(self, cells: IntArray) -> pd.DataFrame:
+        """Return the features of cells of these customers, a row each."""
+        grid, who = self.grid, self.who
+        row, column = np.divmod(cells, max(grid.width, 1))
+        local = np.searchsorted(who, row)
+        share, common = grid.shares()
+        product = grid.product_features[list(_PRODUCT)].iloc[column].reset_index(drop=True).add_prefix("product_")
+        customer = grid.customer_features[list(_CUSTOMER)].iloc[row].reset_index(drop=True).add_prefix("customer_")
+        price = grid.product_features[c.PRICE_MEAN].to_numpy(dtype=np.float64)
+        usual = grid.customer_features[c.UNIT_PRICE_MEAN].to_numpy(dtype=np.float64)
+        cell = {
+            AFFINITY: self.affinity[local, column],
+            EXPECTED: self.expected[local, column],
+            TYPE_RATE: entries_at(sp.csr_array(grid.type_rates[who]), local, grid.types[column]),
+            CATEGORY_RATE: entries_at(sp.csr_array(grid.category_rates[who]), local, grid.categories[column]),
+            TYPE_SHARE: share[column],
+            TYPE_COMMON: common[column],
+            CATEGORY_SHARE: grid.share_in(grid.categories)[column],
+            BRAND_SHARE: entries_at(sp.csr_array(grid.brand_shares[who]), local, grid.brands[column]),
+            STORE_BASKETS: entries_at(grid.store_baskets, grid.stores[row], column),
+            PRICE_LEVEL: price[column] / np.maximum(usual[row], _LEAST),
+            PRICE_IN_TYPE: price[column] / np.maximum(_mean_by(grid.types, price)[grid.types[column]], _LEAST),
+            BUYER_SHARE: grid.product_features[c.BUYER_SHARE_4W].to_numpy(dtype=np.float64)[column],
+            NEW_PRODUCTS: grid.customer_features[NEW_PRODUCTS].to_numpy()[row],
+        }
+        frame = pd.concat([product, customer], axis=1).astype(np.float32)
+        return frame.assign(**{name: np.asarray(values, dtype=np.float32) for name, values in cell.items()})
 
 
 def discover_grid(history: History, moment: Moment, rules: DiscoverRules) -> DiscoverGrid:

@@ -171,7 +171,7 @@ def _answers(grid: DiscoverGrid, who: IntArray, model: Discoveries) -> tuple[Int
     ours, margins = np.full((len(who), K), -1, dtype=np.int64), np.zeros((len(who), K))
     ours[owner[first], place[first]] = cells[first]
     margins[owner[first], place[first]] = margin[first]
-    table = grid.popular(who)
+    table = grid.block(who).popular()
     best = top_of_each(np.repeat(np.arange(len(who)), grid.width), table.ravel(), K)
     row = best // grid.width
     popular = np.full((len(who), K), -1, dtype=np.int64)

@@ -10,7 +10,7 @@ purchases that fall in the first week (training.first_week).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -45,14 +45,17 @@ TOO_FEW = "stretch: too few new purchases to learn from; a category's share of b
 class StretchConfig:
     """Settings of the stretch model; `negative_share` of the pairs that weren't bought are learned from.
 
-    The days of the week are learned from each customer's `n_shown` best pairs of the last `n_latest` cutoffs.
+    There is a tree for every `events_per_tree` new purchases at most: label windows of weekly cutoffs overlap, so that
+    small shops would be learned by heart. The days within a week are learned from each customer's `n_shown` best pairs
+    of the last `n_latest` cutoffs.
     """
 
     n_cutoffs: int = 11
-    n_latest: int = 4
+    n_latest: int = 2
     n_shown: int = 24
     max_per_customer: int = 40
     negative_share: float = 0.12
+    events_per_tree: float = 20.0
     seed: int = 20171009
     rules: StretchRules = field(default_factory=StretchRules)
     trees: BoostingConfig = field(default_factory=BoostingConfig)
@@ -136,11 +139,12 @@ class StretchModel:
         weeks = [
             _week(history, moment, self.config) for moment in history.cutoff_before(HORIZON_DAYS, self.config.n_cutoffs)
         ]
-        trees = _trees(weeks, self.config)
+        learned = _Sample.of([_sample(week, self.config) for week in weeks])
+        trees = _trees(learned, self.config)
         shown = _shown(weeks[-self.config.n_latest :], trees, self.config)
         # without trees a category's share of buyers is no chance yet, and nothing that could have been overfitted
         within_28 = MarginCalibration() if trees else fit_calibration(shown.margin, np.isfinite(shown.day), n_bends=0)
-        chances = TwoChances(within_28, fit_first_week(shown.margin, shown.day))
+        chances = TwoChances(within_28, fit_first_week(margin_of(trees, learned.features), learned.day))
         notes = () if trees else (TOO_FEW,)
         return FittedStretch(
             config=self.config,
@@ -152,11 +156,15 @@ class StretchModel:
 
 
 def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
-    """Return the trees' raw margins, or the log-odds of each category's share of buyers."""
-    if trees is None:
-        share = features.get(POPULARITY_SCORE, pd.Series(0.0, index=features.index))
-        return log_odds(share.fillna(0.0).clip(1e-4, 0.99))
-    return trees.margin(features.reindex(columns=list(trees.feature_names)))
+    """Return log-odds before calibration: of each category's share of buyers, and what the trees add."""
+    start = _start(features)
+    return start if trees is None else start + trees.margin(features.reindex(columns=list(trees.feature_names)))
+
+
+def _start(features: pd.DataFrame) -> FloatArray:
+    """Return where the trees start: the log-odds of the category's share of buyers, so that few data stay near it."""
+    share = features.get(POPULARITY_SCORE, pd.Series(0.0, index=features.index))
+    return log_odds(share.fillna(0.0).clip(1e-4, 0.5))
 
 
 @dataclass(frozen=True)
@@ -186,33 +194,43 @@ def _week(history: History, moment: Moment, config: StretchConfig) -> _Week:
     return _Week(grid, first_days(grid, history.purchases_after(moment, HORIZON_DAYS)), moment)
 
 
-def _trees(weeks: list[_Week], config: StretchConfig) -> BoostedTrees | None:
-    """Return trees learned from the weeks, or nothing when they hold too few new purchases."""
-    samples = [_sample(week, config) for week in weeks]
-    n_events = sum(int(labels.sum()) for _, labels in samples)
-    n_others = sum(len(labels) for _, labels in samples) - n_events
-    if min(n_events, n_others) < MIN_EVENTS:
+@dataclass(frozen=True)
+class _Sample:
+    """Pairs to learn from: their features, and the first day of a purchase within 28 days (inf without one)."""
+
+    features: pd.DataFrame
+    day: FloatArray
+
+    @classmethod
+    def of(cls, parts: list[_Sample]) -> _Sample:
+        frames = [part.features for part in parts if len(part.day)]
+        features = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        return cls(features, np.concatenate([np.zeros(0), *(part.day for part in parts)]))
+
+
+def _trees(sample: _Sample, config: StretchConfig) -> BoostedTrees | None:
+    """Return trees learned from the sample, or nothing when it holds too few new purchases."""
+    labels = np.isfinite(sample.day).astype(np.float64)
+    if min(labels.sum(), len(labels) - labels.sum()) < MIN_EVENTS:
         return None
-    features = pd.concat([frame for frame, _ in samples], ignore_index=True)
-    labels = np.concatenate([each for _, each in samples])
-    features = features.loc[:, features.notna().any()]
     weights = np.where(labels > 0, 1.0, 1.0 / config.negative_share)
-    return fit_trees(features, labels, config.trees, FitOptions(weights=weights))
+    features = sample.features.loc[:, sample.features.notna().any()]
+    n_trees = int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees))
+    options = FitOptions(weights=weights, offset=_start(features))
+    return fit_trees(features, labels, replace(config.trees, n_trees=n_trees), options)
 
 
-def _sample(week: _Week, config: StretchConfig) -> tuple[pd.DataFrame, FloatArray]:
-    """Return features and labels of all new purchases and some other new pairs of the learners."""
-    grid, rng = week.grid, np.random.default_rng([config.seed, week.moment.day])
-    frames, labels = [pd.DataFrame()], [np.zeros(0)]
+def _sample(week: _Week, config: StretchConfig) -> _Sample:
+    """Return all new purchases of the learners, and some of their other new pairs."""
+    grid, rng, parts = week.grid, np.random.default_rng([config.seed, week.moment.day]), []
     for start, stop in grid.blocks():
         cells = grid.new_cells(start, stop)
         cells = cells[grid.is_learner[cells // grid.width]]
-        bought = np.isfinite(week.first_day[cells])
-        kept = bought | (rng.random(len(cells)) < config.negative_share)
-        if kept.any():
-            frames.append(grid.features(cells[kept], start, stop))
-            labels.append(bought[kept].astype(np.float64))
-    return pd.concat(frames, ignore_index=True), np.concatenate(labels)
+        is_kept = np.isfinite(week.first_day[cells]) | (rng.random(len(cells)) < config.negative_share)
+        cells = cells[is_kept]
+        day = np.asarray(np.nan_to_num(week.first_day[cells], nan=np.inf), dtype=np.float64)
+        parts.append(_Sample(grid.features(cells, start, stop), day))
+    return _Sample.of(parts)
 
 
 def _shown(weeks: list[_Week], trees: BoostedTrees | None, config: StretchConfig) -> _Shown:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.build import FeatureStore
+from tests.features.tiny import at, line, write_tables
+from training.history import History
+from training.stretch_links import NONE, category_lifts, links
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """Ten customers take 0 with 1, four times; five others take 2 with 3. Customer 20 has had 0 alone, four times."""
+    lines, order = [], 0
+    for customer in range(15):
+        for week in range(4):
+            pair = (0, 1) if customer < 10 else (2, 3)
+            lines += [line(order, 7 * week + customer % 5, product, customer_row=customer) for product in pair]
+            order += 1
+    lines += [line(order + week, 7 * week, 0, customer_row=20) for week in range(4)]
+    folder: Path = tmp_path_factory.mktemp("links")
+    tables = write_tables(folder / "t", lines)
+    return History(FeatureStore(tables, folder / "f"), at(40))
+
+
+def test_what_is_bought_together_has_the_higher_lift(history: History) -> None:
+    lift = category_lifts(history, at(40), np.arange(4))
+    assert lift[0, 1] > 1 > lift[0, 2]
+    assert lift[2, 3] > lift[0, 1]  # fewer baskets, all of them together
+    assert np.diag(lift).tolist() == [0, 0, 0, 0]
+
+
+def test_a_new_category_is_reached_from_the_habit_that_leads_there(history: History) -> None:
+    pairs = pd.DataFrame({"customer_row": [20, 20], "category_row": [1, 3], "p28": [0.2, 0.1]})
+    linked = links(pairs, history, at(40))
+    assert linked["source_category_row"].tolist() == [0, NONE]
+    assert linked["lift"].iloc[0] > 1.1
+    assert np.isnan(linked["lift"].iloc[1])
+    assert linked["p28"].tolist() == [0.2, 0.1]
+
+
+def test_nothing_to_link_stays_nothing(history: History) -> None:
+    nothing = pd.DataFrame({"customer_row": np.zeros(0, dtype=np.int32), "category_row": np.zeros(0, dtype=np.int32)})
+    assert links(nothing, history, at(40)).empty
+
+
+def test_a_customer_without_habits_reaches_nothing(history: History) -> None:
+    pairs = pd.DataFrame({"customer_row": [30], "category_row": [1]})
+    assert links(pairs, history, at(40))["source_category_row"].tolist() == [NONE]
