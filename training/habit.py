@@ -67,11 +67,11 @@ class HabitConfig:
         """Refuse another objective, and held-out weeks that leave none to learn from."""
         if self.trees.objective != "binary":
             raise ConfigError(f"habit: trees.objective must be binary, found {self.trees.objective}")
-        if not 1 <= self.n_held_out < self.n_cutoffs:
-            raise ConfigError(f"habit: 1 <= n_held_out < n_cutoffs, found {self.n_held_out}, {self.n_cutoffs}")
-        if (self.shop.n_cutoffs, self.shop.n_held_out) != (self.n_cutoffs, self.n_held_out):
+        if not 1 <= self.n_held_out <= self.n_cutoffs // 2:
+            raise ConfigError(f"habit: 1 <= n_held_out <= n_cutoffs ÷ 2, found {self.n_held_out}, {self.n_cutoffs}")
+        if self.shop.n_held_out != self.n_held_out:
             raise ConfigError(
-                "habit: shop.n_cutoffs and shop.n_held_out must be those of the habit: it is calibrated on them"
+                f"habit: both parts hold out the same weeks, found {self.n_held_out} and {self.shop.n_held_out} (shop)"
             )
 
 

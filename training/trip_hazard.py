@@ -59,8 +59,8 @@ class HazardConfig:
         """Refuse another objective, and held-out weeks that leave none to learn from."""
         if self.trees.objective != "binary":
             raise ConfigError(f"hazard: trees.objective must be binary, found {self.trees.objective}")
-        if not 1 <= self.n_held_out < self.n_cutoffs:
-            raise ConfigError(f"hazard: 1 <= n_held_out < n_cutoffs, found {self.n_held_out} and {self.n_cutoffs}")
+        if not 1 <= self.n_held_out <= self.n_cutoffs // 2:
+            raise ConfigError(f"hazard: 1 <= n_held_out <= n_cutoffs ÷ 2, found {self.n_held_out}, {self.n_cutoffs}")
 
 
 @dataclass(frozen=True)
