@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -34,7 +35,7 @@ MAX_DAYS = 84
 SEED = 7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedAlsoBought:
     """The neighbours of every product that was sold, as one frame.
 
@@ -98,13 +99,14 @@ def _first(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
 
 def judge(fitted: Mapping[Moment, FittedAlsoBought], history: History) -> Judgement:
     """Return the judgement of models by the cutoff that each had learned up to, on up to 20,000 baskets after it."""
-    trials = [trial for moment, model in fitted.items() if len((trial := _Trial.at(moment, model, history)).tasks)]
+    trials = [_trial(moment, model, history) for moment, model in fitted.items()]
+    trials = [trial for trial in trials if trial.n_baskets]
     if not trials:
         return Judgement(
             AlsoBoughtModel.name, iso_days(fitted), (), (), ("also bought: no later basket of two products",)
         )
-    rows = tuple(_pooled([trial.queries()[key] for trial in trials]).row(label) for key, label in _LABELS.items())
-    notes = {note for model in fitted.values() for note in model.notes} | {trial.note() for trial in trials}
+    rows = tuple(_pooled([trial.queries[key] for trial in trials]).row(label) for key, label in _LABELS.items())
+    notes = {note for model in fitted.values() for note in model.notes} | {trial.note for trial in trials}
     return Judgement(AlsoBoughtModel.name, iso_days(fitted), rows, (), tuple(sorted(notes)))
 
 
@@ -127,41 +129,49 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class _Trial:
-    """One fitted model before the baskets of the days after its cutoff."""
+    """What one fitted model and popularity did on the baskets of the days after its cutoff, by key of the labels."""
 
-    tasks: Tasks
-    scores: sp.csr_array
+    n_baskets: int
+    queries: Mapping[str, Queries]
+    note: str
 
-    @classmethod
-    def at(cls, moment: Moment, model: FittedAlsoBought, history: History) -> _Trial:
-        days = min(MAX_DAYS, history.known_until.day - moment.day)
-        later = baskets_of(history.purchases_after(moment, days), len(model.popularity))
-        return cls(Tasks.draw(later, model.popularity, n=N_BASKETS, seed=SEED), model.scores())
 
-    def queries(self) -> dict[str, Queries]:
-        """Return the numbers of each basket, ours and popularity's, by key of the labels."""
-        tasks, customers = self.tasks, self.tasks.baskets.customers
-        recall, beyond = tasks.from_one(tasks.neighbours_of_one(self.scores))
-        popular_recall, popular_beyond = tasks.from_one(tasks.popular_from_one())
-        place, popular_place = tasks.places(self.scores), tasks.popular_places()
-        return {
-            "recall": Queries(recall, popular_recall, customers),
-            "beyond": Queries(beyond, popular_beyond, customers),
-            "hit": Queries((place <= K).astype(float), (popular_place <= K).astype(float), customers),
-            "mrr": Queries(1.0 / place, 1.0 / popular_place, customers),
-        }
+@lru_cache(maxsize=8)  # the judgement and its pictures ask for the same trials
+def _trial(moment: Moment, model: FittedAlsoBought, history: History) -> _Trial:
+    days = min(MAX_DAYS, history.known_until.day - moment.day)
+    later = baskets_of(history.purchases_after(moment, days), len(model.popularity))
+    tasks = Tasks.draw(later, model.popularity, n=N_BASKETS, seed=SEED)
+    if len(tasks) == 0:
+        return _Trial(0, {}, "")
+    scores = model.scores()
+    return _Trial(len(tasks), _queries(tasks, scores), _made_of(tasks, scores))
 
-    def note(self) -> str:
-        """Return what the answers are made of, in words."""
-        answers = self.tasks.neighbours_of_one(self.scores)
-        given = answers[answers >= 0]
-        share = float(np.isin(given, self.tasks.popular(K)).mean()) if len(given) else 0.0
-        shown = np.unique(best_rows(self.scores, K))
-        coverage = float((shown >= 0).sum() / max((self.tasks.popularity > 0).sum(), 1))
-        return (
-            f"also bought: {share:.0%} of the answers are the ten best sellers; {coverage:.0%} of the products sold "
-            "are among the first ten of another"
-        )
+
+def _queries(tasks: Tasks, scores: sp.csr_array) -> dict[str, Queries]:
+    """Return the numbers of each basket, ours and popularity's."""
+    customers = tasks.baskets.customers
+    recall, beyond = tasks.from_one(tasks.neighbours_of_one(scores))
+    popular_recall, popular_beyond = tasks.from_one(tasks.popular_from_one())
+    place, popular_place = tasks.places(scores), tasks.popular_places()
+    return {
+        "recall": Queries(recall, popular_recall, customers),
+        "beyond": Queries(beyond, popular_beyond, customers),
+        "hit": Queries((place <= K).astype(float), (popular_place <= K).astype(float), customers),
+        "mrr": Queries(1.0 / place, 1.0 / popular_place, customers),
+    }
+
+
+def _made_of(tasks: Tasks, scores: sp.csr_array) -> str:
+    """Return what the answers are made of, in words."""
+    answers = tasks.neighbours_of_one(scores)
+    given = answers[answers >= 0]
+    share = float(np.isin(given, tasks.popular(K)).mean()) if len(given) else 0.0
+    shown = np.unique(best_rows(scores, K))
+    coverage = float((shown >= 0).sum() / max((tasks.popularity > 0).sum(), 1))
+    return (
+        f"also bought: {share:.0%} of the answers are the ten best sellers; {coverage:.0%} of the products sold "
+        "are among the first ten of another"
+    )
 
 
 def _pooled(parts: list[Queries]) -> Queries:

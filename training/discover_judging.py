@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,9 @@ HORIZONS = (28, 7)
 
 class Discoveries(Protocol):
     """A fitted discovery model, as far as judging needs it."""
+
+    def __hash__(self) -> int:
+        """Return what a cache knows the model by."""
 
     @property
     def rules(self) -> DiscoverRules:
@@ -137,8 +141,13 @@ _CELL = "cell"
 
 
 def _trials(fitted: Mapping[Moment, Discoveries], history: History) -> list[Trial]:
-    found = [Trial.at(moment, model, history) for moment, model in fitted.items()]
+    found = [_trial(moment, model, history) for moment, model in fitted.items()]
     return [trial for trial in found if len(trial.customers)]
+
+
+@lru_cache(maxsize=8)  # the judgement and its pictures ask for the same trials
+def _trial(moment: Moment, model: Discoveries, history: History) -> Trial:
+    return Trial.at(moment, model, history)
 
 
 def _label(days: int) -> Label:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +40,9 @@ _POPULAR = CATEGORY + c.N_CUSTOMERS
 
 class StretchChances(Protocol):
     """A fitted stretch model, as far as judging needs it."""
+
+    def __hash__(self) -> int:
+        """Return what a cache knows the model by."""
 
     @property
     def rules(self) -> StretchRules:
@@ -147,6 +151,7 @@ def new_purchases(grid: StretchGrid, history: History, moment: Moment, lines: pd
     return np.bincount(place[place >= 0], minlength=len(grid.pairs.customers)).astype(np.int64)
 
 
+@lru_cache(maxsize=8)  # the judgement and its pictures ask for the same trials
 def _trial(moment: Moment, model: StretchChances, history: History) -> Trial:
     return Trial.at(moment, model, history)
 
