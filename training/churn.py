@@ -20,7 +20,7 @@ from features.asof import Moment
 from training import metrics
 from training.blend import Blend, BlendConfig, fit_blend
 from training.comparison import Contest, auc_rows, iso_days, loss_rows, probability_figures, squared_error
-from training.examples import Examples, feature_columns, gather
+from training.examples import Examples, gather, steady_columns
 from training.history import History
 from training.judge import Judgement, calibration_of
 from training.logistic import LogisticConfig, LogisticModel, fit_logistic
@@ -91,7 +91,7 @@ class ChurnModel:
         if rare < MIN_EVENTS:
             note = f"churn: {rare} of the rarer outcome in {len(examples)} examples, fewer than {MIN_EVENTS}: {PLAIN}"
             return FittedChurn(self.config, Blend(baselines[PLAIN]), baselines, RECENCY_FREQUENCY, (note,))
-        names = feature_columns(examples.features)
+        names = steady_columns(examples.features)
         return FittedChurn(self.config, fit_blend(examples, names, self.config.blend), baselines, names)
 
 

@@ -24,6 +24,15 @@ NOT_FEATURES = frozenset(
 """Keys and calendar days: a model that learned them would know single customers, or the year."""
 
 
+GROWING_TOTALS = frozenset(
+    {
+        *(c.TENURE_DAYS, c.N_BASKETS, c.N_BASKETS_H112, c.N_DAYS, c.N_LINES, c.SPEND, c.N_PRODUCTS, c.N_TYPES),
+        *(c.N_CATEGORIES, c.N_STORES, c.N_RETURNS, c.N_SENT, c.N_OPENED, c.N_CLICKED, c.N_REDEEMED),
+    }
+)
+"""Customer features that grow with the age of the source: learned when they were small, they mislead later."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Features with their labels, shape ``(n_rows, …)``; `customers` are customer rows, for intervals by customer."""
@@ -64,6 +73,11 @@ def feature_columns(frame: pd.DataFrame) -> tuple[str, ...]:
     A column that is empty throughout is left out: the source doesn't have what it is made of.
     """
     return tuple(name for name in numeric_columns(frame) if frame[name].notna().any())
+
+
+def steady_columns(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the feature columns of customers without the totals that only ever grow."""
+    return tuple(name for name in feature_columns(frame) if name not in GROWING_TOTALS)
 
 
 def numeric_columns(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from features.asof import Moment
 from training import plots
 from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees, with_objective
 from training.comparison import Contest, absolute_error, iso_days, loss_rows, squared_error
-from training.examples import Examples, feature_columns, gather
+from training.examples import Examples, gather, steady_columns
 from training.history import History
 from training.judge import Judgement
 
@@ -143,7 +143,7 @@ class LifetimeValueModel:
         self, examples: Examples, line: LinearModel, baselines: Mapping[str, LinearModel]
     ) -> FittedLifetimeValue:
         """Return the model with trees upon the line, for the mean and for the median."""
-        names = feature_columns(examples.features)
+        names = steady_columns(examples.features)
         features = examples.features[list(names)]
         options = FitOptions(offset=line.predict(examples.features))
         median = with_objective(self.config.trees, "regression_l1")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tests.features.tiny import at
-from training.examples import Examples, feature_columns, gather, sampled
+from training.examples import Examples, feature_columns, gather, sampled, steady_columns
 
 
 def examples(n: int) -> Examples:
@@ -19,6 +19,11 @@ def test_keys_days_text_and_empty_columns_are_no_features() -> None:
         {"customer_row": [1], "last_day": [17000], "name": ["x"], "cost": [np.nan], "spend": [1.0], "is_sent": [True]}
     )
     assert feature_columns(frame) == ("spend", "is_sent")
+
+
+def test_totals_that_only_grow_are_not_steady() -> None:
+    frame = pd.DataFrame({"tenure_days": [3], "n_baskets": [1], "n_baskets_4w": [1], "recency_days": [2]})
+    assert steady_columns(frame) == ("n_baskets_4w", "recency_days")
 
 
 def test_examples_are_gathered_in_the_order_of_the_cutoffs() -> None:
