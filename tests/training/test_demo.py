@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from serving.api import ChallengeRequest
 from serving.bundle import Bundle
 from serving.champion import write_champion
 from serving.decisioning.policy import parse_policy
+from serving.engine import Engine
 from tests.serving.running import publish
 from training import demo
 from training.errors import TrainingError
@@ -39,10 +41,13 @@ def test_a_new_home_assumes_consent_to_messages_and_an_old_one_keeps_its_policy(
     assert home.policy_path.read_text(encoding="utf-8") == "mine"
 
 
-def test_the_customer_with_most_trips_is_asked_for(home: Home) -> None:
+def test_the_customer_whose_challenge_is_likeliest_to_be_completed_is_asked_for(home: Home) -> None:
     bundle: Bundle = demo.prepare_bundle("tiny shop", home, Progress())
-    row = list(bundle.customers.id).index(demo.pick_customer(bundle))
-    assert bundle.customers.n_baskets[row] == max(bundle.customers.n_baskets)
+    engine, at = Engine(bundle), bundle.manifest.as_of
+    answers = [engine.challenge(ChallengeRequest(customer_id=each), at, "") for each in bundle.customers.id]
+    chances = [answer["completion_probability"] for answer in answers if answer["reward"]]
+    chosen = engine.challenge(ChallengeRequest(customer_id=demo.pick_customer(bundle)), at, "")
+    assert chosen["completion_probability"] == max(chances)
 
 
 def test_a_port_that_is_taken_is_one_line_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
