@@ -86,7 +86,7 @@ class Assembly:
             habit=said[HABIT_TYPE],
             habit_details=habit_details(history, moment, "type"),
             again=said[HABIT_PRODUCT],
-            again_details=habit_details(history, moment, "product"),
+            again_details=self._product_details(history, moment),
             shop=said["next_purchase"],
             stretch=said["stretch"],
             stretch_products=best,
@@ -98,6 +98,12 @@ class Assembly:
             value=said["lifetime_value"],
             profile=_profile(said, history, moment),
         )
+
+    def _product_details(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return what is known of every product bought before; nothing where no product is predicted."""
+        if HABIT_PRODUCT in self.says:
+            return habit_details(history, moment, "product")
+        return _without_rows((c.CUSTOMER_ROW, c.PRODUCT_ROW, c.DUE_DAY, c.LAST_DAY, c.GAP_DAYS, c.QUANTITY, c.N))
 
     def _texts(self) -> dict[str, str]:
         return {

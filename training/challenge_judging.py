@@ -54,7 +54,7 @@ def judge_challenge(
     for cutoff, models in _models_by_cutoff(judged).items():
         assembly = Assembly(models, policy_text, FOR_CHALLENGE)
         end = min(history.known_until, cutoff.plus_days(recipe.judged_step_days, history.tables.time_zone))
-        for monday in mondays(cutoff, end, history.tables.time_zone):
+        for monday in mondays(cutoff, end, history.tables.time_zone)[: recipe.n_challenge_weeks]:
             weeks[monday] = _replayed(assembly, history, cutoff, monday)
     rows = concatenated(list(weeks.values()))
     completion = fit_completion(rows.chances, rows.shops, rows.completed)

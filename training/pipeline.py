@@ -46,7 +46,7 @@ def train(source: str, home: Path, as_of: date | datetime | None, engine: str, q
     place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
 
     evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)
-    models = fit_all(evidence.learners, history, progress)
+    models = fit_all(evidence.learners, history, progress) if recipe.refits else evidence.latest(history, progress)
 
     progress("bundle: write")
     numbers = numbers_of(models, history, evidence.challenge.completion)
@@ -83,6 +83,12 @@ class Evidence:
     def judgements(self) -> list[Judgement]:
         """Return all judgements, the challenge's last."""
         return [*(each.judgement for each in self.judged.values()), self.challenge.judgement]
+
+    def latest(self, history: History, say: Say) -> dict[str, Fitted]:
+        """Return the models judged at the latest cutoff; one that was not judged is fitted on all that is known."""
+        judged = {name: each.fits[max(each.fits)] for name, each in self.judged.items() if each.fits}
+        missing = tuple(each.learner for name, each in self.judged.items() if name not in judged)
+        return {**judged, **fit_all(missing, history, say)}
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:

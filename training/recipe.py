@@ -15,13 +15,20 @@ class Recipe:
     ----------
     n_judged, judged_step_days
         On how many cutoffs models are judged, and how far apart these lie.
+    n_challenge_weeks
+        How many weeks after each cutoff the engine's challenges are replayed, for the joint chance.
+    refits
+        Whether what ships is fitted anew on all that is known; else the models judged at the latest cutoff ship, on
+        today's features: cheaper by a third, and a few weeks behind.
     """
 
     n_judged: int = 3
     judged_step_days: int = 28
+    n_challenge_weeks: int = 4
+    refits: bool = True
 
     def __post_init__(self) -> None:
         """Refuse numbers that judge nothing."""
-        for name in ("n_judged", "judged_step_days"):
+        for name in ("n_judged", "judged_step_days", "n_challenge_weeks"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"recipe: {name} must be at least 1, found {getattr(self, name)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -15,7 +15,9 @@ from serving.decisioning.policy import ListPolicy
 _TOKEN = re.compile(r"[^\W_]+")
 _BLANK = ""
 
-Phrases = frozenset[tuple[str, ...]]
+Phrases = Mapping[str, tuple[tuple[str, ...], ...]]
+"""The forms of phrases as tokens, by their first token: most words of a text begin none."""
+
 Texts = Sequence[str | None]
 
 
@@ -69,17 +71,19 @@ def _tokens(text: str) -> list[str]:
 
 def _forms(phrases: Iterable[str]) -> Phrases:
     """Return every phrase as tokens, each of its words as it stands and with s and es."""
-    return frozenset(
-        form for phrase in phrases for form in product(*((word, word + "s", word + "es") for word in _tokens(phrase)))
-    )
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for phrase in phrases:
+        for form in product(*((word, word + "s", word + "es") for word in _tokens(phrase))):
+            found.setdefault(form[0], set()).add(form)
+    return {first: tuple(sorted(forms)) for first, forms in found.items()}
 
 
 def _runs(tokens: Sequence[str], phrases: Phrases) -> Iterator[tuple[int, int]]:
     """Yield where a phrase stands among the tokens, as start and end."""
-    longest = max((len(phrase) for phrase in phrases), default=0)
-    for start in range(len(tokens)):
-        for end in range(start + 1, min(start + longest, len(tokens)) + 1):
-            if tuple(tokens[start:end]) in phrases:
+    for start, token in enumerate(tokens):
+        for form in phrases.get(token, ()):
+            end = start + len(form)
+            if tuple(tokens[start:end]) == form:
                 yield start, end
 
 
