@@ -36,6 +36,7 @@ IntArray = npt.NDArray[np.int64]
 SPARE = 10
 """Neighbours kept beyond `n_neighbours`, for those that are no merchandise."""
 
+_CANDIDATE_PAIRS = 12_000_000  # candidates of all products together: bounds memory at about 500 MB
 _BLOCK_PAIRS = 2_000_000  # pairs scored at once: bounds memory at about 200 MB
 _BLOCK_ENTRIES = 20_000_000  # entries of a block of co-occurrence counts, at most: 250 MB
 
@@ -118,7 +119,8 @@ class _Shop:
         popularity = np.maximum(baskets.popularity, 1.0)
         damping = (popularity + config.popularity_offset) ** -config.popularity_power
         scaled = sp.diags_array(np.sqrt(basket_weight)) @ matrix @ sp.diags_array(damping)
-        near = nearest_items(sp.csr_array(scaled), n_items, k=config.n_candidates, n_threads=config.n_threads)
+        k = min(config.n_candidates, max(config.n_neighbours, _CANDIDATE_PAIRS // max(n_items, 1)))
+        near = nearest_items(sp.csr_array(scaled), n_items, k=k, n_threads=config.n_threads)
         near = sp.csr_array(sp.diags_array(1 / damping) @ near @ sp.diags_array(1 / damping))
         total = max(float(basket_weight.sum()), 1e-12)
         share = weight / total

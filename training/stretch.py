@@ -56,6 +56,7 @@ class StretchConfig:
     max_per_customer: int = 40
     negative_share: float = 0.12
     events_per_tree: float = 20.0
+    max_rows: int = 1_200_000
     seed: int = 20171009
     rules: StretchRules = field(default_factory=StretchRules)
     trees: BoostingConfig = field(default_factory=BoostingConfig)
@@ -136,12 +137,16 @@ class StretchModel:
 
     def fit(self, history: History) -> FittedStretch:
         """Return the fitted model; with too few new purchases, popularity calibrated, which its notes say."""
-        weeks = [
-            _week(history, moment, self.config) for moment in history.cutoff_before(HORIZON_DAYS, self.config.n_cutoffs)
-        ]
-        learned = _Sample.of([_sample(week, self.config) for week in weeks])
+        cutoffs = history.cutoff_before(HORIZON_DAYS, self.config.n_cutoffs)
+        samples: list[_Sample] = []
+        latest: list[_Week] = []
+        for moment in cutoffs:
+            week = _week(history, moment, self.config)
+            samples.append(_sample(week, self.config, self.config.max_rows // len(cutoffs)))
+            latest = [*latest, week][-self.config.n_latest :]
+        learned = _Sample.of(samples)
         trees = _trees(learned, self.config)
-        shown = _shown(weeks[-self.config.n_latest :], trees, self.config)
+        shown = _shown(latest, trees, self.config)
         # without trees a category's share of buyers is no chance yet, and nothing that could have been overfitted
         within_28 = MarginCalibration() if trees else fit_calibration(shown.margin, np.isfinite(shown.day), n_bends=0)
         chances = TwoChances(within_28, fit_first_week(margin_of(trees, learned.features), learned.day))
@@ -220,8 +225,8 @@ def _trees(sample: _Sample, config: StretchConfig) -> BoostedTrees | None:
     return fit_trees(features, labels, replace(config.trees, n_trees=n_trees), options)
 
 
-def _sample(week: _Week, config: StretchConfig) -> _Sample:
-    """Return all new purchases of the learners, and some of their other new pairs."""
+def _sample(week: _Week, config: StretchConfig, max_rows: int) -> _Sample:
+    """Return all new purchases of the learners, and some of their other new pairs; evenly fewer than `max_rows`."""
     grid, rng, parts = week.grid, np.random.default_rng([config.seed, week.moment.day]), []
     for start, stop in grid.blocks():
         cells = grid.new_cells(start, stop)
@@ -230,7 +235,11 @@ def _sample(week: _Week, config: StretchConfig) -> _Sample:
         cells = cells[is_kept]
         day = np.asarray(np.nan_to_num(week.first_day[cells], nan=np.inf), dtype=np.float64)
         parts.append(_Sample(grid.features(cells, start, stop), day))
-    return _Sample.of(parts)
+    sample = _Sample.of(parts)
+    if len(sample.day) <= max_rows:
+        return sample
+    kept = np.sort(rng.choice(len(sample.day), max_rows, replace=False))
+    return _Sample(sample.features.iloc[kept].reset_index(drop=True), sample.day[kept])
 
 
 def _shown(weeks: list[_Week], trees: BoostedTrees | None, config: StretchConfig) -> _Shown:
