@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import Any  # an answer of the HTTP API, as JSON
 
@@ -103,15 +104,15 @@ def write_demo_policy(home: Home) -> None:
 
 
 def pick_customer(bundle: Bundle) -> str:
-    """Return the id of the customer whose rewarded challenge is the likeliest to be completed, of the first thousands.
+    """Return the id of the customer whose three rewarded items are the most probable taken together.
 
-    Without any rewarded challenge it is the first customer.
+    Of the first thousands of customers; the first one when no challenge has a reward.
     """
     engine, at = Engine(bundle), bundle.manifest.as_of
     chances: dict[str, float] = {}
     for customer_id in islice(bundle.customers.id, MAX_ASKED):
         answer = engine.challenge(ChallengeRequest(customer_id=customer_id), at, "")
-        chances[customer_id] = answer["completion_probability"] if answer["reward"] else 0.0
+        chances[customer_id] = prod(item["probability"] for item in answer["items"]) if answer["reward"] else 0.0
     return max(chances, key=lambda customer_id: chances[customer_id])
 
 

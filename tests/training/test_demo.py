@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,16 @@ def test_a_new_home_assumes_consent_to_messages_and_an_old_one_keeps_its_policy(
     assert home.policy_path.read_text(encoding="utf-8") == "mine"
 
 
-def test_the_customer_whose_challenge_is_likeliest_to_be_completed_is_asked_for(home: Home) -> None:
+def test_the_customer_whose_items_are_the_most_probable_together_is_asked_for(home: Home) -> None:
     bundle: Bundle = demo.prepare_bundle("tiny shop", home, Progress())
     engine, at = Engine(bundle), bundle.manifest.as_of
-    answers = [engine.challenge(ChallengeRequest(customer_id=each), at, "") for each in bundle.customers.id]
-    chances = [answer["completion_probability"] for answer in answers if answer["reward"]]
+    rewarded = [
+        [item["probability"] for item in answer["items"]]
+        for each in bundle.customers.id
+        if (answer := engine.challenge(ChallengeRequest(customer_id=each), at, ""))["reward"]
+    ]
     chosen = engine.challenge(ChallengeRequest(customer_id=demo.pick_customer(bundle)), at, "")
-    assert chosen["completion_probability"] == max(chances)
+    assert [item["probability"] for item in chosen["items"]] == max(rewarded, key=prod)
 
 
 def test_a_port_that_is_taken_is_one_line_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
