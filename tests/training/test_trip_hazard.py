@@ -90,3 +90,11 @@ def test_learned_chances_are_calibrated_and_beat_rates_in_the_shop(shop_history:
     rates = 1 - np.exp(-7 * trip_rates(seen.features))
     assert metrics.log_loss(ours, seen.labels) < metrics.log_loss(rates, seen.labels)
     assert metrics.expected_over_observed(ours, seen.labels) == pytest.approx(1, abs=0.1)
+
+
+def test_a_source_without_times_has_even_weeks(tmp_path: Path) -> None:
+    lines = [line(on, on, hour=None) for on in range(0, 28, 2)]
+    history = History(FeatureStore(write_tables(tmp_path / "tables", lines), tmp_path / "features"), at(28))
+    rows = hazard_examples(history, at(14)).features
+    assert rows["weekday_share"].between(0, 1).all()
+    assert len(fit_hazard(history, HazardConfig()).chances(history, at(28))) == 1
