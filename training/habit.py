@@ -28,9 +28,11 @@ from training.habit_features import (
     SHARE_H112,
     WINDOW_DAYS,
     CandidateRules,
-    candidates,
+    described,
     labelled,
     learnable_columns,
+    shortlist,
+    surroundings,
 )
 from training.habit_judging import figures, judge
 from training.history import History
@@ -45,6 +47,7 @@ FloatArray = npt.NDArray[np.float64]
 MIN_EVENTS = 300
 """With fewer repeat purchases than this to learn from, the share of recent baskets stands in for trees."""
 
+_BLOCK_ROWS = 500_000  # pairs described at once when predicting: bounds memory at about 500 MB
 _TOO_FEW = f"fewer than {MIN_EVENTS} repeat purchases to learn from: shares of recent baskets stand in"
 _RATE_COLUMNS = (SHARE_H112, c.N_BASKETS)
 
@@ -96,17 +99,24 @@ class FittedHabit:
 
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return `customer_row`, the item's row and `p7` for every customer's candidates, best first, ties by item."""
-        pairs = candidates(history, moment, self.level, self.config.candidates)
-        margin = self.margin(pairs, history, moment, "raw")
+        pairs = shortlist(history, moment, self.level, self.config.candidates)
+        around = surroundings(history, moment, self.level, self.config.candidates)
+        p_shop = self.shop_chances(history, moment, "raw")
+        blocks = (pairs.iloc[start : start + _BLOCK_ROWS] for start in range(0, len(pairs), _BLOCK_ROWS))
+        margin = _joined([self.margin(described(block, around), p_shop) for block in blocks])
         frame = pairs[[c.CUSTOMER_ROW, self.level.item]].assign(**{c.P7: self.calibration.probability(margin)})
         order = np.lexsort((frame[self.level.item], -frame[c.P7], frame[c.CUSTOMER_ROW]))
         return frame.iloc[order].reset_index(drop=True)
 
-    def margin(self, pairs: pd.DataFrame, history: History, moment: Moment, stage: Stage) -> FloatArray:
+    def shop_chances(self, history: History, moment: Moment, stage: Stage) -> pd.Series[float]:
+        """Return each customer's chance of a trip within 7 days, by customer row."""
+        chances: pd.Series[float] = self.shop.chances(history, moment, stage).set_index(c.CUSTOMER_ROW)[P_SHOP[-1]]
+        return chances
+
+    def margin(self, pairs: pd.DataFrame, p_shop: pd.Series[float]) -> FloatArray:
         """Return the log-odds of p(buys it | shops) × p(shops) before calibration, ``(n_pairs,)``."""
-        chances = self.shop.chances(history, moment, stage).set_index(c.CUSTOMER_ROW)[P_SHOP[-1]]
-        p_shop = pairs[c.CUSTOMER_ROW].map(chances).to_numpy(dtype=np.float64, na_value=0.0)
-        return log_odds(self.chance_given_shops(pairs) * p_shop)
+        of_pair = pairs[c.CUSTOMER_ROW].map(p_shop).to_numpy(dtype=np.float64, na_value=0.0)
+        return log_odds(self.chance_given_shops(pairs) * of_pair)
 
     def chance_given_shops(self, pairs: pd.DataFrame) -> FloatArray:
         """Return p(buys it within 7 days | shops within 7 days), ``(n_pairs,)``."""
@@ -147,7 +157,7 @@ class HabitModel:
         weeks = self._weeks(history)
         early, late = early_and_late(weeks, self.config.n_held_out)
         trial = FittedHabit(self.config, shop, self._trees(early))
-        margin = _joined([trial.margin(week.pairs, history, week.moment, "trial") for week in late])
+        margin = _joined([trial.margin(week.pairs, trial.shop_chances(history, week.moment, "trial")) for week in late])
         first_day = _joined([week.pairs[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64) for week in late])
         calibration = fit_calibration(margin, np.isfinite(first_day), n_bends=self.config.n_bends)
         windows = fit_windows(calibration.probability(margin), first_day, seed=self.config.seed)
@@ -158,16 +168,17 @@ class HabitModel:
 
     def _weeks(self, history: History) -> list[_Week]:
         """Return the labelled pairs of every training cutoff, each thinned evenly to its part of `max_rows`."""
-        level = level_named(self.config.level)
+        level, rules = level_named(self.config.level), self.config.candidates
         rng = np.random.default_rng(self.config.seed)
         cutoffs = history.cutoff_before(WINDOW_DAYS, self.config.n_cutoffs)
         weeks = []
         for moment in cutoffs:
-            pairs = labelled(history, moment, candidates(history, moment, level, self.config.candidates), level)
+            pairs = shortlist(history, moment, level, rules)
             share = self.config.max_rows // len(cutoffs)
             if len(pairs) > share:
                 pairs = pairs.iloc[np.sort(rng.choice(len(pairs), share, replace=False))]
-            weeks.append(_Week(moment, _narrow(pairs)))
+            pairs = described(pairs, surroundings(history, moment, level, rules))
+            weeks.append(_Week(moment, _narrow(labelled(history, moment, pairs, level))))
         return weeks
 
     def _trees(self, weeks: Sequence[_Week]) -> BoostedTrees | None:

@@ -50,18 +50,39 @@ class CandidateRules:
     gap_weight: float = 2.0  # see expected_gaps
 
 
-def candidates(history: History, moment: Moment, level: Level, rules: CandidateRules) -> pd.DataFrame:
-    """Return the candidate pairs with features as of `moment`, by customer."""
+@dataclass(frozen=True)
+class Surroundings:
+    """The features of all items and all customers as of one moment, under prefixed names."""
+
+    level: Level
+    items: pd.DataFrame
+    customers: pd.DataFrame
+    rules: CandidateRules
+
+
+def shortlist(history: History, moment: Moment, level: Level, rules: CandidateRules) -> pd.DataFrame:
+    """Return the candidate pairs with their own features and `place`, by customer, largest decayed count first."""
     own = history.features(level.customer_group, moment)
     order = np.lexsort((own[level.item], -own[c.LAST_DAY], -own[c.N_BASKETS_H56], own[c.CUSTOMER_ROW]))
-    own = own.iloc[order]
-    place = own.groupby(c.CUSTOMER_ROW, sort=False).cumcount()
-    own = own.assign(**{PLACE: place + 1})[place.to_numpy() < rules.max_items]
+    place = own[[c.CUSTOMER_ROW]].iloc[order].groupby(c.CUSTOMER_ROW, sort=False).cumcount().to_numpy() + 1
+    is_candidate = place <= rules.max_items
+    return own.iloc[order[is_candidate]].assign(**{PLACE: place[is_candidate]}).reset_index(drop=True)
+
+
+def surroundings(history: History, moment: Moment, level: Level, rules: CandidateRules) -> Surroundings:
+    """Return what describes the items and customers of pairs as of `moment`."""
     items = history.features(level.item_group, moment, [level.item, *ITEM_FEATURES])
     customers = history.features("customers", moment, [c.CUSTOMER_ROW, *CUSTOMER_FEATURES])
-    pairs = own.merge(_prefixed(items, level.item, ITEM_PREFIX), on=level.item, how="left")
-    pairs = pairs.merge(_prefixed(customers, c.CUSTOMER_ROW, CUSTOMER_PREFIX), on=c.CUSTOMER_ROW, how="left")
-    return pairs.assign(**_derived(pairs, rules))
+    return Surroundings(
+        level, _prefixed(items, level.item, ITEM_PREFIX), _prefixed(customers, c.CUSTOMER_ROW, CUSTOMER_PREFIX), rules
+    )
+
+
+def described(pairs: pd.DataFrame, around: Surroundings) -> pd.DataFrame:
+    """Return shortlisted pairs, all or some, with the features of their items and customers, and derived ones."""
+    joined = pairs.merge(around.items, on=around.level.item, how="left")
+    joined = joined.merge(around.customers, on=c.CUSTOMER_ROW, how="left")
+    return joined.assign(**_derived(joined, around.rules))
 
 
 def labelled(history: History, moment: Moment, pairs: pd.DataFrame, level: Level) -> pd.DataFrame:

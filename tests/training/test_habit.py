@@ -59,6 +59,13 @@ def test_chances_are_by_customer_best_first_and_each_pair_once(predicted: pd.Dat
     assert ((chances > 0) & (chances < 1)).all()
 
 
+def test_predicting_in_blocks_changes_nothing(
+    fitted: FittedHabit, predicted: pd.DataFrame, history: History, cutoff: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.habit._BLOCK_ROWS", 1000)
+    pd.testing.assert_frame_equal(fitted.predict(history.until(cutoff), cutoff), predicted)
+
+
 def test_beats_its_baselines_and_is_calibrated_on_later_weeks(
     fitted: FittedHabit, history: History, cutoff: Moment
 ) -> None:

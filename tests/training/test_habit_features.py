@@ -7,9 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.asof import Moment
 from features.build import FeatureStore
 from tests.features.tiny import at, line, returned, write_tables
-from training.habit_features import CandidateRules, candidates, expected_gaps, labelled, learnable_columns
+from training.habit_features import (
+    CandidateRules,
+    described,
+    expected_gaps,
+    labelled,
+    learnable_columns,
+    shortlist,
+    surroundings,
+)
 from training.history import History
 from training.levels import PRODUCT
 
@@ -27,6 +36,10 @@ LINES = [
 ]
 
 
+def candidates(history: History, moment: Moment, rules: CandidateRules = RULES) -> pd.DataFrame:
+    return described(shortlist(history, moment, PRODUCT, rules), surroundings(history, moment, PRODUCT, rules))
+
+
 @pytest.fixture
 def history(tmp_path: Path) -> History:
     tables = write_tables(tmp_path / "tables", LINES, returns=[returned(8, 19, product_row=2)])
@@ -34,12 +47,12 @@ def history(tmp_path: Path) -> History:
 
 
 def test_candidates_are_the_largest_decayed_counts(history: History) -> None:
-    pairs = candidates(history, at(15), PRODUCT, RULES)
+    pairs = candidates(history, at(15))
     assert pairs[["customer_row", "product_row", "place"]].to_numpy().tolist() == [[0, 0, 1], [0, 2, 2], [1, 1, 1]]
 
 
 def test_the_share_of_recent_baskets_is_a_share(history: History) -> None:
-    pairs = candidates(history, at(15), PRODUCT, CandidateRules())
+    pairs = candidates(history, at(15), CandidateRules())
     shares = pairs.set_index(["customer_row", "product_row"])["share_h56"]
     assert shares[0, 0] == pytest.approx(1)
     decay = 2 ** (-1 / 56), 2 ** (-8 / 56), 2 ** (-15 / 56)
@@ -47,13 +60,13 @@ def test_the_share_of_recent_baskets_is_a_share(history: History) -> None:
 
 
 def test_labels_say_when_it_was_first_bought_and_who_came(history: History) -> None:
-    pairs = labelled(history, at(15), candidates(history, at(15), PRODUCT, RULES), PRODUCT)
+    pairs = labelled(history, at(15), candidates(history, at(15)), PRODUCT)
     assert pairs["first_day_bought"].fillna(-1).tolist() == [1, -1, -1]  # product 2 was bought on day 18 and taken back
     assert pairs["has_shopped"].tolist() == [True, True, False]
 
 
 def test_nothing_that_comes_later_is_a_feature(history: History) -> None:
-    pairs = labelled(history, at(15), candidates(history, at(15), PRODUCT, RULES), PRODUCT)
+    pairs = labelled(history, at(15), candidates(history, at(15)), PRODUCT)
     assert not {"first_day_bought", "has_shopped", "product_row", "last_day"} & set(learnable_columns(pairs))
 
 
