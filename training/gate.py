@@ -18,6 +18,7 @@ from serving.champion import write_champion
 from training.errors import GateError
 from training.home import Home, read_policy
 from training.judge import Judgement, MetricRow
+from training.tracking import Tracker
 
 JUDGEMENT_FILE = "judgement.json"
 GATE_FILE = "gate.json"
@@ -68,7 +69,8 @@ def promote(home: Path, version: str | None = None, *, policy: Path | None = Non
     """Make a bundle the champion; without a version, the latest trained one, or with `policy` the champion itself.
 
     With `policy` the bundle is written anew with that policy, as a version of its own. `force` promotes a bundle that
-    does not pass; `gate.json` says so.
+    does not pass; `gate.json` says so. The models of the bundle get the alias `champion` in MLflow; where that can't be
+    reached, a warning is logged and the promotion stands.
 
     Raises
     ------
@@ -92,6 +94,7 @@ def promote(home: Path, version: str | None = None, *, policy: Path | None = Non
         keep_judgement(place, chosen, judgement)
     _keep_gate(place, chosen, verdict, force)
     write_champion(home, chosen)
+    Tracker.under(home).promote_all(judgement.get("registered", {}))
     return Promotion(chosen, verdict, force and not verdict.passes)
 
 

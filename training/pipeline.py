@@ -16,6 +16,7 @@ from serving.bundle import write_bundle
 from training.assembly import Assembly, numbers_of
 from training.challenge_judging import ChallengeJudgement, judge_challenge
 from training.config import load_config
+from training.errors import GateError
 from training.gate import judgement_record, keep_judgement, promote
 from training.history import History
 from training.home import Home
@@ -119,9 +120,11 @@ def _recipe_record(recipe: Recipe, chosen: tuple[Learner, ...], is_quick: bool) 
 
 
 def _promote_first(home: Home, version: str, say: Say) -> None:
-    """Make the first bundle of a home the champion, if it passes; say what happened."""
+    """Make the first bundle of a home the champion, if it passes; say what happened, and what to do when it doesn't."""
     if home.champion() is not None:
         say(f"bundle {version} waits for `tercet promote`; {home.champion()} serves on")
         return
-    promotion = promote(home.folder, version)
-    say(promotion.text.replace("\n", "; "))
+    try:
+        say(promote(home.folder, version).text.replace("\n", "; "))
+    except GateError as error:
+        say(str(error))

@@ -140,9 +140,16 @@ class Tracker:
         self.client.set_registered_model_alias(name, CHALLENGER, made.version)
         return str(made.version)
 
-    def promote(self, model: str, version: str) -> None:
-        """Give the alias `champion` to a registered version."""
-        self.client.set_registered_model_alias(f"tercet-{model}", CHAMPION, version)
+    def promote_all(self, versions: Mapping[str, str]) -> None:
+        """Give the alias `champion` to a version of each model; a store that can't be reached is a warning."""
+        from mlflow.exceptions import MlflowException
+
+        for model, version in versions.items():
+            try:
+                self.client.set_registered_model_alias(f"tercet-{model}", CHAMPION, version)
+            except MlflowException as error:
+                _log.warning("MLflow: %s %s did not get the alias %s: %s", model, version, CHAMPION, error.message)
+                return
 
     def _experiment(self, model: str) -> str:
         name = f"tercet/{model}"

@@ -54,7 +54,7 @@ def test_a_registered_model_predicts_what_the_trees_do(tracker: Tracker, tmp_pat
 def test_promotion_moves_the_champion_alias(tracker: Tracker, tmp_path: Path) -> None:
     with tracker.run("segments", "segments one") as log:
         version = tracker.register(log, {"segments.json": "{}"}, inputs=[], folder=tmp_path)
-    tracker.promote("segments", version)
+    tracker.promote_all({"segments": version})
     assert str(tracker.client.get_model_version_by_alias("tercet-segments", CHAMPION).version) == version
     texts = mlflow.pyfunc.load_model(f"models:/tercet-segments@{CHAMPION}").predict(
         pd.DataFrame({"file": ["segments.json"]})
