@@ -19,6 +19,8 @@ from training.home import Home
 from training.pipeline import train
 from training.report import REPORT_FILE
 
+pytestmark = pytest.mark.timeout(400)  # the training in `home` counts towards the first test
+
 N_CUSTOMERS, N_WEEKS = 24, 14
 FIRST_DAY = date(2024, 1, 1)
 
