@@ -41,14 +41,17 @@ TOO_FEW = "discover: too few first purchases to learn from; a product's share of
 
 @dataclass(frozen=True)
 class DiscoverConfig:
-    """Settings of the discovery model; of `n_customers` a cutoff, the share `held_out` calibrates."""
+    """Settings of the discovery model; of `n_customers` a cutoff, the share `held_out` calibrates.
+
+    Only the `n_shown` best of each count there: they are what is shown, and the best of many look better than they are.
+    """
 
     n_cutoffs: int = 4
     step_days: int = 14
     n_customers: int = 700
     held_out: float = 0.25
     events_per_tree: float = 15.0
-    n_bends: int = 0
+    n_shown: int = 20
     max_per_customer: int = 100
     n_stretches: int = 24
     n_best: int = 3
@@ -178,8 +181,9 @@ class DiscoverModel:
         trees = _trees(learned, config)
         held_out = _Rows.of([rows.only(rows.is_held_out) for rows in weeks])
         margin = margin_of(trees, held_out.features)
+        shown = top_of_each(held_out.owner, margin, config.n_shown)
         notes = () if trees else (TOO_FEW,)
-        within_28 = fit_calibration(margin, np.isfinite(held_out.day), n_bends=config.n_bends)
+        within_28 = fit_calibration(margin[shown], np.isfinite(held_out.day[shown]), n_bends=0)
         everyone = _Rows.of(weeks)
         first_week = fit_first_week(margin_of(trees, everyone.features), everyone.day)
         return FittedDiscover(config, trees, TwoChances(within_28, first_week), notes)
@@ -199,24 +203,26 @@ def _start(features: pd.DataFrame) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Candidates with the first day of their purchase within 28 days (inf without one), and whether they calibrate."""
+    """Candidates with their customer, the first day of a purchase within 28 days (inf: none), and if they calibrate."""
 
     features: pd.DataFrame
+    owner: IntArray
     day: FloatArray
     is_held_out: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, parts: list[_Rows]) -> _Rows:
         if not parts:
-            return cls(pd.DataFrame(), np.zeros(0), np.zeros(0, dtype=np.bool_))
+            return cls(pd.DataFrame(), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.bool_))
         return cls(
             pd.concat([part.features for part in parts], ignore_index=True),
+            np.concatenate([part.owner for part in parts]),
             np.concatenate([part.day for part in parts]),
             np.concatenate([part.is_held_out for part in parts]),
         )
 
     def only(self, keep: npt.NDArray[np.bool_]) -> _Rows:
-        return _Rows(self.features[keep], self.day[keep], self.is_held_out[keep])
+        return _Rows(self.features[keep], self.owner[keep], self.day[keep], self.is_held_out[keep])
 
 
 def _week(history: History, moment: Moment, config: DiscoverConfig) -> _Rows:
@@ -233,7 +239,7 @@ def _week(history: History, moment: Moment, config: DiscoverConfig) -> _Rows:
         cells = block.candidates()
         held_out = calibrates[grid.customers[cells // grid.width]]
         day = np.asarray(first.reindex(cells).fillna(np.inf), dtype=np.float64)
-        parts.append(_Rows(block.features(cells), day, held_out))
+        parts.append(_Rows(block.features(cells), cells // grid.width, day, held_out))
     return _Rows.of(parts)
 
 

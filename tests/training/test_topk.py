@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,12 +34,8 @@ def test_it_is_what_sorting_everything_gives(rows: list[tuple[int, int]], k: int
     assert top_of_each(groups, scores, k).tolist() == order[place_in_run(groups[order]) < k].tolist()
 
 
-def test_large_inputs_are_taken_in_portions(monkeypatch: object) -> None:
+def test_large_inputs_are_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     groups, scores = np.repeat(np.arange(50), 8), np.random.default_rng(1).random(400)
     whole = top_of_each(groups, scores, 3)
-    original = topk._BLOCK_CELLS
-    try:
-        topk._BLOCK_CELLS = 20
-        assert top_of_each(groups, scores, 3).tolist() == whole.tolist()
-    finally:
-        topk._BLOCK_CELLS = original
+    monkeypatch.setattr(topk, "_BLOCK_CELLS", 20)
+    assert top_of_each(groups, scores, 3).tolist() == whole.tolist()
