@@ -96,3 +96,9 @@ def test_cutoffs_are_pooled(history: History) -> None:
     judgement: Judgement = judge({at(23): MODEL, at(30): MODEL}, history)
     assert len(judgement.cutoffs) == 2
     assert next(each for each in judgement.calibration if each.task == "all pairs").n == 3 + 6
+
+
+def test_nobody_to_judge_is_no_error(history: History) -> None:
+    judgement = judge({at(1): MODEL}, history)
+    assert judgement.rows == ()
+    assert judgement.beats_baselines
