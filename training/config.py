@@ -107,41 +107,6 @@ def build_config(cls: type[T], table: Mapping[str, Any], *, where: str, errors: 
         raise ConfigError(f"{where}: {error}") from error
 
 
-def with_values(config: T, values: Mapping[str, Any], *, where: str = "trial") -> T:
-    """Return the config with the dotted names in `values` replaced, checked as if read from a file."""
-    nested: dict[str, Any] = {}
-    for name, value in values.items():
-        *path, leaf = name.split(".")
-        table = nested
-        for part in path:
-            table = table.setdefault(part, {})
-        table[leaf] = value
-    return build_config(type(config), merged(to_table(config), nested), where=where)
-
-
-def to_table(config: Any) -> dict[str, Any]:  # Any: every frozen config class
-    """Return the config as plain nested values, as MLflow and the manifest keep it."""
-    return dataclasses.asdict(config)
-
-
-def flattened(config: Any) -> dict[str, Any]:  # Any: every frozen config class
-    """Return the config as dotted names and plain values.
-
-    >>> @dataclasses.dataclass(frozen=True)
-    ... class Shrink:
-    ...     weight: float = 5.0
-    >>> flattened(Shrink())
-    {'weight': 5.0}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in to_table(config).items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": leaf for inner, leaf in value.items()}
-        else:
-            flat[key] = value
-    return flat
-
-
 def field_names(cls: type[Any], prefix: str = "") -> list[str]:
     """Return the dotted names of all fields of a config class."""
     hints = typing.get_type_hints(cls)

@@ -149,18 +149,6 @@ def pr_auc(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
     return float((recall_gained * hits / (ends + 1)).sum())
 
 
-def calibration_table(p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = 20) -> pd.DataFrame:
-    """Return a row a bin of equal size, by rising p: `expected` (mean p), `observed` (mean y), `n`."""
-    probabilities, outcomes = _pair(p, y)
-    if len(probabilities) == 0:
-        return pd.DataFrame({"expected": [], "observed": [], "n": []})
-    order = np.argsort(probabilities, kind="stable")
-    starts = _bin_starts(len(order), bins)
-    n = np.diff(np.append(starts, len(order)))
-    expected = np.add.reduceat(probabilities[order], starts) / n
-    return pd.DataFrame({"expected": expected, "observed": np.add.reduceat(outcomes[order], starts) / n, "n": n})
-
-
 def rank_within(frame: pd.DataFrame, query: Sequence[str], score: str, *, tie: str) -> pd.DataFrame:
     """Return the frame sorted best first within each query, with `rank` from 1; equal scores by `tie`, rising."""
     keys = list(query)

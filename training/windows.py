@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from training.calibration import Prior, fit_log_odds, log_odds
 
@@ -40,12 +39,6 @@ def fit_windows(chance_7_days: npt.ArrayLike, first_day: npt.ArrayLike, *, seed:
     design = np.column_stack([np.ones(len(p7)), log_odds(p7)])
     pairs = [_fit_one(design, day, h) for h in range(1, WINDOW_DAYS + 1)]
     return _rising(pairs)
-
-
-def chance_within(pairs: WindowPairs, chance_7_days: npt.ArrayLike, days: int) -> FloatArray:
-    """Return the chances within the first `days` (1 to 7) days, from 7-day chances."""
-    a, b = pairs[days - 1]
-    return np.asarray(expit(a + b * log_odds(chance_7_days)), dtype=np.float64)
 
 
 def population_shares(first_day: npt.ArrayLike) -> tuple[float, ...]:

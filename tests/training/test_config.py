@@ -8,11 +8,9 @@ import pytest
 from training.config import (
     SearchRange,
     field_names,
-    flattened,
     load_config,
     parse_config,
     parse_search,
-    with_values,
 )
 from training.errors import ConfigError
 
@@ -111,14 +109,8 @@ def test_a_wrong_search_space_is_refused(text: str, message: str) -> None:
         parse_search(Model, f"[search]\n{text}\n", where="model.toml")
 
 
-def test_trial_values_replace_fields_and_are_checked() -> None:
-    assert with_values(Model(), {"trees.n_trees": 3, "n_cutoffs": 8}) == Model(n_cutoffs=8, trees=Trees(n_trees=3))
-    with pytest.raises(ConfigError, match="at least 1"):
-        with_values(Model(), {"n_cutoffs": 0})
-
-
-def test_flat_names_match_the_fields() -> None:
-    assert list(flattened(Model())) == field_names(Model)
+def test_fields_of_tables_have_dotted_names() -> None:
+    assert field_names(Model) == ["n_cutoffs", "half_lives", "kind", "cap", "trees.n_trees", "trees.rate"]
 
 
 def test_an_unknown_config_name_is_refused() -> None:

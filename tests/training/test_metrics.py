@@ -117,10 +117,3 @@ def test_ranks_start_again_for_each_query_and_ties_go_to_the_smaller_item() -> N
     frame = pd.DataFrame({"who": [2, 1, 1, 1], "what": [5, 9, 8, 7], "score": [0.1, 0.4, 0.4, 0.6]})
     ranked = metrics.rank_within(frame, ["who"], "score", tie="what")
     assert ranked[["who", "what", "rank"]].to_numpy().tolist() == [[1, 7, 1], [1, 8, 2], [1, 9, 3], [2, 5, 1]]
-
-
-def test_calibration_table_adds_up() -> None:
-    table = metrics.calibration_table([0.1, 0.2, 0.9], [0, 1, 1], bins=2)
-    assert table["n"].sum() == 3
-    assert (table["expected"] * table["n"]).sum() == pytest.approx(1.2)
-    assert (table["observed"] * table["n"]).sum() == pytest.approx(2)

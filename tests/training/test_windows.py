@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.decisioning.completion import within_days
-from training.windows import chance_within, fit_windows, population_shares
+from training.windows import WindowPairs, fit_windows, population_shares
 
 
 def week(n: int = 30_000) -> tuple[np.ndarray, np.ndarray]:
@@ -17,21 +17,26 @@ def week(n: int = 30_000) -> tuple[np.ndarray, np.ndarray]:
     return p7, np.where(rng.random(n) < p7, day, np.nan)
 
 
+def within(pairs: WindowPairs, chances: np.ndarray, days: int) -> np.ndarray:
+    """What serving makes of them."""
+    return np.array([within_days(p7, days, pairs) for p7 in chances.tolist()])
+
+
 def test_expected_is_observed_within_every_window() -> None:
     p7, day = week()
     pairs = fit_windows(p7, day)
     for h in range(1, 8):
-        assert chance_within(pairs, p7, h).sum() == pytest.approx((np.nan_to_num(day, nan=9) < h).sum(), rel=0.08)
+        assert within(pairs, p7, h).sum() == pytest.approx((np.nan_to_num(day, nan=9) < h).sum(), rel=0.08)
 
 
 def test_seven_days_are_the_seven_day_chance() -> None:
-    assert chance_within(fit_windows(*week()), [0.25], 7) == pytest.approx([0.25])
+    assert within_days(0.25, 7, fit_windows(*week())) == pytest.approx(0.25)
 
 
 def test_a_longer_window_never_has_a_lower_chance() -> None:
     pairs = fit_windows(*week())
     for p7 in (1e-4, 0.02, 0.3, 0.95):
-        chances = [float(chance_within(pairs, [p7], h)[0]) for h in range(1, 8)]
+        chances = [within_days(p7, h, pairs) for h in range(1, 8)]
         assert chances == sorted(chances)
 
 
@@ -39,11 +44,6 @@ def test_without_rows_every_day_is_as_good_as_another() -> None:
     pairs = fit_windows([], [])
     assert pairs[0] == pytest.approx((math.log(1 / 7), 1.0))
     assert pairs[6] == (0.0, 1.0)
-
-
-def test_serving_converts_with_the_same_numbers() -> None:
-    pairs = fit_windows(*week())
-    assert within_days(0.2, 3, pairs) == pytest.approx(float(chance_within(pairs, [0.2], 3)[0]))
 
 
 def test_population_shares_follow_the_days() -> None:
