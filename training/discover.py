@@ -19,7 +19,7 @@ import pandas as pd
 
 from features import columns as c
 from features.asof import Moment
-from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
+from training.boosting import BoostedTrees, BoostingConfig, fit_trees
 from training.calibration import fit_calibration, log_odds
 from training.discover_grid import BUYER_SHARE, DiscoverGrid, DiscoverRules, discover_grid
 from training.discover_judging import figures, judge
@@ -51,7 +51,7 @@ class DiscoverConfig:
     n_customers: int = 700
     held_out: float = 0.25
     events_per_tree: float = 15.0
-    n_shown: int = 20
+    n_shown: int = 10
     max_per_customer: int = 100
     n_stretches: int = 24
     n_best: int = 3
@@ -190,13 +190,9 @@ class DiscoverModel:
 
 
 def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
-    """Return log-odds before calibration: of each product's share of buyers, and what the trees add."""
-    start = _start(features)
-    return start if trees is None else start + trees.margin(features.reindex(columns=list(trees.feature_names)))
-
-
-def _start(features: pd.DataFrame) -> FloatArray:
-    """Return where the trees start: the log-odds of the product's share of buyers, so that few data stay near it."""
+    """Return log-odds before calibration: the trees', or those of each product's share of buyers."""
+    if trees is not None:
+        return trees.margin(features.reindex(columns=list(trees.feature_names)))
     share = features.get(BUYER_SHARE, pd.Series(0.0, index=features.index))
     return log_odds(share.fillna(0.0).clip(1e-4, 0.5))
 
@@ -259,7 +255,7 @@ def _trees(rows: _Rows, config: DiscoverConfig) -> BoostedTrees | None:
         return None
     n_trees = int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees))
     features = rows.features.loc[:, rows.features.notna().any()]
-    return fit_trees(features, labels, replace(config.trees, n_trees=n_trees), FitOptions(offset=_start(features)))
+    return fit_trees(features, labels, replace(config.trees, n_trees=n_trees))
 
 
 _COLUMN, _PAIR = "grid_column", "pair"

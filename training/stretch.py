@@ -38,13 +38,15 @@ MIN_EVENTS = 200
 """With fewer new purchases than this to learn from, a category's share of buyers stands in for the trees."""
 
 HORIZON_DAYS = 28
+_LEAVES_APART = 40  # leaves that a small sample may at most be divided into
 TOO_FEW = "stretch: too few new purchases to learn from; a category's share of buyers stands in"
 
 
 @dataclass(frozen=True)
 class StretchConfig:
-    """Settings of the stretch model; `negative_share` of the pairs that weren't bought are learned from.
+    """Settings of the stretch model.
 
+    It learns from every new purchase of at most `max_learners` customers a week, and about `n_rows` other pairs in all.
     There is a tree for every `events_per_tree` new purchases at most: label windows of weekly cutoffs overlap, so that
     small shops would be learned by heart. The days within a week are learned from each customer's `n_shown` best pairs
     of the last `n_latest` cutoffs.
@@ -54,9 +56,9 @@ class StretchConfig:
     n_latest: int = 2
     n_shown: int = 24
     max_per_customer: int = 40
-    negative_share: float = 0.12
+    n_rows: int = 500_000
+    max_learners: int = 20_000
     events_per_tree: float = 20.0
-    max_rows: int = 1_200_000
     seed: int = 20171009
     rules: StretchRules = field(default_factory=StretchRules)
     trees: BoostingConfig = field(default_factory=BoostingConfig)
@@ -142,7 +144,7 @@ class StretchModel:
         latest: list[_Week] = []
         for moment in cutoffs:
             week = _week(history, moment, self.config)
-            samples.append(_sample(week, self.config, self.config.max_rows // len(cutoffs)))
+            samples.append(_sample(week, self.config, self.config.n_rows // len(cutoffs)))
             latest = [*latest, week][-self.config.n_latest :]
         learned = _Sample.of(samples)
         trees = _trees(learned, self.config)
@@ -201,16 +203,21 @@ def _week(history: History, moment: Moment, config: StretchConfig) -> _Week:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Pairs to learn from: their features, and the first day of a purchase within 28 days (inf without one)."""
+    """Pairs to learn from, what each weighs, and the first day of a purchase within 28 days (inf without one)."""
 
     features: pd.DataFrame
     day: FloatArray
+    weight: FloatArray
 
     @classmethod
     def of(cls, parts: list[_Sample]) -> _Sample:
         frames = [part.features for part in parts if len(part.day)]
         features = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        return cls(features, np.concatenate([np.zeros(0), *(part.day for part in parts)]))
+        day, weight = (np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in _NUMBERS)
+        return cls(features, day, weight)
+
+
+_NUMBERS = ("day", "weight")
 
 
 def _trees(sample: _Sample, config: StretchConfig) -> BoostedTrees | None:
@@ -218,28 +225,32 @@ def _trees(sample: _Sample, config: StretchConfig) -> BoostedTrees | None:
     labels = np.isfinite(sample.day).astype(np.float64)
     if min(labels.sum(), len(labels) - labels.sum()) < MIN_EVENTS:
         return None
-    weights = np.where(labels > 0, 1.0, 1.0 / config.negative_share)
     features = sample.features.loc[:, sample.features.notna().any()]
-    n_trees = int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees))
-    options = FitOptions(weights=weights, offset=_start(features))
-    return fit_trees(features, labels, replace(config.trees, n_trees=n_trees), options)
+    trees = replace(
+        config.trees,
+        n_trees=int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees)),
+        min_rows_per_leaf=int(np.clip(len(labels) / _LEAVES_APART, 1, config.trees.min_rows_per_leaf)),
+    )
+    return fit_trees(features, labels, trees, FitOptions(weights=sample.weight, offset=_start(features)))
 
 
-def _sample(week: _Week, config: StretchConfig, max_rows: int) -> _Sample:
-    """Return all new purchases of the learners, and some of their other new pairs; evenly fewer than `max_rows`."""
-    grid, rng, parts = week.grid, np.random.default_rng([config.seed, week.moment.day]), []
+def _sample(week: _Week, config: StretchConfig, n_rows: int) -> _Sample:
+    """Return all new purchases of the week's learners, and about `n_rows` of their other new pairs, weighted back."""
+    grid, rng = week.grid, np.random.default_rng([config.seed, week.moment.day])
+    learners = np.flatnonzero(grid.is_learner)
+    is_chosen = np.zeros(len(grid.is_learner), dtype=np.bool_)
+    is_chosen[rng.choice(learners, min(config.max_learners, len(learners)), replace=False)] = True
+    share = min(1.0, n_rows / max(int(is_chosen.sum()) * grid.width, 1))
+    parts = []
     for start, stop in grid.blocks():
         cells = grid.new_cells(start, stop)
-        cells = cells[grid.is_learner[cells // grid.width]]
-        is_kept = np.isfinite(week.first_day[cells]) | (rng.random(len(cells)) < config.negative_share)
-        cells = cells[is_kept]
-        day = np.asarray(np.nan_to_num(week.first_day[cells], nan=np.inf), dtype=np.float64)
-        parts.append(_Sample(grid.features(cells, start, stop), day))
-    sample = _Sample.of(parts)
-    if len(sample.day) <= max_rows:
-        return sample
-    kept = np.sort(rng.choice(len(sample.day), max_rows, replace=False))
-    return _Sample(sample.features.iloc[kept].reset_index(drop=True), sample.day[kept])
+        cells = cells[is_chosen[cells // grid.width]]
+        is_bought = np.isfinite(week.first_day[cells])
+        is_kept = is_bought | (rng.random(len(cells)) < share)
+        day = np.asarray(np.nan_to_num(week.first_day[cells[is_kept]], nan=np.inf), dtype=np.float64)
+        weight = np.where(is_bought[is_kept], 1.0, 1.0 / share)
+        parts.append(_Sample(grid.features(cells[is_kept], start, stop), day, weight))
+    return _Sample.of(parts)
 
 
 def _shown(weeks: list[_Week], trees: BoostedTrees | None, config: StretchConfig) -> _Shown:

@@ -16,7 +16,7 @@ from training.stretch import TOO_FEW, FittedStretch, StretchConfig, StretchModel
 
 SMALL = StretchConfig(
     n_cutoffs=6,
-    negative_share=0.5,
+    n_rows=20_000,
     max_per_customer=20,
     trees=BoostingConfig(n_trees=60, learning_rate=0.08, n_leaves=7, min_rows_per_leaf=40, n_threads=1),
 )
