@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
@@ -18,11 +18,11 @@ from features import columns as c
 from features.asof import Moment
 from training import plots
 from training.basket_tasks import K, Tasks, best_rows
-from training.baskets import baskets_of, known_lines
+from training.baskets import Baskets, baskets_of, known_lines
 from training.comparison import iso_days
 from training.history import History
 from training.judge import Judgement
-from training.neighbours import AlsoBoughtConfig, also_bought
+from training.neighbours import SPARE, AlsoBoughtConfig, also_bought
 from training.ranking import Label, Queries
 from training.topk import place_in_run
 
@@ -33,6 +33,9 @@ POPULARITY = "popularity"
 N_BASKETS = 20_000
 MAX_DAYS = 84
 SEED = 7
+SMALL_SHOP_BASKETS = 20_000  # up to here a second fit costs nothing
+KNOWN_SHARE = 0.8
+PLAIN_STRENGTH = 50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +60,7 @@ class FittedAlsoBought:
 
     def scores(self) -> sp.csr_array:
         """Return the scores as a matrix ``(n_products, n_products)``; row i has the neighbours of product i."""
-        n = len(self.popularity)
-        one, other = self.pairs[c.PRODUCT_ROW].to_numpy(), self.pairs[c.OTHER_ROW].to_numpy()
-        return sp.csr_array((self.pairs[c.SCORE].to_numpy(), (one, other)), shape=(n, n))
+        return score_matrix(self.pairs, len(self.popularity))
 
     @property
     def importance(self) -> dict[str, float]:
@@ -87,14 +88,40 @@ class AlsoBoughtModel:
         types = products[c.TYPE_ROW].to_numpy(dtype=np.int64)
         baskets = baskets_of(known_lines(history), len(products))
         is_merchandise = products[c.IS_MERCHANDISE].to_numpy(dtype=np.bool_)
-        pairs = also_bought(baskets, types, self.config)
-        notes = () if len(pairs) else ("also bought: no two products were ever bought together",)
-        return FittedAlsoBought(self.config, pairs, is_merchandise, baskets.popularity, notes)
+        config, notes = self.config, []
+        if len(baskets.customers) <= SMALL_SHOP_BASKETS and not _beats_popularity(baskets, types, config):
+            config = replace(config, popularity_power=0.0, strength=PLAIN_STRENGTH, n_best_sellers=K + SPARE)
+            notes.append("also bought: best sellers explain these baskets; neighbours are shrunk to them")
+        pairs = also_bought(baskets, types, config)
+        if len(pairs) == 0:
+            notes = ["also bought: no two products were ever bought together"]
+        return FittedAlsoBought(config, pairs, is_merchandise, baskets.popularity, tuple(notes))
 
 
 def _first(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
     """Return the first `n` rows of each product, in their order."""
     return pairs[place_in_run(pairs[c.PRODUCT_ROW].to_numpy()) < n].reset_index(drop=True)
+
+
+def _beats_popularity(baskets: Baskets, types: IntArray, config: AlsoBoughtConfig) -> bool:
+    """Return whether neighbours of four fifths of the baskets say more of the others than the best sellers do.
+
+    Dividing out popularity pays where baskets have a pattern; a shop of few baskets may have too few to show one.
+    """
+    is_known = np.random.default_rng(SEED).random(len(baskets.customers)) < KNOWN_SHARE
+    known = baskets.only(is_known)
+    tasks = Tasks.draw(baskets.only(~is_known), known.popularity, n=N_BASKETS, seed=SEED)
+    if len(tasks) == 0:
+        return True
+    ours, _ = tasks.from_one(tasks.neighbours_of_one(score_matrix(also_bought(known, types, config), len(types))))
+    theirs, _ = tasks.from_one(tasks.popular_from_one())
+    return bool(ours.mean() >= theirs.mean())
+
+
+def score_matrix(pairs: pd.DataFrame, n_products: int) -> sp.csr_array:
+    """Return the scores as a matrix ``(n_products, n_products)``; row i has the neighbours of product i."""
+    one, other = pairs[c.PRODUCT_ROW].to_numpy(), pairs[c.OTHER_ROW].to_numpy()
+    return sp.csr_array((pairs[c.SCORE].to_numpy(), (one, other)), shape=(n_products, n_products))
 
 
 def judge(fitted: Mapping[Moment, FittedAlsoBought], history: History) -> Judgement:

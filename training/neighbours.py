@@ -43,7 +43,10 @@ _BLOCK_ENTRIES = 20_000_000  # entries of a block of co-occurrence counts, at mo
 
 @dataclass(frozen=True)
 class AlsoBoughtConfig:
-    """Settings of also-bought; `strength` and `popularity_offset` are in (weighted) baskets."""
+    """Settings of also-bought; `strength` and `popularity_offset` are in (weighted) baskets.
+
+    `n_best_sellers` of the shop are candidates of every product: 0 where baskets say enough.
+    """
 
     size_power: float = 0.6
     popularity_power: float = 0.4
@@ -51,6 +54,7 @@ class AlsoBoughtConfig:
     strength: float = 8.0
     n_candidates: int = 200
     n_type_candidates: int = 100
+    n_best_sellers: int = 0
     n_neighbours: int = 60
     max_basket_products: int = 250
     n_threads: int = 2
@@ -126,6 +130,7 @@ class _Shop:
         share = weight / total
         excess, floor = _type_prior(matrix, basket_weight, types, config.strength)
         best = _type_best(excess, floor, share, damping, config.n_type_candidates)
+        best = _with_best_sellers(best, share, config.n_best_sellers)
         return cls(config, near, weight, share, config.strength / total, damping, types, excess, floor, best)
 
     def blocks(self) -> Iterator[IntArray]:
@@ -210,6 +215,16 @@ def _type_best(excess: sp.csr_array, floor: FloatArray, share: FloatArray, dampi
     score = (excess.data + floor[rows] * share[excess.indices]) * damping[excess.indices]
     kept = top_of_each(rows, score, k)
     return sp.csr_array((score[kept], (rows[kept], excess.indices[kept])), shape=excess.shape)
+
+
+def _with_best_sellers(type_best: sp.csr_array, share: FloatArray, n: int) -> sp.csr_array:
+    """Return the candidates of each type with the shop's `n` best sellers among them."""
+    if n == 0:
+        return type_best
+    best = np.argsort(-share, kind="stable")[:n]
+    types = np.repeat(np.arange(type_best.shape[0]), len(best))
+    sellers = sp.csr_array((np.ones(len(types)), (types, np.tile(best, type_best.shape[0]))), shape=type_best.shape)
+    return sp.csr_array(type_best + sellers)
 
 
 def _runs(values: npt.NDArray[np.integer]) -> Iterator[tuple[int, int]]:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from features.asof import Moment
+from features.build import FeatureStore
 from features.sources.synthetic import Truth
+from tests.features.tiny import at, line, write_tables
 from training.also_bought import AlsoBoughtModel, FittedAlsoBought, figures, judge
 from training.config import load_config, load_search
 from training.history import History
@@ -68,6 +72,25 @@ def test_a_shop_where_nothing_is_bought_together_has_no_neighbours(new_history: 
         cutoff = history.known_until.plus_days(-1, history.tables.time_zone)
         assert judge({cutoff: fitted}, history).rows == ()
         assert figures({cutoff: fitted}, history) == {}
+
+
+def random_shop(folder: Path) -> History:
+    """A hundred baskets a month of four products each, drawn by popularity alone."""
+    rng, lines = np.random.default_rng(4), []
+    for order in range(500):
+        products = set(np.minimum(rng.geometric(0.2, 4) - 1, 29).tolist())
+        lines += [line(order, order // 4, product, customer_row=order % 20) for product in sorted(products)]
+    tables = write_tables(folder / "t", lines)
+    return History(FeatureStore(tables, folder / "f"), at(125))
+
+
+def test_where_only_popularity_counts_the_best_sellers_are_not_pushed_down(tmp_path: Path) -> None:
+    history = random_shop(tmp_path)
+    cutoff = at(97)
+    fitted = AlsoBoughtModel(AlsoBoughtConfig(n_threads=1)).fit(history.until(cutoff))
+    assert fitted.config.popularity_power == 0.0
+    assert "best sellers explain" in fitted.notes[0]
+    assert judge({cutoff: fitted}, history).primary[0].gain_high >= 0
 
 
 def test_the_shipped_config_is_read() -> None:
