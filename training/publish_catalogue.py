@@ -56,7 +56,7 @@ class Catalogue:
 
     @cached_property
     def learned_price(self) -> pd.Series:
-        """Return the mean price paid, in whole cents, of the last four weeks where it sold then; null when never sold."""
+        """Return the mean price paid, in whole cents, of the last four weeks where it sold; null when never sold."""
         return self.frame[c.PRICE_4W].fillna(self.frame[c.PRICE_MEAN]).astype(np.float64).round(2)
 
     @cached_property
