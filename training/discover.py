@@ -49,9 +49,9 @@ class DiscoverConfig:
     n_cutoffs: int = 4
     step_days: int = 14
     n_customers: int = 700
-    held_out: float = 0.25
+    held_out: float = 0.35
     events_per_tree: float = 15.0
-    n_shown: int = 10
+    n_shown: int = 20
     max_per_customer: int = 100
     n_stretches: int = 24
     n_best: int = 3
