@@ -19,7 +19,7 @@ class Recipe:
         How many weeks after each cutoff the engine's challenges are replayed, for the joint chance.
     refits
         Whether what ships is fitted anew on all that is known; else the models judged at the latest cutoff ship, on
-        today's features: cheaper by a third, and a few weeks behind.
+        today's features: cheaper, and a few weeks behind (docs/adr/0007-quick-recipe.md).
     """
 
     n_judged: int = 3
