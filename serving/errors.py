@@ -8,6 +8,8 @@
         ├── PolicyError        policy.toml has unknown keys or values that are not allowed
         ├── SettingsError      an option of the server is wrong; names the option
         ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
+        ├── StateUnavailable   the state can't be read or written now; it may be in a moment
+        │   └── StateUnfit     its file or server is there, and can't be relied on; someone must change something
         ├── InvalidRequest     a field of a request is wrong; carries the field
         └── UnknownProduct     a call that names one product only names one that is not known
 """
@@ -35,6 +37,14 @@ class SettingsError(ServingError):
 
 class BatchError(ServingError):
     """A list of customers or queries can't be read, or the answers can't be written; one line names file and column."""
+
+
+class StateUnavailable(ServingError):
+    """The state can't be read or written now: its disk is full, its file is locked, its server is away; says which."""
+
+
+class StateUnfit(StateUnavailable):
+    """The state's file or server is there and can't be relied on, until someone changes what the line names."""
 
 
 class InvalidRequest(ServingError):
