@@ -98,6 +98,18 @@ class RecommendationPolicy:
 
 
 @dataclass(frozen=True)
+class StatePolicy:
+    """How long, and how much of it, the state is kept."""
+
+    events_days: Annotated[int, Range(1, 3650)]
+    decisions_days: Annotated[int, Range(1, 3650)]
+    challenge_weeks: Annotated[int, Range(1, 104)]
+    events_per_customer: Annotated[int, Range(10, 5000)]
+    attribution_days: Annotated[int, Range(0, 90)]
+    max_clock_ahead_hours: Annotated[int, Range(0, 168)]
+
+
+@dataclass(frozen=True)
 class ListPolicy:
     """Words that keep products out of answers, and phrases that hold such a word and mean something else."""
 
@@ -118,10 +130,13 @@ class Policy:
     margin: MarginPolicy
     reward: RewardPolicy
     recommendations: RecommendationPolicy
+    state: StatePolicy
     lists: ListPolicy
 
 
 _VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|[^\s#]+)")
+# A policy written before there was such a section, as in a stored bundle, goes by its defaults.
+_LATER_SECTIONS = ("state",)
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
 
@@ -142,6 +157,7 @@ def parse_policy(text: str) -> Policy:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"not TOML: {error}") from error
+    found = {name: tomllib.loads(default_policy_text())[name] for name in _LATER_SECTIONS} | found
     mistakes: list[str] = []
     sections = {name: _parse_section(name, kind, found, mistakes) for name, kind in get_type_hints(Policy).items()}
     mistakes += [f"{name}: unknown section" for name in found if name not in sections]

@@ -89,6 +89,11 @@ def test_a_whole_number_stands_for_a_float() -> None:
     assert parse_policy(with_values(default_policy_text(), {"reward.max_value": 7})).reward.max_value == 7.0
 
 
+def test_a_policy_from_before_there_was_state_goes_by_the_defaults() -> None:
+    before, _, after = default_policy_text().partition("[state]")
+    assert parse_policy(before + after[after.index("[lists]") :]) == default_policy()
+
+
 def test_the_lists_are_words() -> None:
     lists = default_policy().lists
     assert isinstance(lists, ListPolicy)
