@@ -22,12 +22,13 @@ from serving.api_answers import (
 )
 from serving.api_codes import Level, NoteCode, ShortfallCode
 from serving.bundle import Bundle
-from serving.candidates import Candidates, Habit, Neighbour, Shopper
+from serving.candidates import Habit, Neighbour
 from serving.decisioning.challenge import N_ITEMS, Pick
 from serving.decisioning.reward import Offered, Stake, reward_for
 from serving.decisioning.slate import Entry
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
 from serving.shelf import Shelf, floats, ints
+from serving.taste import Shopper
 
 _VALUE_HORIZON_DAYS = 84
 _FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
@@ -39,10 +40,9 @@ _COUNTED = {Level.PRODUCT: "product_id", Level.PRODUCT_TYPE: "product_type", Lev
 class Answers:
     """Puts what was decided into words and numbers."""
 
-    def __init__(self, bundle: Bundle, shelf: Shelf, candidates: Candidates) -> None:
+    def __init__(self, bundle: Bundle, shelf: Shelf) -> None:
         self._bundle = bundle
         self._shelf = shelf
-        self._candidates = candidates
         self._features_at = iso(bundle.manifest.as_of)
         self._currency = bundle.manifest.currency
         self._version = bundle.manifest.version
@@ -183,7 +183,7 @@ class Answers:
         return item
 
     def _bought_before(self, products: Sequence[int], shopper: Shopper) -> Sequence[Habit | None]:
-        return self._candidates.again_of(shopper.row, products) if shopper.is_personal else [None] * len(products)
+        return shopper.taste.again_of(products) if shopper.is_personal else [None] * len(products)
 
     def _add_history(self, item: dict[str, Any], known: Habit | None, shopper: Shopper) -> None:
         """Add when the customer last bought it, when it is due and how many they take, where they have.

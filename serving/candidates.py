@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from features.ids import find_row
 from serving.bundle_format import (
@@ -23,19 +21,6 @@ from serving.shelf import Shelf, floats, ints
 
 UNKNOWN = -1
 N_STRETCH_PRODUCTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Shopper:
-    """Who asks: the row (-1 unknown to the bundle), the store the answer is for, the zone of their days.
-
-    `is_personal` says whether their history may be used.
-    """
-
-    row: int
-    store: int
-    zone: ZoneInfo
-    is_personal: bool
 
 
 class Habit(NamedTuple):

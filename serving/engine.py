@@ -6,9 +6,10 @@ UTC, money is in the bundle's currency, probabilities are rounded to six places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
+from types import MappingProxyType
 
 from serving.answers import Answers, as_shortfall
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
@@ -16,20 +17,24 @@ from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, Recommendatio
 from serving.api_codes import ShortfallCode
 from serving.bundle import Bundle
 from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RESTRICTED
-from serving.candidates import UNKNOWN, Candidates, Neighbour, Shopper
+from serving.candidates import UNKNOWN, Candidates, Neighbour
 from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft, Pick
 from serving.decisioning.completion import completion_probability
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import FILTERS, GONE, Pace, Screen, Withheld, price_and_category
 from serving.decisioning.slate import Ask, SlateMaker
-from serving.decisioning.windows import Window, challenge_window, day_of, iso, zone_named
-from serving.errors import BundleError, InvalidRequest, UnknownProduct
+from serving.decisioning.windows import Window, challenge_window, day_of, iso
+from serving.errors import InvalidRequest, UnknownProduct
+from serving.live import Shoppers
 from serving.shelf import Shelf
+from serving.state.known import NOTHING_KNOWN, Known
+from serving.taste import Shopper
 
 # Published answers have six places: a joint chance is never shown as impossible.
 _LEAST_CHANCE = 1e-6
 # The calendar ends with 9999, and a week must end before it.
 _LAST_YEAR = 9998
+NOBODY_KNOWN: Mapping[str, Known] = MappingProxyType({})
 
 
 class Engine:
@@ -40,11 +45,7 @@ class Engine:
     """
 
     def __init__(self, bundle: Bundle, *, applies_rules: bool = True) -> None:
-        zone = zone_named(bundle.policy.shop.time_zone) or zone_named(bundle.manifest.time_zone)
-        if zone is None:
-            raise BundleError(f"manifest.json: time_zone {bundle.manifest.time_zone!r} is not known here")
         self.bundle = bundle
-        self._zone = zone
         self._applies_rules = applies_rules
         self._shelf = Shelf(bundle, margin_rate=bundle.policy.margin.rate_where_unknown)
         self._candidates = Candidates(bundle, self._shelf)
@@ -67,19 +68,22 @@ class Engine:
             applies_rules=applies_rules,
         )
         self._pace = pace
-        self._answers = Answers(bundle, self._shelf, self._candidates)
+        self._answers = Answers(bundle, self._shelf)
+        self._shoppers = Shoppers(bundle, self._shelf, self._candidates, applies_rules=applies_rules)
 
-    def challenge(self, request: ChallengeRequest, at: datetime, decision_id: str) -> ChallengeAnswer:
+    def challenge(
+        self, request: ChallengeRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> ChallengeAnswer:
         """Return the customer's challenge of the week that holds `at`: the same for every moment of that week.
 
         InvalidRequest when `at` lies before the bundle's as-of.
         """
-        shopper = self._shopper(request.customer_id, request.store_id, at)
+        shopper = self._shopper(request.customer_id, request.store_id, at, known)
         window = challenge_window(at, self.bundle.manifest.as_of, shopper.zone)
         basket = self._shelf.rows_of(request.basket)
         screen = self._screen(request.exclude, basket, forbidden_flags=RESTRICTED | INTIMATE)
         draft = Draft(
-            customer=shopper.row,
+            taste=shopper.taste,
             store=shopper.store,
             window=window,
             screen=screen,
@@ -101,12 +105,14 @@ class Engine:
             answer["shortfall"] = as_shortfall(_challenge_shortfall(len(picks), screen.met))
         return answer
 
-    def recommendations(self, request: RecommendationsRequest, at: datetime, decision_id: str) -> RecommendationsAnswer:
+    def recommendations(
+        self, request: RecommendationsRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> RecommendationsAnswer:
         """Return a ranking for the customer, best first: `k` items, or fewer with a shortfall.
 
         InvalidRequest when `at` lies before the bundle's as-of.
         """
-        shopper = self._shopper(request.customer_id, None, at)
+        shopper = self._shopper(request.customer_id, None, at, known)
         decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
         category = UNKNOWN if request.category is None else self._shelf.category_row_of(request.category)
         if request.category is not None and category < 0:
@@ -123,42 +129,46 @@ class Engine:
             answer["shortfall"] = as_shortfall(_shortfall(ask.screen.met))
         return answer
 
-    def also_bought(self, request: AlsoBoughtRequest, at: datetime, decision_id: str) -> AlsoBoughtAnswer:
+    def also_bought(
+        self, request: AlsoBoughtRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> AlsoBoughtAnswer:
         """Return what is bought together with the products asked about, best first.
 
         UnknownProduct when the call names one product only and it is not known; InvalidRequest when `at` lies before
         the bundle's as-of.
         """
-        shopper = self._shopper(request.customer_id, request.store_id, at)
+        shopper = self._shopper(request.customer_id, request.store_id, at, known)
         asked = {each: self._shelf.row_of(each) for each in request.product_ids}
         ignored = [each for each, row in asked.items() if row < 0]
         if ignored and len(asked) == 1:
             raise UnknownProduct(ignored[0])
-        known = [row for row in asked.values() if row >= 0]
-        is_intimate = any(self._shelf.flags[row] & INTIMATE for row in known)
+        asked_rows = [row for row in asked.values() if row >= 0]
+        is_intimate = any(self._shelf.flags[row] & INTIMATE for row in asked_rows)
         forbidden = INTIMATE if self._applies_rules and not is_intimate else 0
         screen = self._screen(request.exclude, set(), forbidden_flags=forbidden)
         just_bought = self._just_bought(shopper, day_of(at, shopper.zone))
-        neighbours = self._candidates.neighbours(known)
+        neighbours = self._candidates.neighbours(asked_rows)
         shown = (
             each for each in neighbours if each.product not in just_bought and screen.withheld(each.product) is None
         )
         found = list(islice(shown, request.k))
-        reasons = [self._reasons.together(each, is_basket=len(known) > 1) for each in found]
+        reasons = [self._reasons.together(each, is_basket=len(asked_rows) > 1) for each in found]
         decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
         answer = self._answers.also_bought(decision, found, reasons, shopper=shopper)
         answer["ignored"] = ignored
         if len(found) < request.k:
-            answer["shortfall"] = as_shortfall(_also_shortfall(len(asked), len(known), screen.met))
+            answer["shortfall"] = as_shortfall(_also_shortfall(len(asked), len(asked_rows), screen.met))
         return answer
 
-    def scores(self, request: ScoresRequest, at: datetime, decision_id: str) -> ScoresAnswer:
+    def scores(
+        self, request: ScoresRequest, at: datetime, decision_id: str, known: Mapping[str, Known] = NOBODY_KNOWN
+    ) -> ScoresAnswer:
         """Return what is known about each customer in numbers, in the order asked.
 
         Without consent to personalize nothing is told of a customer. InvalidRequest when `at` lies before the bundle's
         as-of.
         """
-        shoppers = [self._shopper(each, None, at) for each in request.customer_ids]
+        shoppers = [self._shopper(each, None, at, known.get(each, NOTHING_KNOWN)) for each in request.customer_ids]
         decision = self._answers.decision(decision_id, is_personal=any(each.is_personal for each in shoppers))
         scores = [
             self._answers.score(customer_id, at, shopper=each, k=request.k_categories)
@@ -166,22 +176,13 @@ class Engine:
         ]
         return {**decision, "scores": scores}
 
-    def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime) -> Shopper:
+    def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
         as_of = self.bundle.manifest.as_of
         if at < as_of:
             raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
         if at.year > _LAST_YEAR:
             raise InvalidRequest("at", f"is after the year {_LAST_YEAR}")
-        row = UNKNOWN if customer_id is None else self._candidates.customer_row(customer_id)
-        usual_store = self._candidates.usual_store(row)
-        zone = zone_named(self.bundle.stores.time_zone[usual_store]) if usual_store >= 0 else None
-        store = self._candidates.store_row(store_id)
-        return Shopper(row, store if store >= 0 else usual_store, zone or self._zone, self._is_personal(row))
-
-    def _is_personal(self, row: int) -> bool:
-        if row < 0 or not self._applies_rules:
-            return row >= 0
-        return self._candidates.consents(row, "personalize", assumed=self.bundle.policy.consent.personalize)
+        return self._shoppers.shopper(customer_id, store_id, at, known.live)
 
     def _screen(
         self,
@@ -210,7 +211,7 @@ class Engine:
             return 0.0
         numbers = self.bundle.numbers
         if shopper.is_personal:
-            p_shop = self._candidates.p_shop(shopper.row, window.n_days)
+            p_shop = shopper.taste.p_shop(window.n_days)
             joint = completion_probability(chances, p_shop, numbers.completion)
         else:
             joint = numbers.population_completion * numbers.population_window[window.n_days - 1]
@@ -220,7 +221,7 @@ class Engine:
         basket = self._shelf.rows_of(request.basket)
         extra = price_and_category(self._shelf, request.max_price, category)
         return Ask(
-            customer=shopper.row,
+            taste=shopper.taste,
             store=shopper.store,
             today=today,
             k=request.k,
@@ -235,7 +236,7 @@ class Engine:
     def _just_bought(self, shopper: Shopper, today: int) -> set[int]:
         if not shopper.is_personal:
             return set()
-        again = self._candidates.again(shopper.row)
+        again = shopper.taste.again()
         return {each.product for each in again if self._pace.is_just_bought(each, today)}
 
 

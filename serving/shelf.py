@@ -41,6 +41,7 @@ class Shelf:
         self.flags = ints(products.flags)
         self.p7 = floats(products.p7)
         self.type_names = list(types.name)
+        self.type_category = ints(types.category)
         self.type_p7 = floats(types.p7)
         self.category_names = list(categories.name)
         self.category_flags = ints(categories.flags)
@@ -54,6 +55,7 @@ class Shelf:
         stands = np.flatnonzero(products.flags & OWN_CATEGORY)
         self._own_categories = dict(zip(products.category[stands].tolist(), stands.tolist(), strict=True))
         self._category_rows = {name.casefold(): row for row, name in reversed(list(enumerate(self.category_names)))}
+        self._type_rows = {name.casefold(): row for row, name in reversed(list(enumerate(self.type_names)))}
 
     def row_of(self, product_id: str) -> int:
         """Return the row of a product, -1 when it is not known."""
@@ -66,6 +68,10 @@ class Shelf:
     def category_row_of(self, name: str) -> int:
         """Return the row of a category by its name, whatever its case; -1 when it is not known."""
         return self._category_rows.get(name.casefold(), -1)
+
+    def type_row_of(self, name: str) -> int:
+        """Return the row of a product type by its name, whatever its case; -1 when it is not known."""
+        return self._type_rows.get(name.casefold(), -1)
 
     def name(self, product: int) -> str:
         """Return the product's name: its own, else its type's, else its id."""

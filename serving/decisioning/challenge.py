@@ -27,6 +27,7 @@ from serving.decisioning.rules import Pace, Screen
 from serving.decisioning.windows import Window
 from serving.numbers import Numbers
 from serving.shelf import Shelf
+from serving.taste import Taste
 
 N_HABITS = 2
 N_ITEMS = 3
@@ -50,7 +51,7 @@ class Pick:
 class Draft:
     """A challenge in the making; `closed_types` are those just bought or in the basket."""
 
-    customer: int
+    taste: Taste
     store: int
     window: Window
     screen: Screen
@@ -101,7 +102,7 @@ class ChallengeMaker:
 
     def _add_habits(self, draft: Draft) -> None:
         waiting: list[Habit] = []
-        for habit in self._candidates.habits(draft.customer):
+        for habit in draft.taste.habits():
             if self._pace.is_just_bought(habit, draft.window.first_day):
                 draft.closed_types.add(habit.type)
             elif not self._pace.is_due(habit, draft.window.first_day + draft.window.n_days):
@@ -111,7 +112,7 @@ class ChallengeMaker:
         for habit in waiting:
             if self._try_habit(draft, habit, is_type=True):
                 return
-        for habit in self._candidates.again(draft.customer):
+        for habit in draft.taste.again():
             if not self._pace.is_just_bought(habit, draft.window.first_day) and self._try_habit(
                 draft, habit, is_type=False
             ):
@@ -125,7 +126,7 @@ class ChallengeMaker:
             is_type = is_type and not self._shelf.stands_for_type(habit.product)
             window = draft.window
             end_day = window.first_day + window.n_days
-            is_of_several = is_type and self._candidates.is_of_several(draft.customer, habit)
+            is_of_several = is_type and draft.taste.is_of_several(habit)
             reason = self._reasons.habit(habit, today=window.first_day, end_day=end_day, is_type=is_of_several)
             chance = within_days(habit.p7, window.n_days, self._numbers.habit_window)
             level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
@@ -167,8 +168,8 @@ class ChallengeMaker:
         )
 
     def _add_stretch(self, draft: Draft) -> None:
-        closed = draft.categories | draft.basket_categories | self._candidates.recent_categories(draft.customer)
-        usual = self._candidates.usual_price(draft.customer)
+        closed = draft.categories | draft.basket_categories | draft.taste.recent_categories()
+        usual = draft.taste.usual_price()
         floor = None if usual is None else usual * self._policy.min_worth_ratio
         floors = [floor] if floor is None else [floor, None]
         of_new_categories = (
@@ -183,8 +184,8 @@ class ChallengeMaker:
         """Return the stretch of the highest chance x margin, a link from a habit counting extra; ties by chance."""
         best: tuple[float, float] = (-1.0, -1.0)
         found: tuple[Stretch, int] | None = None
-        leanings = self._candidates.leanings(draft.customer)
-        for stretch in self._candidates.stretches(draft.customer):
+        leanings = draft.taste.leanings()
+        for stretch in draft.taste.stretches():
             if stretch.category in closed or not self._reasons.can_name_category(stretch.category):
                 continue
             product = self._product_of(draft, stretch, floor, leanings)
@@ -200,7 +201,7 @@ class ChallengeMaker:
 
     def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
         flags = self._shelf.flags[product]
-        leanings = self._candidates.leanings(draft.customer)
+        leanings = draft.taste.leanings()
         leaning = next((flag for flag, share in leanings if flags & flag and share > 1 / 2), 0)
         reason = self._reasons.stretch(stretch, product, is_linked=self._is_linked(stretch), leaning=leaning)
         chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
@@ -220,7 +221,7 @@ class ChallengeMaker:
         closed = draft.categories | draft.basket_categories
         best: tuple[float, float] = (-1.0, -1.0)
         found = None
-        for each in self._candidates.discoveries(draft.customer):
+        for each in draft.taste.discoveries():
             product = each.product
             is_worth = floor is None or self._shelf.known_price[product] > floor
             is_open = (
@@ -237,7 +238,7 @@ class ChallengeMaker:
     def _popular_product(self, draft: Draft, floor: float | None) -> Pick | None:
         """Return the most popular product that they don't buy again, of a category not yet in the challenge."""
         closed = draft.categories | draft.basket_categories
-        bought = {each.product for each in self._candidates.again(draft.customer)}
+        bought = {each.product for each in draft.taste.again()}
         for product, reason in self._popular(draft.store):
             is_worth = floor is None or self._shelf.known_price[product] > floor
             is_open = (

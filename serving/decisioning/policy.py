@@ -110,6 +110,27 @@ class StatePolicy:
 
 
 @dataclass(frozen=True)
+class EventPolicy:
+    """What a customer's events change until the next bundle (docs/events.md). Weights are shares of a full interest."""
+
+    interest_factor: Annotated[float, Range(1, 100)]
+    view_weight: Share
+    search_weight: Share
+    click_weight: Share
+    scan_weight: Share
+    wishlist_weight: Share
+    cart_weight: Share
+    impression_weight: Share
+    max_weight: Annotated[float, Range(0, 5)]
+    like_share: Share
+    half_life_days: Annotated[float, Range(0.01, 365)]
+    cart_hours: Annotated[float, Range(0, 8760)]
+    dismiss_days: Annotated[float, Range(0, 3650)]
+    dismiss_weight: Share
+    min_product_events: Annotated[int, Range(1, 100)]
+
+
+@dataclass(frozen=True)
 class ListPolicy:
     """Words that keep products out of answers, and phrases that hold such a word and mean something else."""
 
@@ -131,12 +152,13 @@ class Policy:
     reward: RewardPolicy
     recommendations: RecommendationPolicy
     state: StatePolicy
+    events: EventPolicy
     lists: ListPolicy
 
 
 _VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|[^\s#]+)")
 # A policy written before there was such a section, as in a stored bundle, goes by its defaults.
-_LATER_SECTIONS = ("state",)
+_LATER_SECTIONS = ("state", "events")
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
 

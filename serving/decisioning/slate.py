@@ -15,6 +15,7 @@ from serving.decisioning.policy import RecommendationPolicy
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Screen, Withheld
 from serving.shelf import Shelf
+from serving.taste import Taste
 
 HORIZON_DAYS = 7
 UNASKED_FLAGS = RESTRICTED | INTIMATE
@@ -35,7 +36,7 @@ class Entry:
 class Ask:
     """What a slate should be: `category` is a row or -1, `cap` the call's own bound on items of a category."""
 
-    customer: int
+    taste: Taste
     store: int
     today: int
     k: int
@@ -103,19 +104,19 @@ class SlateMaker:
         return types if ask.level is Level.PRODUCT_TYPE else self._again_categories(types)
 
     def _again_products(self, ask: Ask) -> Iterator[Entry]:
-        for habit in self._candidates.again(ask.customer):
+        for habit in ask.taste.again():
             if self._is_open(ask, habit, habit.product):
                 yield Entry(
                     habit.product, habit.product, habit.p7, self._habit_reason(ask, habit, is_type=False), habit
                 )
 
     def _again_types(self, ask: Ask) -> Iterator[Entry]:
-        for habit in self._candidates.habits(ask.customer):
+        for habit in ask.taste.habits():
             if habit.type in ask.basket_types:
                 continue
             product = self._shown_product(ask, habit)
             if product is not None:
-                is_of_several = product != habit.product or self._candidates.is_of_several(ask.customer, habit)
+                is_of_several = product != habit.product or ask.taste.is_of_several(habit)
                 reason = self._habit_reason(ask, habit, is_type=is_of_several)
                 yield Entry(product, habit.type, habit.p7, reason, habit)
 
@@ -134,7 +135,7 @@ class SlateMaker:
         """Return the usual product of a habit, or, where that may not be shown, the next one of its type."""
         if self._is_open(ask, habit, habit.product):
             return habit.product
-        for other in self._candidates.again(ask.customer):
+        for other in ask.taste.again():
             if other.type == habit.type and self._is_open(ask, habit, other.product):
                 return other.product
         return None
@@ -157,28 +158,28 @@ class SlateMaker:
 
     def _fresh(self, ask: Ask) -> Iterator[Entry]:
         """Yield what the customer never bought, then what is popular in categories that they haven't bought lately."""
-        bought_lately = self._candidates.recent_categories(ask.customer)
+        bought_lately = ask.taste.recent_categories()
         fresh = self._fresh_categories(ask) if ask.level is Level.CATEGORY else self._fresh_products(ask)
         return chain(fresh, self._popular(ask, bought_lately))
 
     def _others(self, ask: Ask) -> Iterator[Entry]:
         """Yield what is popular and not among what the customer buys again, which the rules may have kept back."""
         if ask.level is Level.PRODUCT:
-            known = {habit.product for habit in self._candidates.again(ask.customer)}
+            known = {habit.product for habit in ask.taste.again()}
         else:
-            habits = list(self._candidates.habits(ask.customer))
+            habits = list(ask.taste.habits())
             is_type = ask.level is Level.PRODUCT_TYPE
             known = {habit.type if is_type else self._shelf.category[habit.product] for habit in habits}
         return (entry for entry in self._popular(ask, set()) if entry.key not in known)
 
     def _fresh_products(self, ask: Ask) -> Iterator[Entry]:
-        found = sorted(self._candidates.discoveries(ask.customer), key=lambda each: -each.p7)
+        found = sorted(ask.taste.discoveries(), key=lambda each: -each.p7)
         if ask.level is Level.PRODUCT:
             for each in found:
                 if self._may_suggest(ask, each.product):
                     yield Entry(each.product, each.product, each.p7, self._reasons.discovery())
             return
-        bought = {habit.type for habit in self._candidates.habits(ask.customer)}
+        bought = {habit.type for habit in ask.taste.habits()}
         best: dict[int, int] = {}
         none_of_them: dict[int, float] = {}
         for each in found:
@@ -190,7 +191,7 @@ class SlateMaker:
             yield Entry(best[kind], kind, 1.0 - none_of_them[kind], self._reasons.discovery())
 
     def _fresh_categories(self, ask: Ask) -> Iterator[Entry]:
-        for stretch in sorted(self._candidates.stretches(ask.customer), key=lambda each: -each.p7):
+        for stretch in sorted(ask.taste.stretches(), key=lambda each: -each.p7):
             product = next((each for each in stretch.products if each >= 0 and self._may_suggest(ask, each)), None)
             if product is not None:
                 reason = self._reasons.stretch(stretch, product, is_linked=False, leaning=0)

@@ -46,6 +46,11 @@ def day_of(moment: datetime, zone: ZoneInfo) -> int:
     return moment.astimezone(zone).toordinal() - _EPOCH_ORDINAL
 
 
+def day_of_us(at_us: int, zone: ZoneInfo) -> int:
+    """Return the local day number of a moment in epoch microseconds."""
+    return datetime.fromtimestamp(at_us / 1e6, zone).toordinal() - _EPOCH_ORDINAL
+
+
 @lru_cache(maxsize=8192)
 def midnight(day: int, zone: ZoneInfo) -> datetime:
     """Return when the local day begins: its first moment, where clocks change at midnight."""
