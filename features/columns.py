@@ -176,6 +176,7 @@ RETURN_KEY = "return_key"
 RETURNED_DAY = "returned_day"
 RETURNED_US = "returned_us"
 STARTS_US = "starts_us"
+VALUE_HASH = "value_hash"
 
 # predictions (docs/architecture.md, part 4)
 BEST_CHANNEL = "best_channel"

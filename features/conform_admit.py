@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from pathlib import Path
 
 import duckdb
 
@@ -11,7 +10,7 @@ from features.conform_checks import REASON, REASON_SEPARATOR, SOURCE_ROW, check_
 from features.conform_report import RowCounts
 from features.contracts import BAD_SHARE_LIMIT, TRANSACTIONS, Contract
 from features.errors import ROWS_NAMED, DataContractError, SourceError, name_rows
-from features.quarantine import places_after, write_quarantine
+from features.quarantine import Quarantine, places_after, write_quarantine
 from features.sources.base import ROW, RawTable, RejectedRow, Source, literal, quoted
 
 _REASONS_NAMED = 5
@@ -25,7 +24,7 @@ def take_nothing(connection: duckdb.DuckDBPyConnection, contract: Contract) -> N
 
 
 def admit(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, raw: RawTable, source: Source, quarantine: Path
+    connection: duckdb.DuckDBPyConnection, contract: Contract, raw: RawTable, source: Source, quarantine: Quarantine
 ) -> RowCounts:
     """Return how the table's rows were dealt with, leaving the good ones as `good_<table>`.
 
@@ -45,9 +44,7 @@ def admit(
     if n_quarantined > BAD_SHARE_LIMIT * n_read:
         raise DataContractError(_too_bad(raw, reasons, n_quarantined, n_read))
     if n_quarantined:
-        write_quarantine(
-            connection, raw, rejected, contradictory=_contradictory_sql(raw), path=quarantine / f"{raw.table}.parquet"
-        )
+        write_quarantine(connection, raw, rejected, contradictory=_contradictory_sql(raw), quarantine=quarantine)
     _take_in(connection, raw, n_contradictory + n_duplicates)
     kept = n_checked - n_bad - n_contradictory - n_duplicates
     said = tuple(

@@ -12,13 +12,16 @@ import duckdb
 import pyarrow as pa
 
 from features import columns as c
+from features.additions import Additions
 from features.conform_checks import ON, US
+from features.conform_customers import CUSTOMER_IDS
+from features.conform_fold import LOG_ROWS
 from features.conform_time import EPOCH, zone_days, zone_offsets
 from features.contracts import CONTRACTS, Kind
 from features.errors import DataContractError
 from features.ids import IdIndex
 from features.returns import net_returns
-from features.sources.base import literal, quoted
+from features.sources.base import ROW, literal, quoted
 from features.tables import TABLE_NAMES
 
 SQL_FOLDER = Path(__file__).parent / "conform_sql"
@@ -27,8 +30,6 @@ SQL_FOLDER = Path(__file__).parent / "conform_sql"
 _PRODUCT_IDS = """select product_id from good_transactions union select product_id from good_products
     union select product_id from good_events where product_id is not null union select product_id from good_stock
     union select product_id from offered_products"""
-_CUSTOMER_IDS = """select customer_id from good_transactions union select customer_id from good_customers
-    union select customer_id from good_events union select customer_id from good_identities"""
 _STORE_IDS = """select store_id from good_transactions where store_id is not null union select store_id from good_stores
     union select store_id from good_events where store_id is not null
     union select store_id from good_stock where store_id is not null"""
@@ -54,25 +55,33 @@ class BuiltFacts:
     n_categories: int
     n_prices: int
     n_purchase_events_in_transactions: int
+    n_log_purchases_in_transactions: int
 
 
-def build_tables(connection: duckdb.DuckDBPyConnection, time_zone: str, folder: Path) -> BuiltFacts:
-    """Return the facts of the tables, once each is written to `folder` as Parquet; `good_<table>` must be there."""
+def build_tables(
+    connection: duckdb.DuckDBPyConnection, time_zone: str, folder: Path, additions: Additions
+) -> BuiltFacts:
+    """Return the facts of the tables, once each is written to `folder` as Parquet.
+
+    `good_<table>` and `customer_map` must be there (`features.conform_fold`).
+    """
     _make_calendar(connection, time_zone)
     connection.execute(f"create table offered_products as {_OFFERED_PRODUCTS}")
-    _make_ids(connection, c.CUSTOMER_ID, c.CUSTOMER_ROW, _CUSTOMER_IDS)
+    _make_ids(connection, c.CUSTOMER_ID, c.CUSTOMER_ROW, CUSTOMER_IDS)
     _make_ids(connection, c.PRODUCT_ID, c.PRODUCT_ROW, _PRODUCT_IDS)
     _make_ids(connection, c.STORE_ID, c.STORE_ROW, _STORE_IDS)
     _make_ids(connection, c.OFFER_ID, c.OFFER_ROW, "select offer_id from good_offers")
     _run(connection, "all_lines", time_zone)
     # The largest table is needed no more, and is not held beside those that come from it.
-    connection.execute("drop view good_transactions; drop table checked_transactions; drop table repeats_transactions")
+    connection.execute("drop view good_transactions; drop view if exists found_transactions")
+    connection.execute(" drop table checked_transactions; drop table repeats_transactions")
     _run(connection, "lines", time_zone)
     _net(connection)
     _run(connection, "products", time_zone)
     _make_ids(connection, c.PRODUCT_TYPE, c.TYPE_ROW, "select distinct product_type from product_kinds")
     _make_ids(connection, c.CATEGORY, c.CATEGORY_ROW, "select distinct category from product_kinds")
     _run(connection, "kinds", time_zone)
+    _hash_identities(connection, additions)
     _run(connection, "others", time_zone)
     facts = _facts(connection)
     if facts.n_lines == 0:
@@ -101,6 +110,17 @@ def _make_ids(connection: duckdb.DuckDBPyConnection, id_column: str, row_column:
     connection.register("ids_in_hand", rows)
     connection.execute(f"create table {name} as from ids_in_hand")
     connection.unregister("ids_in_hand")
+
+
+def _hash_identities(connection: duckdb.DuckDBPyConnection, additions: Additions) -> None:
+    """Make `identity_hashes`: the keyed hash of every identity; empty where there is no key."""
+    hash_of = additions.hash_of_identity
+    found = connection.execute('select distinct kind, "value" from good_identities').fetchall() if hash_of else []
+    hashes = [hash_of(kind, value) for kind, value in found] if hash_of else []
+    table = {"kind": [row[0] for row in found], "value": [row[1] for row in found], c.VALUE_HASH: hashes}
+    connection.register("hashes_in_hand", pa.table({name: pa.array(each, pa.string()) for name, each in table.items()}))
+    connection.execute("create table identity_hashes as from hashes_in_hand")
+    connection.unregister("hashes_in_hand")
 
 
 def _make_calendar(connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:
@@ -165,12 +185,15 @@ def _net(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _facts(connection: duckdb.DuckDBPyConnection) -> BuiltFacts:
-    rows = connection.execute("""
+    n_twice = ", ".join(
+        f"""(select count(*) from good_events where "type" = 'purchase' and {rows})
+            - (select count(*) from all_lines where origin = 1 and {rows})"""
+        for rows in (f"{ROW} < {LOG_ROWS}", f"{ROW} >= {LOG_ROWS}")
+    )
+    rows = connection.execute(f"""
         select min(ordered_day), max(ordered_day), quantile_disc(ordered_day, 0.999),
             count(*), count(ordered_hour), count(amount),
             (select count(given_type) from product_kinds), (select count(given_category) from product_kinds),
-            (select count(price) from products),
-            (select count(*) from good_events where "type" = 'purchase')
-                - (select count(*) from all_lines where origin = 1)
+            (select count(price) from products), {n_twice}
         from lines""").fetchall()
     return BuiltFacts(*(int(value) if value is not None else 0 for value in rows[0]))

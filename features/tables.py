@@ -27,6 +27,7 @@ TABLE_NAMES = (
     "events",
     "stock",
     "identities",
+    "aliases",
 )
 
 

@@ -256,7 +256,10 @@ def _mean(values: pd.Series, otherwise: float) -> float:
 
 
 def _consents(texts: pd.Series) -> npt.NDArray[np.uint8]:
-    """Return what each customer agreed to, shape ``(n, 6)``; with a consent on record, a missing key is a no."""
+    """Return what each customer agreed to, shape ``(n, 6)``; with a consent on record, a missing key is a no.
+
+    A key that is null is unknown: they spoke of others only.
+    """
     distinct = {text: _consent(text) for text in texts.dropna().unique()}
     unknown = [form.CONSENT_UNKNOWN] * len(form.CONSENT_KEYS)
     rows = [distinct.get(text, unknown) for text in texts]
@@ -265,4 +268,5 @@ def _consents(texts: pd.Series) -> npt.NDArray[np.uint8]:
 
 def _consent(text: str) -> list[int]:
     given = json.loads(text)
-    return [form.CONSENT_YES if given.get(key) is True else form.CONSENT_NO for key in form.CONSENT_KEYS]
+    said = {True: form.CONSENT_YES, False: form.CONSENT_NO, None: form.CONSENT_UNKNOWN}
+    return [said[given.get(key, False)] for key in form.CONSENT_KEYS]

@@ -40,7 +40,7 @@ with timed as (
 select row_number() over (order by e.moment_us, e.event_id) - 1 as event_key, e.event_id, u.customer_row, e."type",
     e.moment_us as at_us,
     cast(coalesce(date_diff('day', date '1970-01-01', e.at_on), (e.moment_us + o.offset_us) // 86400000000) as integer) as at_day,
-    p.product_row, e.order_id, e.offer_id, e.quantity, e.amount, e.channel, s.store_row, e."value"
+    p.product_row, e.order_id, e.offer_id, coalesce(e.quantity, 1) as quantity, e.amount, e.channel, s.store_row, e."value"
 from timed e
 asof join zone_offsets o on o.zone = e.zone and e.moment_us >= o.from_us
 join customer_ids u on u.customer_id = e.customer_id
@@ -55,7 +55,17 @@ join product_ids p on p.product_id = k.product_id
 left join store_ids s on s.store_id = k.store_id
 order by p.product_row, s.store_row nulls first;
 
+-- of a value only its keyed hash is kept
 create table identities as
-select u.customer_row, n.kind, n."value"
-from good_identities n join customer_ids u on u.customer_id = n.customer_id
-order by u.customer_row, n.kind, n."value";
+select distinct u.customer_row, n.kind, h.value_hash
+from good_identities n
+join customer_ids u on u.customer_id = n.customer_id
+left join identity_hashes h on h.kind = n.kind and h."value" = n."value"
+order by u.customer_row, n.kind, h.value_hash;
+
+-- ids that were merged into another's
+create table aliases as
+select u.customer_row, m.customer_id
+from customer_map m join customer_ids u on u.customer_id = m."into"
+where m.customer_id <> m."into"
+order by u.customer_row, m.customer_id;

@@ -59,7 +59,8 @@ SCHEMAS: Mapping[str, Mapping[str, str]] = {
         "amount": "double", "channel": "string", "store_row": "int32", "value": "string",
     },
     "stock": {"product_row": "int32", "store_row": "int32", "available": "double"},
-    "identities": {"customer_row": "int32", "kind": "string", "value": "string"},
+    "identities": {"customer_row": "int32", "kind": "string", "value_hash": "string"},
+    "aliases": {"customer_row": "int32", "customer_id": "string"},
 }  # fmt: skip
 
 Row = Mapping[str, Any]  # a table's values by column, of whatever type the column has
