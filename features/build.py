@@ -19,7 +19,7 @@ from typing import Final
 import pandas as pd
 
 from features import columns as c
-from features.asof import Moment, known_at, known_between, views_text
+from features.asof import STEADY, Moment, known_at, known_between, views_text
 from features.engine import DuckDbEngine, FeatureEngine, FeatureQuery
 from features.errors import UnknownGroupError
 from features.tables import TableSet
@@ -62,8 +62,11 @@ def _levels() -> list[FeatureGroup]:
             FeatureGroup(f"customer_{plural}", "groups/customer_levels.sql", (c.CUSTOMER_ROW, item_row), level),
             FeatureGroup(plural, "groups/levels.sql", (item_row,), level),
         ]
-        if level != "type":  # also-bought asks by product, stretch by category; nothing asks for pairs of types
-            found.append(FeatureGroup(f"{level}_pairs", "groups/level_pairs.sql", (item_row, c.OTHER_ROW), level))
+        if level != "type":  # stretch asks by category, the tour by product; nothing asks for pairs of types
+            found += [
+                FeatureGroup(f"{level}_{pairs}", f"groups/level_{pairs}.sql", (item_row, c.OTHER_ROW), level)
+                for pairs in ("pairs", "household_pairs")
+            ]
     return found
 
 
@@ -127,7 +130,7 @@ class FeatureStore:
         unfinished = out.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
             paths = {table: self.tables.path(table) for table in TABLES_READ}
-            self.engine.write(paths, FeatureQuery(views, sql, group.grain), unfinished)
+            self.engine.write(paths, FeatureQuery(views, sql, group.grain, STEADY), unfinished)
             unfinished.replace(out)
         finally:
             unfinished.unlink(missing_ok=True)

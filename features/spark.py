@@ -54,7 +54,8 @@ class SparkEngine:
         session.conf.set("spark.sql.shuffle.partitions", str(self.partitions))
         for table, path in tables.items():
             session.read.parquet(str(path)).createOrReplaceTempView(f"{SOURCE_PREFIX}{table}")
-        for view, select in query.views.items():
+        steady = {name: view.select for name, view in query.steady.items()}
+        for view, select in {**steady, **query.views}.items():
             session.sql(select).createOrReplaceTempView(view)
         session.catalog.cacheTable(_READ_OFTEN)
         try:

@@ -32,7 +32,7 @@ orders as (
 ),
 contents as (
     select
-        b.order_row, b.customer_row, b.item, o.next_order_row,
+        b.order_row, b.item, o.next_order_row,
         cast(round(power(cast(o.n_items as double), cast(-0.6 as double)) * 10000000000) as bigint) as weight_e10
     from bought b
     join frequent f on f.item = b.item
@@ -58,52 +58,14 @@ evidence as (
     select other as item, item as other, n_both, weight_e10, 0 as n_next from together
     union all
     select item, other, 0 as n_both, 0 as weight_e10, n_next from successive
-),
-pairs as (
-    select item, other, sum(n_both) as n_both, sum(weight_e10) as weight_e10, sum(n_next) as n_next
-    from evidence
-    group by item, other
-),
-owned as (
-    select customer_row, item, 1 as one
-    from contents
-    group by customer_row, item
-),
-owners as (
-    select item, count(*) as n_owners
-    from owned
-    group by item
-),
-candidates as (
-    select least(item, other) as low, greatest(item, other) as high
-    from pairs
-    group by least(item, other), greatest(item, other)
-),
--- the customers of the rarer one are looked up among those of the other: far fewer than the other way round
-by_rarity as (
-    select
-        c.low, c.high,
-        case when l.n_owners <= h.n_owners then c.low else c.high end as rarer,
-        case when l.n_owners <= h.n_owners then c.high else c.low end as commoner
-    from candidates c
-    join owners l on l.item = c.low
-    join owners h on h.item = c.high
-),
-households as (
-    -- a sum over both sides, as DuckDB would aggregate a plain count before the join, at ten times the cost
-    select r.low, r.high, sum(a.one * b.one) as n_households
-    from by_rarity r
-    join owned a on a.item = r.rarer
-    join owned b on b.item = r.commoner and b.customer_row = a.customer_row
-    group by r.low, r.high
 )
 select
-    p.item as {item_row},  -- row: the {item}
-    p.other as other_row,  -- row: the other {item}
-    cast(p.n_both as int) as n_both,  -- count: baskets with both (0 when not enough)
-    cast(p.weight_e10 as double) / 10000000000
+    item as {item_row},  -- row: the {item}
+    other as other_row,  -- row: the other {item}
+    cast(sum(n_both) as int) as n_both,  -- count: baskets with both (0 when not enough)
+    cast(sum(weight_e10) as double) / 10000000000
         as weight_both,  -- weight: baskets with both, each divided by its number of items to the power of .6
-    cast(p.n_next as int) as n_next,  -- count: baskets with it whose customer's next has the other (0 when not enough)
-    cast(h.n_households as int) as n_households  -- count: customers who bought both at any time
-from pairs p
-join households h on h.low = least(p.item, p.other) and h.high = greatest(p.item, p.other)
+    cast(sum(n_next) as int)
+        as n_next  -- count: baskets with it whose customer's next has the other (0 when not enough)
+from evidence
+group by item, other

@@ -184,7 +184,6 @@ def test_pairs_within_a_basket_count_both_ways(tmp_path: Path) -> None:
     assert list(frame[c.WEIGHT_BOTH]) == pytest.approx([3 * 2**-0.6] * 2)
     assert frame.loc[(1, 0), c.N_NEXT] == 3  # baskets 0, 1 and 2 are followed by one with product 0
     assert frame.loc[(0, 1), c.N_NEXT] == 0  # only baskets 0 and 1 are: not enough
-    assert list(frame[c.N_HOUSEHOLDS]) == [1, 1]
 
 
 def test_a_pair_over_time_needs_no_common_basket(tmp_path: Path) -> None:
@@ -195,4 +194,25 @@ def test_a_pair_over_time_needs_no_common_basket(tmp_path: Path) -> None:
 
     assert list(zip(frame[c.CATEGORY_ROW], frame[c.OTHER_ROW], frame[c.N_NEXT], strict=True)) == [(0, 1, 3)]
     assert list(frame[c.N_BOTH]) == [0]
-    assert list(frame[c.N_HOUSEHOLDS]) == [3]
+
+
+def test_households_that_own_both_count_however_far_apart(tmp_path: Path) -> None:
+    lines = [line(10 * customer + order, 9 * order, order, customer_row=customer)
+             for customer in range(3) for order in range(2)]  # fmt: skip
+    lines += [line(90, 1, 2, customer_row=0), line(91, 1, 2, customer_row=1)]  # with product 2 there are only two
+
+    frame = group(tmp_path, "product_household_pairs", lines, at(30))
+
+    assert frame.to_numpy().tolist() == [[0, 1, 3]]
+
+
+def test_households_are_asked_about_the_thousand_products_that_most_own(tmp_path: Path) -> None:
+    owned = [(0, 1000)] * 3 + [tuple(range(1000))] * 3  # product 1000 is the rarest, and 999 goes with 0 in three
+    lines = [line(1000 * customer, customer, product, customer_row=customer)
+             for customer, products in enumerate(owned) for product in products]  # fmt: skip
+
+    frame = group(tmp_path, "product_household_pairs", lines, at(30))
+
+    assert (frame[c.N_HOUSEHOLDS] == 3).all()
+    assert len(frame) == 1000 * 999 / 2
+    assert frame[c.OTHER_ROW].max() == 999

@@ -26,7 +26,11 @@ ID_OF_ROW = {
     c.MAIN_STORE_ROW: ("stores", c.STORE_ROW, c.STORE_ID),
     c.OFFER_ROW: ("offers", c.OFFER_ROW, c.OFFER_ID),
 }
-OTHERS = {"product_pairs": c.PRODUCT_ROW, "category_pairs": c.CATEGORY_ROW}
+OTHERS = {
+    f"{level}_{pairs}": row
+    for level, row in (("product", c.PRODUCT_ROW), ("category", c.CATEGORY_ROW))
+    for pairs in ("pairs", "household_pairs")
+}
 
 
 def alter_after(shop: Shop, moment: pd.Timestamp) -> dict[str, pd.DataFrame]:

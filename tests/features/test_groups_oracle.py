@@ -25,6 +25,7 @@ ORACLES: dict[str, Callable[[TableSet, Moment], Rows]] = {
     "customer_products": oracle.customer_products,
     "products": oracle.products,
     "product_pairs": lambda tables, moment: oracle.product_pairs(tables, moment, ENOUGH),
+    "product_household_pairs": lambda tables, moment: oracle.product_household_pairs(tables, moment, ENOUGH),
 }
 
 
@@ -92,7 +93,7 @@ def test_any_shops_features_are_those_of_the_oracle(
     ]
     store = FeatureStore(write_tables(folder / "t", lines, returns=returns), folder / "f")
 
-    for group in ("customers", "customer_products", "product_pairs"):
+    for group in ("customers", "customer_products", "product_pairs", "product_household_pairs"):
         if ORACLES[group](store.tables, at(until)):
             assert_agree(store, group, at(until))
         else:

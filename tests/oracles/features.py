@@ -177,7 +177,6 @@ def product_pairs(tables: TableSet, moment: Moment, enough: int) -> dict[tuple[i
     both: dict[tuple[int, int], int] = defaultdict(int)
     weight: dict[tuple[int, int], float] = defaultdict(float)
     following: dict[tuple[int, int], int] = defaultdict(int)
-    households: dict[tuple[int, int], int] = defaultdict(int)
     for orders in orders_of(each for each in known_lines(tables, moment) if each.is_purchase).values():
         baskets = [{each.product for each in order} for order in orders]
         for basket in baskets:
@@ -188,8 +187,6 @@ def product_pairs(tables: TableSet, moment: Moment, enough: int) -> dict[tuple[i
             for one in basket:
                 for other in after - {one}:
                     following[one, other] += 1
-        for one, other in combinations(sorted(set().union(*baskets)), 2):
-            households[one, other] += 1
     found: dict[tuple[int, int], dict[str, float | None]] = {}
     seen = {pair for pair, n in both.items() if n >= enough}
     seen |= {(other, one) for one, other in seen}
@@ -201,6 +198,17 @@ def product_pairs(tables: TableSet, moment: Moment, enough: int) -> dict[tuple[i
             c.N_BOTH: both[pair] if is_both else 0,
             c.WEIGHT_BOTH: weight[pair] if is_both else 0,
             c.N_NEXT: following[one, other] if is_next else 0,
-            c.N_HOUSEHOLDS: households[pair],
         }
     return found
+
+
+def product_household_pairs(
+    tables: TableSet, moment: Moment, enough: int
+) -> dict[tuple[int, int], dict[str, float | None]]:
+    """Return how many customers bought both of a pair, where `enough` did; of few products, so that all are kept."""
+    households: dict[tuple[int, int], int] = defaultdict(int)
+    for orders in orders_of(each for each in known_lines(tables, moment) if each.is_purchase).values():
+        owned = {each.product for order in orders for each in order}
+        for pair in combinations(sorted(owned), 2):
+            households[pair] += 1
+    return {pair: {c.N_HOUSEHOLDS: n} for pair, n in households.items() if n >= enough}
