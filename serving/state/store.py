@@ -31,9 +31,10 @@ class Document:
 class Commit:
     """Changes that happen together or not at all.
 
-    `expect` names the version that documents must still have (`ABSENT`: must not be there); when one has another, nothing
-    happens. With `is_durable` the changes have reached the disk before the commit is answered; without, they are seen by
-    every worker, and survive the end of this process, but not that of the machine.
+    `expect` names the version that documents must still have (`ABSENT`: must not be there); when one has another,
+    nothing happens. A key that is both put and deleted is put. With `is_durable` the changes have reached the disk
+    before the commit is answered; without, they are seen by every worker, and survive the end of this process, but not
+    that of the machine.
     """
 
     put: Mapping[str, bytes] = field(default_factory=dict)
@@ -52,6 +53,13 @@ class Store(Protocol):
     @property
     def reads_in_place(self) -> bool:
         """Return whether a read takes microseconds, so that an event loop may wait for it."""
+        ...
+
+    def check(self) -> tuple[str, ...]:
+        """Return what an operator should know of how safe the state is, a line each, as it is now.
+
+        `StateUnfit` names what must change before it can be relied on; `StateUnavailable`: it can't be reached.
+        """
         ...
 
     def read(self, keys: Sequence[str]) -> list[Document | None]:
@@ -103,3 +111,12 @@ def prefix_of(kind: str, *parts: str) -> str:
     'log/a/'
     """
     return key_of(kind, *parts) + "/"
+
+
+def next_prefix(prefix: bytes) -> bytes:
+    """Return the least key that comes after all that begin with the prefix, empty when every key does.
+
+    >>> next_prefix(b"log/a/")
+    b'log/a0'
+    """
+    return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b""

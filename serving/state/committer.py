@@ -1,0 +1,166 @@
+"""Commits that arrive together go to disk together: one thread a process takes whatever waits as one batch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from serving.errors import StateUnavailable
+from serving.state.store import Commit
+
+T = TypeVar("T")
+
+LOGGER = logging.getLogger(__name__)
+MAX_BATCH = 256
+"""Commits in one batch at most: what waits longer than these is the next batch."""
+
+_CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedCommit:
+    """A commit with its keys as UTF-8; a key that is put is not deleted."""
+
+    put: dict[bytes, bytes]
+    delete: tuple[bytes, ...]
+    expect: dict[bytes, int]
+    is_durable: bool
+
+
+def encode(commit: Commit) -> EncodedCommit:
+    """Return the commit with its keys as bytes; ValueError for a key that is no Unicode text.
+
+    >>> encode(Commit(put={"a": b"1"}, delete=("a", "b"))).delete
+    (b'b',)
+    """
+    return EncodedCommit(
+        put={key.encode(): value for key, value in commit.put.items()},
+        delete=tuple(key.encode() for key in commit.delete if key not in commit.put),
+        expect={key.encode(): version for key, version in commit.expect.items()},
+        is_durable=commit.is_durable,
+    )
+
+
+class PerProcess(Generic[T]):
+    """Something that a process must make for itself: threads and connections do not survive a fork."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: tuple[int, T] | None = None
+        self._inherited: list[T] = []
+
+    def get(self) -> T:
+        """Return this process's own, made on first use."""
+        made = self._made
+        if made is None or made[0] != os.getpid():
+            if made is not None:
+                # What the parent uses must not be closed here, so it is kept from the garbage collector.
+                self._inherited.append(made[1])
+            self._made = made = (os.getpid(), self._make())
+        return made[1]
+
+
+class Breaker:
+    """Remembers a failure for a while, so that not every call has to wait for the same one."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._error: StateUnavailable | None = None
+        self._until = 0.0
+
+    def guard(self) -> None:
+        """Return when a call may try; raise the last failure again when it was a moment ago.
+
+        After that moment one call may try, while the others go on failing until it has succeeded or failed.
+        """
+        error = self._error
+        if error is None:
+            return
+        now = self._clock()
+        if now < self._until:
+            raise type(error)(str(error))
+        self._until = now + self._seconds
+
+    def trip(self, error: StateUnavailable) -> StateUnavailable:
+        """Remember the failure from now on, and return it."""
+        self._error, self._until = error, self._clock() + self._seconds
+        return error
+
+    def reset(self) -> None:
+        """Forget the failure: a call has succeeded."""
+        self._error = None
+
+
+class Committer:
+    """The thread that applies commits in the order in which they were submitted, batch by batch.
+
+    `apply` answers a batch in its order, with an error in the place of a commit that failed alone; when it raises
+    `StateUnavailable`, so do all that wait: they would only wait for the same.
+    """
+
+    def __init__(self, apply: Callable[[Sequence[EncodedCommit]], Sequence[bool | StateUnavailable]]) -> None:
+        self._apply = apply
+        self._waiting: deque[tuple[EncodedCommit, Future[bool]]] = deque()
+        self._arrived = threading.Condition()
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, commit: EncodedCommit) -> Future[bool]:
+        """Return the future of the commit; StateUnavailable when the committer was closed."""
+        future: Future[bool] = Future()
+        with self._arrived:
+            if self._is_closed:
+                raise StateUnavailable("the state is closed")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tercet-state", daemon=True)
+                self._thread.start()
+            self._waiting.append((commit, future))
+            self._arrived.notify()
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted, for some seconds at most, and take no more."""
+        with self._arrived:
+            self._is_closed = True
+            self._arrived.notify()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            try:
+                answers = self._apply([commit for commit, _ in batch])
+            except StateUnavailable as error:
+                with self._arrived:
+                    batch.extend(self._waiting)
+                    self._waiting.clear()
+                answers = [error] * len(batch)
+            except Exception as error:  # whoever waits must hear of it, and the next batch is not to blame
+                LOGGER.exception("a batch of commits failed")
+                answers = [StateUnavailable(f"the state failed: {type(error).__name__}")] * len(batch)
+            for (_, future), answer in zip(batch, answers, strict=True):
+                _answer(future, answer)
+
+    def _next_batch(self) -> list[tuple[EncodedCommit, Future[bool]]]:
+        """Return what waits, once something does; empty when the committer was closed and nothing does."""
+        with self._arrived:
+            while not self._waiting and not self._is_closed:
+                self._arrived.wait()
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+
+
+def _answer(future: Future[bool], answer: bool | StateUnavailable) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(answer, StateUnavailable):
+        # One of its own each: an error that several threads raise collects all their tracebacks.
+        future.set_exception(type(answer)(str(answer)))
+    else:
+        future.set_result(answer)

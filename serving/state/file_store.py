@@ -1,0 +1,351 @@
+"""The state in a file that all workers and processes of one machine share: SQLite, with commits in groups.
+
+Whatever waits when the disk is free becomes one transaction: one look at the versions that are expected, the commits
+decided one after the other in memory, one write of what comes of them, one flush. Readers never wait for writers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving.errors import StateUnavailable
+from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
+from serving.state.sqlite_file import Link, identity_of, make_file, meaning_of, open_file
+from serving.state.store import ABSENT, Commit, Document, next_prefix
+
+Rows = list[tuple[bytes, int, bytes]]
+
+_READ_BUSY_SECONDS = 0.2
+_LOCK_SECONDS = 2.0
+_LOCK_POLL_SECONDS = 0.0005
+_SCRUB_SECONDS = 30.0
+_BREAK_SECONDS = 0.5
+_WATCH_SECONDS = 0.25
+_TIDY_SECONDS = 1.0
+_TIDY_PAGES = 256
+_CHUNK = 500
+
+_READ_ONE = "select key, version, value from documents where key = ?"
+_READ_MANY = "select key, version, value from documents where key in ({})"
+_VERSIONS = "select key, version from documents where key in ({})"
+_SCAN = "select key, version, value from documents where key >= ? and key > ? and key < ? order by key limit ?"
+_PUT = (
+    "insert into documents (key, version, value) values {} "
+    "on conflict (key) do update set version = excluded.version, value = excluded.value"
+)
+_DELETE = "delete from documents where key in ({})"
+_AFTER_ALL = b"\xff"  # no UTF-8 begins with it
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a batch of commits comes to: an answer each, and the changes that are left to write."""
+
+    version: int
+    answers: list[bool] = field(default_factory=list)
+    put: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    delete: set[bytes] = field(default_factory=set)
+
+
+def settle(batch: Sequence[EncodedCommit], versions: Mapping[bytes, int], version: int) -> Settled:
+    """Return what the commits come to when they happen one after the other.
+
+    `versions` are those of the keys that a commit expects anything of, without those that are not there; `version` is
+    the last one that was given.
+    """
+    settled = Settled(version)
+    now = dict(versions)
+    for commit in batch:
+        holds = all(now.get(key, ABSENT) == expected for key, expected in commit.expect.items())
+        settled.answers.append(holds)
+        if not holds:
+            continue
+        settled.version += 1
+        for key in commit.delete:
+            now[key] = ABSENT
+            settled.put.pop(key, None)
+            settled.delete.add(key)
+        for key, value in commit.put.items():
+            now[key] = settled.version
+            settled.delete.discard(key)
+            settled.put[key] = (settled.version, value)
+    return settled
+
+
+class _Session:
+    """What one process holds: idle readers, the writer's connection, and the thread that commits."""
+
+    def __init__(self, store: FileStore) -> None:
+        self.readers: deque[Link] = deque()
+        self.writer: Link | None = None
+        self.is_synced: bool | None = None
+        self.tidied_at = 0.0
+        self.committer = Committer(store._apply)
+        self.lock = threading.Lock()
+
+
+class FileStore:
+    """`serving.state.store.Store` over one file; its folder must be on a disk of this machine, not on the network."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sessions = PerProcess(lambda: _Session(self))
+        self._reading, self._writing = Breaker(_BREAK_SECONDS), Breaker(_BREAK_SECONDS)
+        self._watched_at = 0.0
+        self._was_opened = False
+        self._is_closed = False
+
+    @property
+    def reads_in_place(self) -> bool:
+        """True: a read takes some microseconds."""
+        return True
+
+    def check(self) -> tuple[str, ...]:
+        """Return nothing, as a file that can be written is durable; StateUnavailable when it can't be."""
+        link = self._open(_LOCK_SECONDS)
+        try:
+            _begin(link.connection)
+            link.connection.execute("rollback")
+        except sqlite3.Error as error:
+            raise meaning_of(error) from error
+        finally:
+            link.connection.close()
+        return ()
+
+    def read(self, keys: Sequence[str]) -> list[Document | None]:
+        """Return the documents of the keys, None for one that is not there."""
+        encoded = [key.encode() for key in keys]
+        if len(encoded) == 1:
+            rows = self._look(_READ_ONE, encoded)
+        elif len(encoded) <= _CHUNK:
+            rows = self._look(_READ_MANY.format(_marks(len(encoded))), encoded)
+        else:
+            rows = self._read_with(lambda connection: _read_long(connection, encoded))
+        found = {key: Document(value, version) for key, version, value in rows}
+        return [found.get(key) for key in encoded]
+
+    def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
+        """Return up to `limit` documents whose key begins with `prefix` and comes after `after`, by key."""
+        low, last = prefix.encode(), after.encode()
+        rows = self._look(_SCAN, (low, last if after else b"", next_prefix(low) or _AFTER_ALL, limit))
+        return [(key.decode(), Document(value, version)) for key, version, value in rows]
+
+    def submit(self, commit: Commit) -> Future[bool]:
+        """Return the future of the commit, which shares its transaction with whatever else waits."""
+        self._writing.guard()
+        return self._sessions.get().committer.submit(encode(commit))
+
+    def commit(self, commit: Commit) -> bool:
+        """Return what `submit` comes to."""
+        return self.submit(commit).result()
+
+    def scrub(self) -> None:
+        """Write the file anew from what is in it, and empty its log: writers wait for some seconds a GB."""
+        link = self._open(_SCRUB_SECONDS)
+        try:
+            link.connection.execute("vacuum")
+            until = time.monotonic() + _SCRUB_SECONDS
+            while link.connection.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0]:
+                if time.monotonic() > until:
+                    raise StateUnavailable("the state's file is locked by another process")
+        except sqlite3.Error as error:
+            raise meaning_of(error) from error
+        finally:
+            link.connection.close()
+
+    def n_bytes(self) -> int:
+        """Return the bytes of the file and of its log."""
+        identity_of(self._path)
+        files = (self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        return sum(_size_of(file) for file in files)
+
+    def close(self) -> None:
+        """Finish what was submitted, and close the file."""
+        session = self._sessions.get()
+        session.committer.close()
+        self._is_closed = True
+        self._drop(session)
+        with session.lock:
+            writer, session.writer = session.writer, None
+        if writer is not None:
+            writer.connection.close()
+
+    def _open(self, busy_seconds: float) -> Link:
+        """Return a connection; the first one of a store makes the file when there is none."""
+        if self._is_closed:
+            raise StateUnavailable("the state is closed")
+        if not self._was_opened:
+            make_file(self._path)
+        link = open_file(self._path, busy_seconds=busy_seconds)
+        # From here on a file that is gone is a fault: an empty one in its place would hide that everything is lost.
+        self._was_opened = True
+        return link
+
+    def _look(self, sql: str, values: Sequence[object]) -> Rows:
+        return self._read_with(lambda connection: connection.execute(sql, values).fetchall())
+
+    def _read_with(self, ask: Callable[[sqlite3.Connection], Rows]) -> Rows:
+        """Return what a connection that nobody else uses is asked for; one that failed is not used again."""
+        self._reading.guard()
+        session = self._sessions.get()
+        link: Link | None = None
+        try:
+            self._watch(session)
+            link = _pop(session.readers) or self._open(_READ_BUSY_SECONDS)
+            rows = ask(link.connection)
+        except (sqlite3.Error, StateUnavailable) as error:
+            if link is not None:
+                link.connection.close()
+            raise self._reading.trip(error if isinstance(error, StateUnavailable) else meaning_of(error)) from error
+        self._reading.reset()
+        session.readers.append(link)
+        return rows
+
+    def _watch(self, session: _Session) -> None:
+        """Let go of the readers when another file is at the path; looked at some times a second."""
+        now = time.monotonic()
+        if now - self._watched_at < _WATCH_SECONDS:
+            return
+        if session.readers and session.readers[-1].identity != identity_of(self._path):
+            self._drop(session)
+        self._watched_at = now
+
+    def _drop(self, session: _Session) -> None:
+        while link := _pop(session.readers):
+            link.connection.close()
+
+    def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool]:
+        """Write the batch in one transaction, on the committer's thread."""
+        self._writing.guard()
+        session = self._sessions.get()
+        try:
+            link = self._writer(session)
+            answers = self._write(session, link.connection, batch)
+            if link.identity != identity_of(self._path):
+                raise StateUnavailable("the state's file was replaced while it was written")
+        except (sqlite3.Error, StateUnavailable) as error:
+            self._forget_writer(session)
+            raise self._writing.trip(error if isinstance(error, StateUnavailable) else meaning_of(error)) from error
+        self._writing.reset()
+        return answers
+
+    def _writer(self, session: _Session) -> Link:
+        with session.lock:
+            link = session.writer
+            if link is not None and link.identity != identity_of(self._path):
+                link.connection.close()
+                link = None
+            if link is None:
+                link, session.is_synced = self._open(0), None
+            session.writer = link
+            return link
+
+    def _forget_writer(self, session: _Session) -> None:
+        with session.lock:
+            link, session.writer = session.writer, None
+        if link is not None:
+            link.connection.close()
+
+    def _write(self, session: _Session, connection: sqlite3.Connection, batch: Sequence[EncodedCommit]) -> list[bool]:
+        is_durable = any(commit.is_durable for commit in batch)
+        if session.is_synced is not is_durable:
+            # One flush takes all that was written before along.
+            connection.execute(f"pragma synchronous={'full' if is_durable else 'normal'}")
+            session.is_synced = is_durable
+        _begin(connection)
+        ((last,),) = connection.execute("select version from clock").fetchall()
+        settled = settle(batch, _versions(connection, batch), max(last, time.time_ns() // 1000))
+        if settled.put or settled.delete:
+            _store(connection, settled)
+            connection.execute("commit")
+            self._tidy(session, connection)
+        else:
+            connection.execute("rollback")
+        return settled.answers
+
+    def _tidy(self, session: _Session, connection: sqlite3.Connection) -> None:
+        """Give room that deletions left back to the disk, a little at a time, so that no commit waits long for it."""
+        now = time.monotonic()
+        if now - session.tidied_at < _TIDY_SECONDS:
+            return
+        session.tidied_at = now
+        ((n_free,),) = connection.execute("pragma freelist_count").fetchall()
+        ((n_pages,),) = connection.execute("pragma page_count").fetchall()
+        if n_free > max(_TIDY_PAGES, n_pages // 10):
+            with suppress(sqlite3.OperationalError):  # the commit itself has happened; there is always a next time
+                connection.execute(f"pragma incremental_vacuum({_TIDY_PAGES})").fetchall()
+
+
+def _pop(links: deque[Link]) -> Link | None:
+    try:
+        return links.pop()
+    except IndexError:
+        return None
+
+
+def _read_long(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Rows:
+    """Return the rows of more keys than a statement should have, from one moment."""
+    rows: Rows = []
+    connection.execute("begin")
+    for chunk in _chunks(keys):
+        rows += connection.execute(_READ_MANY.format(_marks(len(chunk))), chunk).fetchall()
+    connection.execute("commit")
+    return rows
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin to write, once no other process does; sqlite3.OperationalError after two seconds.
+
+    SQLite's own waiting sleeps for up to 100 ms at a time, and a process that is always busy would starve the others.
+    """
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_LOCK_POLL_SECONDS)
+        else:
+            return
+
+
+def _versions(connection: sqlite3.Connection, batch: Iterable[EncodedCommit]) -> dict[bytes, int]:
+    keys = list({key for commit in batch for key in commit.expect})
+    found: dict[bytes, int] = {}
+    for chunk in _chunks(keys):
+        found.update(connection.execute(_VERSIONS.format(_marks(len(chunk))), chunk).fetchall())
+    return found
+
+
+def _store(connection: sqlite3.Connection, settled: Settled) -> None:
+    """Write what is left of a batch in few statements: each gives up Python's lock, and must get it again."""
+    for chunk in _chunks(list(settled.delete)):
+        connection.execute(_DELETE.format(_marks(len(chunk))), chunk)
+    for keys in _chunks(list(settled.put)):
+        values = [each for key in keys for each in (key, *settled.put[key])]
+        connection.execute(_PUT.format(",".join(["(?,?,?)"] * len(keys))), values)
+    connection.execute("update clock set version = ?", (settled.version,))
+
+
+def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (keys[at : at + _CHUNK] for at in range(0, len(keys), _CHUNK))
+
+
+def _marks(n: int) -> str:
+    return ",".join("?" * n)
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
