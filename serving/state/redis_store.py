@@ -101,8 +101,8 @@ class RedisStore:
         if not keys:
             return []
         names = [_PREFIX + key.encode() for key in keys]
-        found: list[bytes | None] = self._ask(lambda: self._client.mget(names))
-        return [None if stored is None else _parse(stored) for stored in found]
+        found = self._ask(lambda: self._client.mget(names))
+        return [_parse(stored) if isinstance(stored, bytes) else None for stored in found]
 
     def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
         """Return up to `limit` documents whose key begins with `prefix` and comes after `after`, by key."""
