@@ -1,0 +1,196 @@
+"""Accepts events: each once, in one commit a customer that also moves consent, challenges and rewards."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from serving.state.codec import decode, encode, encode_person, event_row
+from serving.state.consent import refused_channels, with_event
+from serving.state.events import Event, EventType
+from serving.state.keys import log_key, person_key
+from serving.state.known import Live
+from serving.state.people import People, View
+from serving.state.person import DAY_US, Reward, live_of, with_events
+from serving.state.store import ABSENT, Commit
+
+if TYPE_CHECKING:
+    from serving.decisioning.policy import StatePolicy
+
+MayKeep = Callable[[Live], bool]
+KindOf = Callable[[str], tuple[str, str] | None]
+
+# A day's counts stand in so many documents, so that workers seldom want the same one.
+_SHARDS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A reward that was granted just now, and to whom."""
+
+    customer_id: str
+    reward: Reward
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of events: newly accepted, or known before; and the rewards that they brought."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    completed: tuple[Granted, ...] = ()
+
+
+@dataclass(slots=True)
+class _Group:
+    """The new events of one customer: those to keep, those that only change consent, those that are only counted."""
+
+    view: View
+    expect: dict[str, int]
+    kept: list[Event] = field(default_factory=list)
+    heard: list[Event] = field(default_factory=list)
+    counted: list[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A commit, the events that are accepted by it, and the rewards that it grants."""
+
+    commit: Commit
+    events: Sequence[Event]
+    granted: tuple[Granted, ...] = ()
+
+
+class Accepting:
+    """Takes events in."""
+
+    def __init__(
+        self,
+        people: People,
+        limits: Callable[[], StatePolicy],
+        *,
+        pick_shard: Callable[[int], int] = random.randrange,
+    ) -> None:
+        self._people = people
+        self._limits = limits
+        self._pick_shard = pick_shard
+
+    def accept(self, events: Sequence[Event], may_keep: MayKeep, kind_of: KindOf) -> Accepted:
+        """Return what became of the events; all that were accepted are durable."""
+        pending: dict[str, Event] = {}
+        for event in events:
+            pending.setdefault(event.event_id, event)
+        n_accepted = 0
+        granted: list[Granted] = []
+
+        def attempt() -> bool | None:
+            nonlocal n_accepted
+            plans = self._plans(pending, may_keep, kind_of)
+            submitted = [(plan, self._people.store.submit(plan.commit)) for plan in plans]
+            for plan, outcome in submitted:
+                if outcome.result():
+                    n_accepted += len(plan.events)
+                    granted.extend(plan.granted)
+                    for event in plan.events:
+                        del pending[event.event_id]
+            return True if not pending else None
+
+        if pending:
+            self._people.tried(attempt)
+        return Accepted(n_accepted, len(events) - n_accepted, tuple(granted))
+
+    def _plans(self, pending: dict[str, Event], may_keep: MayKeep, kind_of: KindOf) -> list[_Plan]:
+        """Return what is to be committed, after taking what was seen before out of `pending`."""
+        waiting = list(pending.values())
+        views, marks = self._people.views(
+            (event.customer_id for event in waiting),
+            [self._people.hashes.seen_key(event.event_id) for event in waiting],
+        )
+        groups: dict[str, _Group] = {}
+        may: dict[str, bool] = {}
+        for event, mark in zip(waiting, marks, strict=True):
+            if mark is not None:
+                del pending[event.event_id]
+                continue
+            view = views[event.customer_id]
+            customer_id = view.person.customer_id
+            group = groups.setdefault(customer_id, _Group(view, {}))
+            group.expect.update(view.expect)
+            if customer_id not in may:
+                may[customer_id] = may_keep(live_of(view.person, view.erased_us))
+            _sort_in(group, event, view, may_keep=may[customer_id])
+        plans = [self._plan(group, kind_of) for group in groups.values() if group.kept or group.heard]
+        counted = [event for group in groups.values() for event in group.counted]
+        return [*plans, self._plan_counted(counted)] if counted else plans
+
+    def _plan(self, group: _Group, kind_of: KindOf) -> _Plan:
+        """Return the commit of one customer."""
+        person = group.view.person
+        for event in group.heard:
+            person = replace(person, consent=with_event(person.consent, event))
+        bought = {event.product_id for event in group.kept if event.type is EventType.PURCHASE}
+        found = {product_id: kind_of(product_id) for product_id in bought if product_id is not None}
+        kinds = {product_id: kind for product_id, kind in found.items() if kind is not None}
+        if group.kept:
+            reward_ids = {day: self._people.reward_id(each.decision_id) for day, each in person.challenges.items()}
+            person = with_events(person, group.kept, kinds, limits=self._limits(), reward_ids=reward_ids)
+        counts, expect = self._counting(group.heard)
+        put = {
+            **self._marks((*group.kept, *group.heard)),
+            **{log_key(event.customer_id, event.event_id): _log_document(event, kinds) for event in group.kept},
+            person_key(person.customer_id): encode_person(person),
+            **counts,
+        }
+        known = {reward.reward_id for reward in group.view.person.rewards}
+        granted = tuple(Granted(person.customer_id, each) for each in person.rewards if each.reward_id not in known)
+        events = (*group.kept, *group.heard)
+        return _Plan(Commit(put=put, expect={**self._unseen(events), **group.expect, **expect}), events, granted)
+
+    def _plan_counted(self, events: Sequence[Event]) -> _Plan:
+        """Return the commit of events that leave nothing but a count."""
+        counts, expect = self._counting(events)
+        return _Plan(Commit(put={**self._marks(events), **counts}, expect={**self._unseen(events), **expect}), events)
+
+    def _counting(self, events: Sequence[Event]) -> tuple[dict[str, bytes], dict[str, int]]:
+        """Return the day's counts with these events added, and the versions that they stand on."""
+        if not events:
+            return {}, {}
+        shard = self._pick_shard(_SHARDS)
+        by_day: dict[str, Counter[str]] = {}
+        for event in events:
+            by_day.setdefault(f"counts/{event.at_us // DAY_US}/{shard}", Counter())[event.type.value] += 1
+        documents = dict(zip(by_day, self._people.store.read(list(by_day)), strict=True))
+        for key, document in documents.items():
+            if document is not None:
+                by_day[key].update(decode(document.value)["n"])
+        versions = {key: ABSENT if each is None else each.version for key, each in documents.items()}
+        return {key: encode({"n": counts}) for key, counts in by_day.items()}, versions
+
+    def _marks(self, events: Iterable[Event]) -> dict[str, bytes]:
+        return {self._people.hashes.seen_key(each.event_id): encode({"us": each.accepted_us}) for each in events}
+
+    def _unseen(self, events: Iterable[Event]) -> dict[str, int]:
+        return {self._people.hashes.seen_key(event.event_id): ABSENT for event in events}
+
+
+def _sort_in(group: _Group, event: Event, view: View, *, may_keep: bool) -> None:
+    """Put an event where it belongs: nothing of a forgotten time is kept, nor anything without consent."""
+    is_forgotten = view.forgotten_us is not None and min(event.at_us, event.accepted_us) <= view.forgotten_us
+    if is_forgotten:
+        group.counted.append(event)
+    elif may_keep:
+        group.kept.append(event)
+    elif refused_channels(event):
+        # A refusal holds for whoever makes it, so it is the one thing that is written down without consent.
+        group.heard.append(event)
+    else:
+        group.counted.append(event)
+
+
+def _log_document(event: Event, kinds: dict[str, tuple[str, str]]) -> bytes:
+    kind = kinds.get(event.product_id or "") if event.type is EventType.PURCHASE else None
+    row = event_row(event)
+    return encode({"e": row} if kind is None else {"e": row, "k": kind})

@@ -1,0 +1,123 @@
+"""State documents as bytes: JSON with a schema number, so that a newer tercet's are refused in one clear line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from typing import Any
+
+import orjson
+
+from serving.errors import StateUnfit
+from serving.state.challenges import Challenge, Line
+from serving.state.consent import Said
+from serving.state.events import Event, EventType
+from serving.state.known import Live
+from serving.state.person import Person, Reward
+
+SCHEMA = 1
+Raw = dict[str, Any]  # Any: a document's own JSON
+_TYPES = {each.value: each for each in EventType}
+_TYPE, _AT = 2, 3  # places in an event's row
+
+
+def encode(document: Mapping[str, object]) -> bytes:
+    """Return a document as bytes, with the schema number of this version."""
+    return orjson.dumps({"v": SCHEMA, **document}, option=orjson.OPT_NON_STR_KEYS)
+
+
+def decode(value: bytes) -> Raw:
+    """Return a document; StateUnfit when a newer version wrote it, or it is no document at all."""
+    try:
+        raw = orjson.loads(value)
+        schema = raw["v"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise StateUnfit("a document of the state is damaged; restore the state from a backup") from error
+    if schema > SCHEMA:
+        raise StateUnfit(
+            f"the state was written by a newer tercet (schema {schema}, this one reads up to {SCHEMA}); update this one"
+        )
+    return raw  # type: ignore[no-any-return]  # JSON has no type, and its schema has just been checked
+
+
+def event_row(event: Event) -> list[object]:
+    """Return an event as its fields in order, without the empty ones at the end."""
+    row: list[object] = list(astuple(event))
+    while row[-1] is None:
+        row.pop()
+    return row
+
+
+def event_of(row: Sequence[Any]) -> Event:  # Any: JSON values in the order of Event's fields
+    """Return the event of a row."""
+    return Event(row[0], row[1], _TYPES[row[_TYPE]], *row[_AT:])
+
+
+def encode_person(person: Person) -> bytes:
+    """Return a person's document."""
+    full: dict[str, object] = {
+        "id": person.customer_id,
+        "events": [event_row(event) for event in person.events],
+        "kinds": person.kinds,
+        "consent": {key: [said.is_given, said.at_us] for key, said in person.consent.items()},
+        "challenges": [_challenge_row(each) for each in person.challenges.values()],
+        "rewards": [astuple(reward) for reward in person.rewards],
+        "also": person.also,
+        "hidden": person.hidden,
+        "identities": person.identities,
+        "first": person.first_seen_us,
+        "cut": person.cut_us,
+    }
+    return encode({key: value for key, value in full.items() if value not in (None, [], {}, ())})
+
+
+def person_of(raw: Raw) -> Person:
+    """Return the person of a document."""
+    return Person(
+        raw["id"],
+        tuple(map(event_of, raw.get("events", ()))),
+        {product_id: (kind[0], kind[1]) for product_id, kind in raw.get("kinds", {}).items()},
+        {key: Said(*said) for key, said in raw.get("consent", {}).items()},
+        {row[0]: _challenge_of(row) for row in raw.get("challenges", ())},
+        tuple(Reward(*row) for row in raw.get("rewards", ())),
+        tuple(raw.get("also", ())),
+        tuple(raw.get("hidden", ())),
+        tuple(raw.get("identities", ())),
+        raw.get("first"),
+        raw.get("cut"),
+    )
+
+
+def live_of_raw(raw: Raw, erased_us: int | None, before_us: int | None) -> Live:
+    """Return what the engine gets of a person's document; as `person.live_of`, without making the rest of it."""
+    rows = raw.get("events", ())
+    if before_us is not None:
+        rows = [row for row in rows if row[_AT] < before_us]
+    hidden = raw.get("hidden", ())
+    return Live(
+        raw["id"],
+        tuple(each for each in raw.get("also", ()) if each not in hidden),
+        tuple(map(event_of, rows)),
+        {key: said[0] for key, said in raw.get("consent", {}).items()} or None,
+        erased_us is not None,
+        erased_us or 0,
+    )
+
+
+def _challenge_row(challenge: Challenge) -> list[object]:
+    return [
+        challenge.monday_day,
+        challenge.answer,
+        challenge.at_us,
+        challenge.starts_us,
+        challenge.ends_us,
+        challenge.is_shown,
+        [astuple(line) for line in challenge.lines],
+        challenge.completed_us,
+        challenge.reward_id,
+    ]
+
+
+def _challenge_of(row: Sequence[Any]) -> Challenge:  # Any: JSON values in the order of Challenge's fields
+    *head, lines, completed_us, reward_id = row
+    return Challenge(*head, tuple(Line(*line) for line in lines), completed_us, reward_id)

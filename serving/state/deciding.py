@@ -1,0 +1,147 @@
+"""Keeps decisions and looks them up, with what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from serving.state.challenges import KeptChallenge, kept
+from serving.state.codec import Raw, decode, encode
+from serving.state.decisions import (
+    DecisionPart,
+    DecisionRecord,
+    DecisionSummary,
+    Outcome,
+    StoredDecision,
+    head_of,
+    outcome_of,
+    part_document,
+    part_of,
+    record_of,
+)
+from serving.state.events import Event
+from serving.state.keys import decision_key, part_key
+from serving.state.log import logged, scanned
+from serving.state.people import People, erased_moment
+from serving.state.person import DAY_US, Person
+from serving.state.store import ABSENT, Commit, prefix_of
+
+if TYPE_CHECKING:
+    from serving.decisioning.policy import StatePolicy
+
+
+class Deciding:
+    """Decisions, by their id and by customer."""
+
+    def __init__(self, people: People, limits: Callable[[], StatePolicy]) -> None:
+        self._people = people
+        self._limits = limits
+
+    def record(self, record: DecisionRecord) -> Future[bool]:
+        """Return a future of whether the decision was kept: not when one of this id was kept before.
+
+        Whoever was erased after the decision is counted in it, not named.
+        """
+        store, hashes = self._people.store, self._people.hashes
+        ids = [part.customer_id for part in record.parts if part.customer_id is not None]
+        keys = [decision_key(record.decision_id), *map(hashes.erased_key, ids)]
+        head, *erasures = store.read(keys)
+        if head is not None:
+            return _done(False)
+        forgotten = {
+            each
+            for each, erasure in zip(ids, erasures, strict=True)
+            if (erased_us := erased_moment(erasure)) is not None and erased_us >= record.at_us
+        }
+        expect = {
+            key: ABSENT if each is None else each.version for key, each in zip(keys, [None, *erasures], strict=True)
+        }
+        return store.submit(_keeping(record, forgotten, expect))
+
+    def decision(self, decision_id: str) -> StoredDecision | None:
+        """Return a decision with what came of it."""
+        head = self._people.store.read([decision_key(decision_id)])[0]
+        if head is None:
+            return None
+        raw = decode(head.value)
+        parts = self._parts(raw)
+        record = record_of(raw, parts)
+        outcomes: dict[str, Outcome] = {}
+        challenge: KeptChallenge | None = None
+        views, _ = self._people.views(part.customer_id for part in parts if part.customer_id is not None)
+        for part in parts:
+            if part.customer_id is None or not part.shown:
+                continue
+            person = views[part.customer_id].person
+            outcomes[part.customer_id] = self._outcome(record.decision_id, record.at_us, part, self._events(person))
+            challenge = challenge or _challenge_of(person, decision_id)
+        n_erased = raw["erased"] + len(raw["customers"]) - len(parts)
+        return StoredDecision(record, outcomes, challenge, n_erased)
+
+    def summaries(self, person: Person) -> tuple[DecisionSummary, ...]:
+        """Return a customer's decisions, newest first, with what came of them."""
+        parts = {raw["decision"]: raw for each in person.ids for raw in self._stored_parts(each)}
+        if not parts:
+            return ()
+        heads = self._people.store.read([decision_key(each) for each in parts])
+        events = self._events(person)
+        found = [
+            self._summary(decode(head.value), part_of(raw, person.customer_id), events)
+            for raw, head in zip(parts.values(), heads, strict=True)
+            if head is not None
+        ]
+        return tuple(sorted(found, key=lambda each: (-each.at_us, each.decision_id)))
+
+    def _summary(self, head: Raw, part: DecisionPart, events: list[Event]) -> DecisionSummary:
+        outcome = self._outcome(head["id"], head["us"], part, events)
+        return DecisionSummary(head["id"], head["call"], head["us"], head["placement"], head["channel"], part, outcome)
+
+    def _stored_parts(self, customer_id: str) -> list[Raw]:
+        """Return the parts of one id that are younger than its erasure."""
+        found = [decode(document.value) for _, document in scanned(self._people.store, prefix_of("of", customer_id))]
+        erased_us = self._people.erased_us(customer_id) if found else None
+        return [raw for raw in found if erased_us is None or raw["us"] > erased_us]
+
+    def _parts(self, head: Raw) -> list[DecisionPart]:
+        """Return the parts of a decision's customers, without those who were forgotten since."""
+        ids = head["customers"]
+        documents = self._people.store.read(
+            [*(part_key(each, head["id"]) for each in ids), *map(self._people.hashes.erased_key, ids)]
+        )
+        found = []
+        for customer_id, document, erasure in zip(ids, documents[: len(ids)], documents[len(ids) :], strict=True):
+            erased_us = erased_moment(erasure)
+            if document is not None and (erased_us is None or erased_us < head["us"]):
+                found.append(part_of(decode(document.value), customer_id))
+        return found
+
+    def _events(self, person: Person) -> list[Event]:
+        events = [each.event for each in logged(self._people, person.ids)]
+        return sorted(events, key=lambda event: (event.at_us, event.event_id))
+
+    def _outcome(self, decision_id: str, at_us: int, part: DecisionPart, events: list[Event]) -> Outcome:
+        return outcome_of(decision_id, at_us, part, events, self._limits().attribution_days * DAY_US)
+
+
+def _keeping(record: DecisionRecord, forgotten: set[str], expect: dict[str, int]) -> Commit:
+    kept_parts = tuple(part for part in record.parts if part.customer_id not in forgotten)
+    put = {
+        part_key(part.customer_id, record.decision_id): encode(part_document(record, part))
+        for part in kept_parts
+        if part.customer_id is not None
+    }
+    head = {**head_of(record, len(forgotten)), "customers": [p.customer_id for p in kept_parts if p.customer_id]}
+    put[decision_key(record.decision_id)] = encode(head)
+    return Commit(put=put, expect=expect, is_durable=False)
+
+
+def _challenge_of(person: Person, decision_id: str) -> KeptChallenge | None:
+    found = (each for each in person.challenges.values() if each.decision_id == decision_id)
+    return next((kept(each, person.kinds) for each in found), None)
+
+
+def _done(outcome: bool) -> Future[bool]:
+    done: Future[bool] = Future()
+    done.set_result(outcome)
+    return done

@@ -1,0 +1,152 @@
+"""Decisions as they are looked up later: what was shown and withheld, by which model, and what came of it.
+
+A decision is a head, and for each customer it was made for a part of their own, so that erasing a customer leaves the
+head as a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from serving.state.challenges import KeptChallenge
+from serving.state.codec import Raw
+from serving.state.events import Event, EventType
+from serving.state.known import WithheldItem
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPart:
+    """What one customer of a decision got; `customer_id` is None where nothing may link back to them.
+
+    `shown` are the items of the answer as the caller wants them told, each with a `product_id` where it shows one.
+    """
+
+    customer_id: str | None
+    shown: tuple[Mapping[str, Any], ...] = ()  # Any: an item of an answer, or what is left of it
+    withheld: tuple[WithheldItem, ...] = ()
+
+    def product_ids(self) -> frozenset[str]:
+        """Return the products that were shown."""
+        return frozenset(item["product_id"] for item in self.shown if "product_id" in item)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A decision as it was made. `probability`: with which this arm was drawn; 1 where no experiment runs."""
+
+    decision_id: str
+    call: str
+    at_us: int
+    model_version: str
+    parts: tuple[DecisionPart, ...]
+    placement: str | None = None
+    channel: str | None = None
+    store_id: str | None = None
+    experiment: Mapping[str, str] | None = None
+    probability: float = 1.0
+    is_personal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a decision: events that name it, and purchases of what it showed, within the policy's days."""
+
+    answered: tuple[Event, ...] = ()
+    bought: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision with what came of it, by customer; `record.parts` has those who were not erased.
+
+    `challenge` is the challenge that was decided, where it was one and still stands.
+    """
+
+    record: DecisionRecord
+    outcomes: Mapping[str, Outcome]
+    challenge: KeptChallenge | None
+    n_erased: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSummary:
+    """A decision in the single customer view."""
+
+    decision_id: str
+    call: str
+    at_us: int
+    placement: str | None
+    channel: str | None
+    part: DecisionPart
+    outcome: Outcome
+
+
+def head_of(record: DecisionRecord, n_erased: int = 0) -> dict[str, object]:
+    """Return the document of a decision's head: its anonymous parts in full, the others by customer."""
+    return {
+        "id": record.decision_id,
+        "call": record.call,
+        "us": record.at_us,
+        "model": record.model_version,
+        "placement": record.placement,
+        "channel": record.channel,
+        "store": record.store_id,
+        "experiment": record.experiment,
+        "probability": record.probability,
+        "personal": record.is_personal,
+        "customers": [part.customer_id for part in record.parts if part.customer_id is not None],
+        "parts": [_content(part) for part in record.parts if part.customer_id is None],
+        "erased": n_erased,
+    }
+
+
+def part_document(record: DecisionRecord, part: DecisionPart) -> dict[str, object]:
+    """Return the document of one customer's part."""
+    return {"us": record.at_us, "decision": record.decision_id, **_content(part)}
+
+
+def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
+    """Return the part of a document."""
+    withheld = tuple(WithheldItem(product_id, reason) for product_id, reason in raw["withheld"])
+    return DecisionPart(customer_id, tuple(raw["shown"]), withheld)
+
+
+def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
+    """Return the record of a head, with the parts of the customers that are still known."""
+    return DecisionRecord(
+        raw["id"],
+        raw["call"],
+        raw["us"],
+        raw["model"],
+        (*parts, *(part_of(each, None) for each in raw["parts"])),
+        raw["placement"],
+        raw["channel"],
+        raw["store"],
+        raw["experiment"],
+        raw["probability"],
+        raw["personal"],
+    )
+
+
+def anonymous(record: DecisionRecord) -> DecisionRecord:
+    """Return the record without any customer in it; how many there were is the head's `erased`."""
+    return replace(record, parts=tuple(part for part in record.parts if part.customer_id is None))
+
+
+def outcome_of(record_id: str, at_us: int, part: DecisionPart, events: Sequence[Event], within_us: int) -> Outcome:
+    """Return what came of a part: `events` are the customer's, in order of time."""
+    products = part.product_ids()
+    answered = tuple(event for event in events if event.decision_id == record_id)
+    bought = tuple(
+        event
+        for event in events
+        if event.type is EventType.PURCHASE and event.product_id in products
+        if at_us < event.at_us <= at_us + within_us
+    )
+    return Outcome(answered, bought)
+
+
+def _content(part: DecisionPart) -> dict[str, object]:
+    return {"shown": part.shown, "withheld": [[item.product_id, item.reason] for item in part.withheld]}

@@ -1,0 +1,86 @@
+"""Keys of state documents, and the shop's keyed hashes: by them two values can be compared that nobody can read."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from serving.state.store import key_of
+
+_DIGITS = frozenset("0123456789")
+
+
+class Hashes:
+    """Keyed hashes of 128 bits, in hexadecimal; the same value has another hash for every purpose."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, purpose: str, value: str) -> str:
+        """Return the hash of a value.
+
+        >>> hashes = Hashes(b"k" * 32)
+        >>> hashes.of("event", "e1") == hashes.of("event", "e1"), hashes.of("event", "e1") == hashes.of("erased", "e1")
+        (True, False)
+        """
+        text = f"{purpose}\0{value}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._key, digest_size=16).hexdigest()
+
+    def seen_key(self, event_id: str) -> str:
+        """Return the key of the mark that an event was accepted; it tells neither the event's id nor the customer."""
+        return f"seen/{self.of('event', event_id)}"
+
+    def erased_key(self, customer_id: str) -> str:
+        """Return the key under which the moment of a customer's erasure stands."""
+        return f"erased/{self.of('erased', customer_id)}"
+
+    def identity_name(self, kind: str, value: str) -> str:
+        """Return the name of an identity: its kind and the hash of its normalised value; empty for an empty value."""
+        kind, bare = kind.strip().casefold(), normalised(kind, value)
+        return f"{kind}:{self.of(f'identity:{kind}', bare)}" if bare else ""
+
+
+def normalised(kind: str, value: str) -> str:
+    """Return the value as it is compared: e-mail in one case, telephone numbers as digits alone, others trimmed.
+
+    >>> normalised("email", " Ann@Example.com "), normalised("phone", "+49 (30) 12-34")
+    ('ann@example.com', '49301234')
+    """
+    match kind.strip().casefold():
+        case "email":
+            return value.strip().casefold()
+        case "phone":
+            return "".join(character for character in value if character in _DIGITS)
+        case _:
+            return value.strip()
+
+
+@lru_cache(maxsize=8192)
+def person_key(customer_id: str) -> str:
+    """Return the key of a customer's document."""
+    return key_of("person", customer_id)
+
+
+def log_key(customer_id: str, event_id: str) -> str:
+    """Return the key of an event in the log."""
+    return key_of("log", customer_id, event_id)
+
+
+def part_key(customer_id: str, decision_id: str) -> str:
+    """Return the key of a customer's part of a decision."""
+    return key_of("of", customer_id, decision_id)
+
+
+def decision_key(decision_id: str) -> str:
+    """Return the key of a decision's head."""
+    return key_of("decision", decision_id)
+
+
+def identity_key(name: str) -> str:
+    """Return the key of an identity, by the name that `Hashes.identity_name` gives it."""
+    return key_of("identity", name)
+
+
+def forget_key(customer_id: str) -> str:
+    """Return the key of an erasure that is still to be carried out."""
+    return key_of("forget", customer_id)

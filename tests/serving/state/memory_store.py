@@ -1,0 +1,70 @@
+"""A state store in a dictionary: the plainest thing that keeps the promises of `serving.state.store.Store`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from serving.errors import StateUnavailable
+from serving.state.store import ABSENT, Commit, Document
+
+
+class MemoryStore:
+    """Documents of this process; `is_away` makes every call raise, as a server that can't be reached does."""
+
+    reads_in_place = True
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+        self.n_scrubs = 0
+        self.is_away = False
+        self._last_version = ABSENT
+        self._lock = threading.Lock()
+
+    def read(self, keys: Sequence[str]) -> list[Document | None]:
+        self._check_there()
+        with self._lock:
+            return [self.documents.get(key) for key in keys]
+
+    def submit(self, commit: Commit) -> Future[bool]:
+        done: Future[bool] = Future()
+        try:
+            done.set_result(self.commit(commit))
+        except StateUnavailable as error:
+            done.set_exception(error)
+        return done
+
+    def commit(self, commit: Commit) -> bool:
+        self._check_there()
+        with self._lock:
+            for key, version in commit.expect.items():
+                found = self.documents.get(key)
+                if (ABSENT if found is None else found.version) != version:
+                    return False
+            for key in commit.delete:
+                self.documents.pop(key, None)
+            for key, value in commit.put.items():
+                self._last_version += 1
+                self.documents[key] = Document(value, self._last_version)
+            return True
+
+    def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
+        self._check_there()
+        with self._lock:
+            found = sorted(key for key in self.documents if key.startswith(prefix) and key > after)
+            return [(key, self.documents[key]) for key in found[:limit]]
+
+    def scrub(self) -> None:
+        self._check_there()
+        self.n_scrubs += 1
+
+    def n_bytes(self) -> int:
+        return sum(len(key) + len(document.value) for key, document in self.documents.items())
+
+    def close(self) -> None:
+        pass
+
+    def _check_there(self) -> None:
+        if self.is_away:
+            raise StateUnavailable("the memory store is away, as the test wants it")
