@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from serving.state.keys import decision_key, part_key
 from serving.state.log import logged, scanned
 from serving.state.people import People, erased_moment
 from serving.state.person import DAY_US, Person
-from serving.state.store import ABSENT, Commit, prefix_of
+from serving.state.store import ABSENT, Commit, Document, prefix_of
 
 if TYPE_CHECKING:
     from serving.decisioning.policy import StatePolicy
@@ -39,23 +39,22 @@ class Deciding:
         self._limits = limits
 
     def record(self, record: DecisionRecord) -> Future[bool]:
-        """Return a future of whether the decision was kept: not when one of this id was kept before.
+        """Return a future of whether the decision was kept: not when it was known before.
 
-        Whoever was erased after the decision is counted in it, not named.
+        Whoever was erased after the decision is counted in it, not named. A challenge is recorded anew when its items
+        have changed.
         """
         store, hashes = self._people.store, self._people.hashes
         ids = [part.customer_id for part in record.parts if part.customer_id is not None]
-        keys = [decision_key(record.decision_id), *map(hashes.erased_key, ids)]
-        head, *erasures = store.read(keys)
-        if head is not None:
+        heads = [decision_key(record.decision_id), *(part_key(each, record.decision_id) for each in ids[:1])]
+        keys = [*heads, *map(hashes.erased_key, ids)]
+        documents = store.read(keys)
+        if documents[0] is not None and not _is_renewed(record, documents[: len(heads)]):
             return _done(False)
-        forgotten = {
-            each
-            for each, erasure in zip(ids, erasures, strict=True)
-            if (erased_us := erased_moment(erasure)) is not None and erased_us >= record.at_us
-        }
+        moments = {each: erased_moment(erasure) for each, erasure in zip(ids, documents[len(heads) :], strict=True)}
+        forgotten = {each for each, erased_us in moments.items() if erased_us is not None and erased_us >= record.at_us}
         expect = {
-            key: ABSENT if each is None else each.version for key, each in zip(keys, [None, *erasures], strict=True)
+            key: ABSENT if document is None else document.version for key, document in zip(keys, documents, strict=True)
         }
         return store.submit(_keeping(record, forgotten, expect))
 
@@ -122,6 +121,13 @@ class Deciding:
 
     def _outcome(self, decision_id: str, at_us: int, part: DecisionPart, events: list[Event]) -> Outcome:
         return outcome_of(decision_id, at_us, part, events, self._limits().attribution_days * DAY_US)
+
+
+def _is_renewed(record: DecisionRecord, stored: Sequence[Document | None]) -> bool:
+    """Return whether a record says something else of a customer's challenge than the stored head and part."""
+    if record.call != "challenge" or len(stored) < 2 or stored[1] is None:
+        return False
+    return part_of(decode(stored[1].value), None).product_ids() != record.parts[0].product_ids()
 
 
 def _keeping(record: DecisionRecord, forgotten: set[str], expect: dict[str, int]) -> Commit:

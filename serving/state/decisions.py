@@ -7,7 +7,7 @@ head as a count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from serving.state.challenges import KeptChallenge
@@ -128,11 +128,6 @@ def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
         raw["probability"],
         raw["personal"],
     )
-
-
-def anonymous(record: DecisionRecord) -> DecisionRecord:
-    """Return the record without any customer in it; how many there were is the head's `erased`."""
-    return replace(record, parts=tuple(part for part in record.parts if part.customer_id is None))
 
 
 def outcome_of(record_id: str, at_us: int, part: DecisionPart, events: Sequence[Event], within_us: int) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -84,6 +84,19 @@ class State:
     def live(self, customer_id: str, *, before_us: int | None = None) -> Live:
         """Return what is known of a customer between bundles: every accepted event, or those strictly before."""
         return self._live(customer_id, self._store.read(self._keys(customer_id)), before_us)
+
+    def lives(self, customer_ids: Sequence[str], *, before_us: int | None = None) -> dict[str, Live]:
+        """Return what is known of customers, by the id asked for, in one look."""
+        ids = list(dict.fromkeys(customer_ids))
+        documents = self._store.read([key for each in ids for key in self._keys(each)])
+        return {each: self._live(each, documents[2 * i : 2 * i + 2], before_us) for i, each in enumerate(ids)}
+
+    def lives(self, customer_ids: Iterable[str], *, before_us: int | None = None) -> dict[str, Live]:
+        """Return the same for many, by the id asked for, in one look."""
+        ids = list(dict.fromkeys(customer_ids))
+        documents = self._store.read([key for each in ids for key in self._keys(each)])
+        pairs = zip(documents[::2], documents[1::2], strict=True)
+        return {each: self._live(each, pair, before_us) for each, pair in zip(ids, pairs, strict=True)}
 
     def stock(self) -> Stock:
         """Return what is in stock by the latest word."""
@@ -198,7 +211,10 @@ class State:
     # Decisions
 
     def record(self, decision: DecisionRecord) -> Future[bool]:
-        """Return a future of whether a decision was kept; the first record of a decision_id stands."""
+        """Return a future of whether a decision was kept; of several under one id the first stands.
+
+        Only a customer's challenge is recorded anew, when other items have taken the place of those first recorded.
+        """
         return self._deciding.record(decision)
 
     def decision(self, decision_id: str) -> StoredDecision | None:
