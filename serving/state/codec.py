@@ -119,5 +119,6 @@ def _challenge_row(challenge: Challenge) -> list[object]:
 
 
 def _challenge_of(row: Sequence[Any]) -> Challenge:  # Any: JSON values in the order of Challenge's fields
-    *head, lines, completed_us, reward_id = row
-    return Challenge(*head, tuple(Line(*line) for line in lines), completed_us, reward_id)
+    monday_day, answer, at_us, starts_us, ends_us, is_shown, lines, completed_us, reward_id = row
+    purchases = tuple(Line(*line) for line in lines)
+    return Challenge(monday_day, answer, at_us, starts_us, ends_us, is_shown, purchases, completed_us, reward_id)

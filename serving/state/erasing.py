@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from serving.state.codec import decode, encode
 from serving.state.keys import Hashes, decision_key, forget_key, identity_key, person_key
 from serving.state.log import scanned
 from serving.state.people import People, View
-from serving.state.store import Commit, prefix_of
+from serving.state.store import Commit, Document, prefix_of
 
+_PAGE = 1000
 _BATCH = 100  # decisions whose heads are rewritten in one commit
 
 
@@ -21,6 +23,15 @@ class Receipt:
 
     erased_us: int
     customer_ids: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """An erasure that is to be carried out: up to when, all ids of the customer, and what is gone already."""
+
+    until_us: int
+    ids: tuple[str, ...]
     counts: Mapping[str, int]
 
 
@@ -49,36 +60,35 @@ class Erasing:
 
     def erase(self, customer_id: str, now_us: int) -> Receipt:
         """Return what was erased of a customer, after forgetting them where that was not done before."""
-        store = self._people.store
-        noted = store.read([forget_key(customer_id)])[0]
-        if noted is None:
+        note = self._note_of(customer_id)
+        if note is None:
             self.forget(customer_id, now_us)
-            noted = store.read([forget_key(customer_id)])[0]
-        raw = {"us": now_us, "ids": [customer_id], "counts": {}} if noted is None else decode(noted.value)
-        counts = Counter(raw["counts"])
-        for each in raw["ids"]:
-            counts["events"] += self._erase_log(each, raw["us"])
-            counts["decisions"] += self._erase_decisions(each, raw["us"])
-        store.scrub()
-        return Receipt(raw["us"], tuple(raw["ids"]), dict(counts))
+            note = self._note_of(customer_id) or _Note(now_us, (customer_id,), {})
+        counts = Counter(note.counts)
+        for each in note.ids:
+            counts["events"] += self._erase_log(each, note.until_us)
+            counts["decisions"] += self._erase_decisions(each, note.until_us)
+        self._people.store.scrub()
+        return Receipt(note.until_us, note.ids, dict(counts))
 
     def finish(self, customer_id: str) -> None:
         """Take an erasure off the list of what is still to be carried out; after it nothing holds the id."""
-        store = self._people.store
-        noted = store.read([forget_key(customer_id)])[0]
-        if noted is not None:
-            store.commit(Commit(delete=[forget_key(each) for each in decode(noted.value)["ids"]]))
-            store.scrub()
+        note = self._note_of(customer_id)
+        if note is not None:
+            self._people.store.commit(Commit(delete=[forget_key(each) for each in note.ids]))
+            self._people.store.scrub()
 
     def erased(self) -> Erased:
         """Return who was erased, and who is to be."""
         store = self._people.store
         moments = {key: decode(document.value)["us"] for key, document in scanned(store, "erased/")}
-        pending = {}
-        for _, document in scanned(store, "forget/"):
-            raw = decode(document.value)
-            pending |= dict.fromkeys(raw["ids"], raw["us"])
+        notes = [_note(document) for _, document in scanned(store, "forget/")]
+        pending = {each: note.until_us for note in notes for each in note.ids}
         return Erased(moments, pending, self._people.hashes)
+
+    def _note_of(self, customer_id: str) -> _Note | None:
+        document = self._people.store.read([forget_key(customer_id)])[0]
+        return None if document is None else _note(document)
 
     def _forget(self, customer_id: str, now_us: int) -> bool:
         view = self._people.view(customer_id)
@@ -88,15 +98,15 @@ class Erasing:
         counts = _counts_of(view)
         for document in noted:
             if document is not None:
-                raw = decode(document.value)
-                ids += [each for each in raw["ids"] if each not in ids]
-                counts.update(raw["counts"])
+                note = _note(document)
+                ids += [each for each in note.ids if each not in ids]
+                counts.update(note.counts)
         forgotten_us = max(now_us, view.forgotten_us or now_us)
-        note = encode({"us": forgotten_us, "ids": ids, "counts": counts})
+        to_do = encode({"us": forgotten_us, "ids": ids, "counts": counts})
         commit = Commit(
             put={
                 **{self._people.hashes.erased_key(each): encode({"us": forgotten_us}) for each in ids},
-                **{forget_key(each): note for each in ids},
+                **{forget_key(each): to_do for each in ids},
             },
             delete=[*map(person_key, person.ids), *map(identity_key, person.identities)],
             expect=view.expect,
@@ -104,18 +114,14 @@ class Erasing:
         return self._people.store.commit(commit)
 
     def _erase_log(self, customer_id: str, until_us: int) -> int:
-        n_erased = 0
-        keys = []
-        for key, document in scanned(self._people.store, prefix_of("log", customer_id)):
-            raw = decode(document.value)["e"]
-            at_us, accepted_us = raw[3], raw[4]
-            if min(at_us, accepted_us) <= until_us:
-                keys.append(key)
-        for first in range(0, len(keys), 1000):
-            page = keys[first : first + 1000]
-            self._people.store.commit(Commit(delete=page))
-            n_erased += len(page)
-        return n_erased
+        keys = [
+            key
+            for key, document in scanned(self._people.store, prefix_of("log", customer_id))
+            if min(decode(document.value)["e"][3:5]) <= until_us  # its at, and when it was accepted
+        ]
+        for first in range(0, len(keys), _PAGE):
+            self._people.store.commit(Commit(delete=keys[first : first + _PAGE]))
+        return len(keys)
 
     def _erase_decisions(self, customer_id: str, until_us: int) -> int:
         prefix = prefix_of("of", customer_id)
@@ -126,11 +132,14 @@ class Erasing:
         ]
         for first in range(0, len(parts), _BATCH):
             batch = dict(parts[first : first + _BATCH])
-            self._people.tried(lambda batch=batch: self._without_customer(customer_id, batch) or None)
+            self._people.tried(partial(self._without_customer, customer_id, batch))
         return len(parts)
 
-    def _without_customer(self, customer_id: str, parts: Mapping[str, str]) -> bool:
-        """Commit heads that count a customer instead of naming them; `parts`: key of a part → its decision."""
+    def _without_customer(self, customer_id: str, parts: Mapping[str, str]) -> bool | None:
+        """Return whether heads were committed that count a customer instead of naming them, None when others were first.
+
+        `parts`: key of a part → its decision.
+        """
         keys = [decision_key(each) for each in parts.values()]
         put, expect = {}, {}
         for key, document in zip(keys, self._people.store.read(keys), strict=True):
@@ -141,7 +150,12 @@ class Erasing:
             raw["customers"] = [each for each in raw["customers"] if each != customer_id]
             put[key] = encode(raw | {"erased": raw["erased"] + n_named})
             expect[key] = document.version
-        return self._people.store.commit(Commit(put=put, delete=list(parts), expect=expect))
+        return self._people.store.commit(Commit(put=put, delete=list(parts), expect=expect)) or None
+
+
+def _note(document: Document) -> _Note:
+    raw = decode(document.value)
+    return _Note(raw["us"], tuple(raw["ids"]), raw["counts"])
 
 
 def _counts_of(view: View) -> Counter[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -90,13 +90,6 @@ class State:
         ids = list(dict.fromkeys(customer_ids))
         documents = self._store.read([key for each in ids for key in self._keys(each)])
         return {each: self._live(each, documents[2 * i : 2 * i + 2], before_us) for i, each in enumerate(ids)}
-
-    def lives(self, customer_ids: Iterable[str], *, before_us: int | None = None) -> dict[str, Live]:
-        """Return the same for many, by the id asked for, in one look."""
-        ids = list(dict.fromkeys(customer_ids))
-        documents = self._store.read([key for each in ids for key in self._keys(each)])
-        pairs = zip(documents[::2], documents[1::2], strict=True)
-        return {each: self._live(each, pair, before_us) for each, pair in zip(ids, pairs, strict=True)}
 
     def stock(self) -> Stock:
         """Return what is in stock by the latest word."""
