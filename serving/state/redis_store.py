@@ -89,12 +89,9 @@ class RedisStore:
     def check(self) -> tuple[str, ...]:
         """Return what can't be told about the server's durability; StateUnfit names all that it lacks."""
         try:
-            notes = check_durable(self._client)
-            self._check_schema()
+            return self._check()
         except (redis.RedisError, OSError) as error:
             raise meaning_of(error) from error
-        self._is_checked = True
-        return notes
 
     def read(self, keys: Sequence[str]) -> list[Document | None]:
         """Return the documents of the keys, None for one that is not there; one MGET."""
@@ -146,24 +143,29 @@ class RedisStore:
         self._breaker.guard()
         try:
             if not self._is_checked:
-                self.check()
+                self._check()
             answer = call()
-        except StateUnavailable as error:
+        except StateUnfit as error:
             raise self._breaker.trip(error) from error
-        except (redis.RedisError, OSError) as error:
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self._is_checked = False
             self._client.connection_pool.disconnect(inuse_connections=False)
             raise self._breaker.trip(meaning_of(error)) from error
+        except redis.RedisError as error:  # it answers, and refuses this one call
+            raise meaning_of(error) from error
         self._breaker.reset()
         return answer
 
-    def _check_schema(self) -> None:
-        """Return when this release can use what the server holds; StateUnfit otherwise. Marks an empty one as ours."""
+    def _check(self) -> tuple[str, ...]:
+        """Return what can't be told; StateUnfit also for a newer release's server. Marks an empty one as ours."""
+        notes = check_durable(self._client)
         schema = self._client.get("tercet:schema")
         if schema is None:
             self._client.set("tercet:schema", SCHEMA)
         elif int(schema) > SCHEMA:
             raise StateUnfit(f"Redis holds schema {int(schema)}, this release of tercet reads up to {SCHEMA}: upgrade")
+        self._is_checked = True
+        return notes
 
     def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool | StateUnavailable]:
         answers = self._ask(lambda: self._send(batch))
