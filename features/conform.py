@@ -161,7 +161,7 @@ def _build(source: Source, built: Path, way: _Way, progress: Callable[[str], Non
         warnings += fold_in(connection, additions, way.zone) + find_warnings(connection)
         counts = with_left_out(connection, counts)
         progress("building tables")
-        facts = build_tables(connection, way.zone, built, additions)
+        facts = build_tables(connection, way.zone, built)
     warnings += odd_lines(facts)
     off = switched_off(_present(raws, additions), facts)
     _describe(source, built, facts, off, time_zone=way.zone, digest=way.digest).save()

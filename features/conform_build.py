@@ -12,7 +12,6 @@ import duckdb
 import pyarrow as pa
 
 from features import columns as c
-from features.additions import Additions
 from features.conform_checks import ON, US
 from features.conform_customers import CUSTOMER_IDS
 from features.conform_fold import LOG_ROWS
@@ -58,12 +57,10 @@ class BuiltFacts:
     n_log_purchases_in_transactions: int
 
 
-def build_tables(
-    connection: duckdb.DuckDBPyConnection, time_zone: str, folder: Path, additions: Additions
-) -> BuiltFacts:
+def build_tables(connection: duckdb.DuckDBPyConnection, time_zone: str, folder: Path) -> BuiltFacts:
     """Return the facts of the tables, once each is written to `folder` as Parquet.
 
-    `good_<table>` and `customer_map` must be there (`features.conform_fold`).
+    `good_<table>`, `customer_map` and `identity_names` must be there (`features.conform_fold`).
     """
     _make_calendar(connection, time_zone)
     connection.execute(f"create table offered_products as {_OFFERED_PRODUCTS}")
@@ -81,7 +78,6 @@ def build_tables(
     _make_ids(connection, c.PRODUCT_TYPE, c.TYPE_ROW, "select distinct product_type from product_kinds")
     _make_ids(connection, c.CATEGORY, c.CATEGORY_ROW, "select distinct category from product_kinds")
     _run(connection, "kinds", time_zone)
-    _hash_identities(connection, additions)
     _run(connection, "others", time_zone)
     facts = _facts(connection)
     if facts.n_lines == 0:
@@ -110,17 +106,6 @@ def _make_ids(connection: duckdb.DuckDBPyConnection, id_column: str, row_column:
     connection.register("ids_in_hand", rows)
     connection.execute(f"create table {name} as from ids_in_hand")
     connection.unregister("ids_in_hand")
-
-
-def _hash_identities(connection: duckdb.DuckDBPyConnection, additions: Additions) -> None:
-    """Make `identity_hashes`: the keyed hash of every identity; empty where there is no key."""
-    hash_of = additions.hash_of_identity
-    found = connection.execute('select distinct kind, "value" from good_identities').fetchall() if hash_of else []
-    hashes = [hash_of(kind, value) for kind, value in found] if hash_of else []
-    table = {"kind": [row[0] for row in found], "value": [row[1] for row in found], c.VALUE_HASH: hashes}
-    connection.register("hashes_in_hand", pa.table({name: pa.array(each, pa.string()) for name, each in table.items()}))
-    connection.execute("create table identity_hashes as from hashes_in_hand")
-    connection.unregister("hashes_in_hand")
 
 
 def _make_calendar(connection: duckdb.DuckDBPyConnection, time_zone: str) -> None:

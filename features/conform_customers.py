@@ -12,7 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from features.additions import Additions
+from features.columns import VALUE_HASH
 from features.conform_time import EPOCH
+from features.identities import kind_of_identity, normalised
 
 # An identity that so many share tells of no person: a shop's own number, or a placeholder.
 MOST_SHARERS = 10
@@ -38,6 +40,7 @@ def map_customers(connection: duckdb.DuckDBPyConnection, additions: Additions, t
     Ids are one customer's when the additions say so, or when they share an identity. Of these the id stands that the
     additions chose, else one that the table customers has, else the one that was seen first.
     """
+    _name_identities(connection, additions)
     erased = _erased(connection, additions)
     groups = _Groups()
     for customer_id, into in additions.aliases.items():
@@ -129,6 +132,24 @@ def _day_of(us: int, zone: ZoneInfo) -> date:
     return (EPOCH + timedelta(microseconds=us)).astimezone(zone).date()
 
 
+def _name_identities(connection: duckdb.DuckDBPyConnection, additions: Additions) -> None:
+    """Make `identity_names`: of each kind and value what they are compared by, and the keyed hash (null without a key).
+
+    An identity whose value comes to nothing has no name.
+    """
+    hash_of = additions.hash_of_identity
+    found = connection.execute('select distinct kind, "value" from good_identities').fetchall()
+    bare = [normalised(kind, value) for kind, value in found]
+    names = [each and f"{kind_of_identity(kind)}:{each}" for (kind, _), each in zip(found, bare, strict=True)]
+    hashes = [hash_of(*each) if hash_of and name else None for each, name in zip(found, names, strict=True)]
+    columns = {"kind": [kind for kind, _ in found], "value": [value for _, value in found]}
+    columns |= {"name": [name or None for name in names], VALUE_HASH: hashes}
+    table = pa.table({name: pa.array(each, pa.string()) for name, each in columns.items()})
+    connection.register("names_in_hand", table)
+    connection.execute("create table identity_names as from names_in_hand")
+    connection.unregister("names_in_hand")
+
+
 def _join_sharers(connection: duckdb.DuckDBPyConnection, groups: _Groups) -> int:
     """Join the ids that share an identity; return how many values are shared by too many to mean anything.
 
@@ -136,9 +157,10 @@ def _join_sharers(connection: duckdb.DuckDBPyConnection, groups: _Groups) -> int
     """
     found = connection.execute("""
         select list(distinct i.customer_id order by i.customer_id) from good_identities i
+        join identity_names n on n.kind = i.kind and n."value" = i."value" and n.name is not null
         left join customer_map m on m.customer_id = i.customer_id
         where m.erased_us is null or m.is_back
-        group by i.kind, i."value" having count(distinct i.customer_id) > 1 order by 1""").fetchall()
+        group by n.name having count(distinct i.customer_id) > 1 order by 1""").fetchall()
     for (sharers,) in found:
         if len(sharers) <= MOST_SHARERS:
             groups.join(*sharers)

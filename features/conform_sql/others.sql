@@ -60,7 +60,7 @@ create table identities as
 select distinct u.customer_row, n.kind, h.value_hash
 from good_identities n
 join customer_ids u on u.customer_id = n.customer_id
-left join identity_hashes h on h.kind = n.kind and h."value" = n."value"
+left join identity_names h on h.kind = n.kind and h."value" = n."value"
 order by u.customer_row, n.kind, h.value_hash;
 
 -- ids that were merged into another's

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
+from features.identities import kind_of_identity, normalised
 from serving.state.store import key_of
-
-_DIGITS = frozenset("0123456789")
 
 
 class Hashes:
@@ -36,23 +35,8 @@ class Hashes:
 
     def identity_name(self, kind: str, value: str) -> str:
         """Return the name of an identity: its kind and the hash of its normalised value; empty for an empty value."""
-        kind, bare = kind.strip().casefold(), normalised(kind, value)
+        kind, bare = kind_of_identity(kind), normalised(kind, value)
         return f"{kind}:{self.of(f'identity:{kind}', bare)}" if bare else ""
-
-
-def normalised(kind: str, value: str) -> str:
-    """Return the value as it is compared: e-mail in one case, telephone numbers as digits alone, others trimmed.
-
-    >>> normalised("email", " Ann@Example.com "), normalised("phone", "+49 (30) 12-34")
-    ('ann@example.com', '49301234')
-    """
-    match kind.strip().casefold():
-        case "email":
-            return value.strip().casefold()
-        case "phone":
-            return "".join(character for character in value if character in _DIGITS)
-        case _:
-            return value.strip()
 
 
 @lru_cache(maxsize=8192)
