@@ -61,11 +61,18 @@ def customers_with(home: Path, identity_name: str) -> frozenset[str]:
     """Return the ids of the customers whom the conformed tables under a home know by an identity (its keyed hash)."""
     found: set[str] = set()
     for folder in _table_folders(home):
-        with suppress(OSError, pa.ArrowException):
-            table = pq.read_table(folder / IDENTITIES, columns=[_CUSTOMER_ROW, _VALUE_HASH])
-            pairs = zip(table.column(_CUSTOMER_ROW).to_pylist(), table.column(_VALUE_HASH).to_pylist(), strict=True)
-            rows = {row for row, value_hash in pairs if value_hash == identity_name}
-            found |= {each for each, row in _rows_by_id(folder).items() if row in rows}
+        rows = {row for row, name in _identities(folder) if name == identity_name}
+        found |= {each for each, row in _rows_by_id(folder).items() if row in rows}
+    return frozenset(found)
+
+
+def identities_of(home: Path, customer_ids: Collection[str]) -> frozenset[str]:
+    """Return the identities (keyed hashes) that the conformed tables under a home have of these customers."""
+    found: set[str] = set()
+    for folder in _table_folders(home):
+        owners = _rows_by_id(folder)
+        rows = {owners[each] for each in owners.keys() & set(customer_ids)}
+        found |= {name for row, name in _identities(folder) if row in rows and name}
     return frozenset(found)
 
 
@@ -152,9 +159,17 @@ def _rows_by_id(folder: Path) -> Mapping[str, int]:
     return rows
 
 
+def _identities(folder: Path) -> Iterable[tuple[int, str | None]]:
+    table = pq.read_table(folder / IDENTITIES, columns=[_CUSTOMER_ROW, _VALUE_HASH])
+    return zip(table.column(_CUSTOMER_ROW).to_pylist(), table.column(_VALUE_HASH).to_pylist(), strict=True)
+
+
 def _table_folders(home: Path) -> Iterator[Path]:
+    """Yield the folders of conformed tables; one that is damaged is dropped as a whole later, and passed over here."""
     for folder in sorted((home / "features" / "tables").glob("[!.]*")):
-        if (folder / CUSTOMERS).is_file() and (folder / ALIASES).is_file():
+        with suppress(OSError, pa.ArrowException):
+            for name in (CUSTOMERS, ALIASES, IDENTITIES):
+                pq.read_metadata(folder / name)
             yield folder
 
 

@@ -1,0 +1,101 @@
+"""Forgetting a customer everywhere: out of the state, then out of all that lies under the home, with a receipt.
+
+It works in a serving-only installation. What was begun and cut off stays on the state's list of pending erasures, and
+is finished by the next call for the same customer, or by the next training.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from serving.erasing_files import customers_with, erase_from_home, identities_of, same_customers
+from serving.erasing_tables import Forgotten
+from serving.home_lock import erasing_in
+from serving.state.keys import Hashes
+from serving.state.shop import State
+
+Say = Callable[[str], None]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AFTERWARDS = "The source is yours: earlier rows of it are left out of whatever is read from now on."
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """The receipt: by which reference (the keyed hash that stays) and moment the erasure is known, and what was found where.
+
+    `versions` says which bundle became which.
+    """
+
+    reference: str
+    erased_us: int
+    counts: Mapping[str, int]
+    versions: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """Return the receipt as a person reads it; no id stands in it."""
+        at = (_EPOCH + timedelta(microseconds=self.erased_us)).isoformat().replace("+00:00", "Z")
+        lines = [f"erased      {at}", f"reference   {self.reference}"]
+        found = {name: n for name, n in self.counts.items() if n}
+        lines += [f"{n:>9,}   {name}" for name, n in found.items()]
+        lines += [f"{old} is now {new}" for old, new in self.versions.items()]
+        return "\n".join([*lines, *([] if found else ["nothing was found"]), _AFTERWARDS])
+
+
+def erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, say: Say) -> Erasure:
+    """Return the receipt of erasing one customer by any of their ids, known or not.
+
+    All up to `now_us` counts as theirs; where they were forgotten before (`DELETE`), all up to that. Whoever trains or
+    writes batches under this home is waited for.
+    """
+    with erasing_in(home, say):
+        return _erase(home, state, customer_ids, now_us, typed=frozenset())
+
+
+def erase_identity(home: Path, state: State, kind: str, value: str, *, now_us: int, say: Say) -> Erasure | None:
+    """Return the receipt of erasing whoever has an identity, by the state or by the tables; None for nobody."""
+    with erasing_in(home, say):
+        name = state.erased().hashes.identity_name(kind, value)
+        known = state.customer_of(kind, value)
+        found = customers_with(home, name) | ({known} if known else frozenset())
+        return _erase(home, state, found, now_us, typed=frozenset({value})) if found else None
+
+
+def erase_pending(home: Path, state: State, say: Say) -> int:
+    """Return how many ids were erased: all that are still on the state's list, in one pass over the home."""
+    pending = state.erased().pending
+    if not pending:
+        return 0
+    with erasing_in(home, say):
+        say(f"erase {len(pending):,} ids of customers who asked for it")
+        _erase(home, state, pending, max(pending.values()), typed=frozenset())
+    return len(pending)
+
+
+def _erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, *, typed: frozenset[str]) -> Erasure:
+    """Take customers out of the state, then out of the files, and only then off the list of what is pending."""
+    hashes = state.erased().hashes
+    found = same_customers(home, customer_ids)
+    counts: Counter[str] = Counter()
+    moments: list[int] = []
+    covered: set[str] = set()
+    for each in sorted(found):
+        if each not in covered:
+            receipt = state.erase(each, now_us)
+            covered |= {each, *receipt.customer_ids}
+            counts.update({f"{kind} of the state": n for kind, n in receipt.counts.items()})
+            moments.append(receipt.erased_us)
+    done = erase_from_home(home, _forgotten(home, frozenset(found | covered), hashes, typed))
+    for each in sorted(covered):
+        state.finish_erasure(each)
+    reference = hashes.erased_key(min(customer_ids)).rpartition("/")[2]
+    return Erasure(reference, max(moments), counts + Counter(done.counts), done.versions)
+
+
+def _forgotten(home: Path, customer_ids: frozenset[str], hashes: Hashes, typed: frozenset[str]) -> Forgotten:
+    names = identities_of(home, customer_ids)
+    return Forgotten(customer_ids, lambda kind, value: hashes.identity_name(kind, value) in names, typed)
