@@ -126,7 +126,7 @@ def _drop_tables(features: Path, forgotten: Forgotten) -> int:
     All of it is made anew from the source when it is needed next.
     """
     tables, groups = features / "tables", features / "groups"
-    for leftover in [*tables.glob(".*"), *features.glob(".*")]:
+    for leftover in tables.glob(".*"):  # of a run that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     held = [folder for folder in sorted(tables.glob("*")) if folder.is_dir() and _holds_any(folder, forgotten)]
     for folder in held:

@@ -16,8 +16,10 @@ from features.conform_report import CheckReport
 from features.engine import DuckDbEngine, FeatureEngine
 from features.tables import TableSet
 from serving.decisioning.policy import parse_policy
+from serving.state.opening import FILE
 from training.errors import NothingToLearn
 from training.home import Home
+from training.log_source import told_under
 
 Progress = Callable[[str], None]
 
@@ -29,6 +31,8 @@ class OpenShop:
     store: FeatureStore
     report: CheckReport
     as_of: Moment
+    log_until_us: int = 0
+    """Every event that the state accepted before this moment is in the tables; 0 where no log was read."""
 
     @property
     def tables(self) -> TableSet:
@@ -36,11 +40,14 @@ class OpenShop:
         return self.store.tables
 
 
-def open_shop(source: str, home: Path, as_of: date | datetime | None, engine: str, progress: Progress) -> OpenShop:
-    """Return a source's feature store; its tables are made anew only when they have changed.
+def open_shop(
+    source: str, home: Path, as_of: date | datetime | None, engine: str, progress: Progress, *, state: str = FILE
+) -> OpenShop:
+    """Return the feature store of a source and the shop's state; its tables are made anew only when these have changed.
 
     `as_of` is a moment, or a date for that day's local midnight; without one it is the end of the last local day with a
-    line. `engine` is ``duckdb`` or ``spark``.
+    line, or the start of the day on which the log was still being written, whichever is earlier. `engine` is ``duckdb``
+    or ``spark``, `state` as TERCET_STATE has it; a shop without a state is none the worse.
 
     Raises
     ------
@@ -51,13 +58,15 @@ def open_shop(source: str, home: Path, as_of: date | datetime | None, engine: st
     """
     place = Home(home)
     policy = parse_policy(place.policy_text())
-    prepared = prepare(source, home, time_zone=policy.shop.time_zone, progress=progress)
+    with told_under(home, state) as told:
+        prepared = prepare(source, home, time_zone=policy.shop.time_zone, progress=progress, additions=told.additions)
     tables = prepared.tables
-    moment = _moment(as_of, tables)
+    moment = _moment(as_of, tables, told.log_until_us)
     if moment.day <= tables.first_day:
         asked = at_utc(moment.us).isoformat()
         raise NothingToLearn(f"{source} has no whole day before {asked}: ask for a later moment with --as-of")
-    return OpenShop(FeatureStore(tables, place.features / "groups", _engine(engine)), prepared.report, moment)
+    store = FeatureStore(tables, place.features / "groups", _engine(engine))
+    return OpenShop(store, prepared.report, moment, told.log_until_us)
 
 
 def build_features(shop: OpenShop, progress: Progress) -> str:
@@ -70,10 +79,17 @@ def build_features(shop: OpenShop, progress: Progress) -> str:
     return "\n".join(lines)
 
 
-def _moment(as_of: date | datetime | None, tables: TableSet) -> Moment:
-    """Return the moment asked for; the end of the last day where none was."""
+def _moment(as_of: date | datetime | None, tables: TableSet, log_until_us: int) -> Moment:
+    """Return the moment asked for; without one the end of the last day, which must be over where a log tells the time.
+
+    A bundle of a day that goes on could answer for no moment before its end.
+    """
     if as_of is None:
-        return local_midnight(tables.last_day + 1, tables.time_zone)
+        end = local_midnight(tables.last_day + 1, tables.time_zone)
+        if not log_until_us:
+            return end
+        today = moment_at(at_utc(log_until_us), tables.time_zone)
+        return min(end, local_midnight(today.day, tables.time_zone))
     if isinstance(as_of, datetime):
         return moment_at(as_of, tables.time_zone)
     return local_midnight(as_of, tables.time_zone)
