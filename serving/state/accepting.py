@@ -135,8 +135,7 @@ class Accepting:
         found = {product_id: kind_of(product_id) for product_id in bought if product_id is not None}
         kinds = {product_id: kind for product_id, kind in found.items() if kind is not None}
         if group.kept:
-            reward_ids = {day: self._people.reward_id(each.decision_id) for day, each in person.challenges.items()}
-            person = with_events(person, group.kept, kinds, limits=self._limits(), reward_ids=reward_ids)
+            person = with_events(person, group.kept, kinds, limits=self._limits(), reward_id_of=self._people.reward_id)
         counts, expect = self._counting(group.heard)
         put = {
             **self._marks((*group.kept, *group.heard)),

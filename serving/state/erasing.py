@@ -136,7 +136,7 @@ class Erasing:
         return len(parts)
 
     def _without_customer(self, customer_id: str, parts: Mapping[str, str]) -> bool | None:
-        """Return whether heads were committed that count a customer instead of naming them, None when others were first.
+        """Return whether heads that count a customer instead of naming them were committed, None when not.
 
         `parts`: key of a part → its decision.
         """

@@ -85,8 +85,7 @@ class Merging:
         since_us = min((each.starts_us for each in both.challenges.values()), default=None)
         if since_us is not None:
             lines, kinds = with_log(self._people, (goes.person, stays.person), since_us)
-            reward_ids = {day: self._people.reward_id(each.decision_id) for day, each in both.challenges.items()}
-            both = with_purchases(replace(both, kinds={**kinds, **both.kinds}), lines, reward_ids)
+            both = with_purchases(replace(both, kinds={**kinds, **both.kinds}), lines, self._people.reward_id)
         both = with_newest(both, both.events, self._limits().events_per_customer)
         both = replace(both, identities=_with_name(both, name))
         into = encode({"into": both.customer_id})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from serving.state.keys import Hashes, person_key
 from serving.state.person import Person
 from serving.state.store import ABSENT, Commit, Document, Store
 
-# At most about 2 s of waiting in all: the caller answers 503 then, and the client comes again.
-_ATTEMPTS = 24
-_FIRST_PAUSE_S = 0.001
-_LONGEST_PAUSE_S = 0.15
+# At most about 1 s of pauses in all: the caller answers 503 then, and the client comes again.
+_ATTEMPTS = 40
+_LONGEST_PAUSE_S = 0.025
+_QUEUE_S = 2.0
 
 Outcome = TypeVar("Outcome")
 
@@ -51,6 +52,7 @@ class People:
         self.hashes = hashes
         self._jitter = jitter
         self._sleep = sleep
+        self._queue = threading.Lock()
 
     def reward_id(self, decision_id: str) -> str:
         """Return the id of the reward of a challenge: always the same, and unguessable."""
@@ -75,17 +77,27 @@ class People:
         return erased_moment(self.store.read([self.hashes.erased_key(customer_id)])[0])
 
     def tried(self, attempt: Callable[[], Outcome | None]) -> Outcome:
-        """Return the first outcome of an attempt that isn't None; StateUnavailable when others are always first."""
-        for n_tried in range(_ATTEMPTS):
+        """Return the first outcome of an attempt that isn't None; StateUnavailable when others are always first.
+
+        Whoever fails once queues: of one process only one tries again at a time, so that nobody is overtaken for ever.
+        """
+        outcome = attempt()
+        if outcome is not None:
+            return outcome
+        is_first = self._queue.acquire(timeout=_QUEUE_S)
+        try:
+            return self._tried_again(attempt)
+        finally:
+            if is_first:
+                self._queue.release()
+
+    def _tried_again(self, attempt: Callable[[], Outcome | None]) -> Outcome:
+        for _ in range(_ATTEMPTS):
             outcome = attempt()
             if outcome is not None:
                 return outcome
-            self.pause(n_tried)
+            self._sleep(_LONGEST_PAUSE_S * self._jitter())
         raise busy()
-
-    def pause(self, n_tried: int) -> None:
-        """Wait a little, longer after more tries, never twice the same, so that workers don't keep meeting."""
-        self._sleep(min(_FIRST_PAUSE_S * 2**n_tried, _LONGEST_PAUSE_S) * (0.5 + self._jitter()))
 
     def changed(self, customer_id: str, change: Callable[[View], Person]) -> Person:
         """Return a person after a change that was committed; the change may be asked more than once."""

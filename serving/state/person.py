@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -65,15 +66,17 @@ class Person:
         return not any(contents)
 
 
-def live_of(person: Person, erased_us: int | None, before_us: int | None = None) -> Live:
-    """Return what the engine gets of a person, from all kept events or those strictly before a moment."""
-    events = person.events
-    if before_us is not None:
-        events = tuple(event for event in events if event.at_us < before_us)
+def before(live: Live, before_us: int) -> Live:
+    """Return what was known of a customer when only events strictly before a moment had happened."""
+    return replace(live, events=live.events[: bisect_left(live.events, before_us, key=lambda event: event.at_us)])
+
+
+def live_of(person: Person, erased_us: int | None) -> Live:
+    """Return what the engine gets of a person."""
     return Live(
         person.customer_id,
         tuple(each for each in person.also if each not in person.hidden),
-        events,
+        person.events,
         {key: said.is_given for key, said in person.consent.items()} or None,
         erased_us is not None,
         erased_us or 0,
@@ -88,11 +91,11 @@ def line_of(event: Event) -> Line | None:
 
 
 def with_events(
-    person: Person, events: Sequence[Event], kinds: Kinds, *, limits: StatePolicy, reward_ids: Mapping[int, str]
+    person: Person, events: Sequence[Event], kinds: Kinds, *, limits: StatePolicy, reward_id_of: Callable[[str], str]
 ) -> Person:
     """Return the person after new events: newest kept, consent and challenges moved, rewards granted.
 
-    `reward_ids`: what each challenge (by monday_day) grants when these events complete it.
+    `reward_id_of`: the id of what a challenge, by its decision_id, grants when these events complete it.
     """
     consent = person.consent
     for event in events:
@@ -106,15 +109,15 @@ def with_events(
         first_seen_us=first_us if person.first_seen_us is None else min(person.first_seen_us, first_us),
     )
     lines = [line for line in map(line_of, events) if line is not None]
-    counted = with_purchases(grown, lines, reward_ids) if lines else grown
+    counted = with_purchases(grown, lines, reward_id_of) if lines else grown
     return with_newest(counted, (*person.events, *events), limits.events_per_customer)
 
 
-def with_purchases(person: Person, lines: Iterable[Line], reward_ids: Mapping[int, str]) -> Person:
+def with_purchases(person: Person, lines: Iterable[Line], reward_id_of: Callable[[str], str]) -> Person:
     """Return the person after purchases and returns: challenges counted again, and rewards granted."""
     lines = list(lines)
     challenges = {
-        monday: with_lines(challenge, lines, person.kinds, reward_ids[monday])
+        monday: with_lines(challenge, lines, person.kinds, reward_id_of(challenge.decision_id))
         for monday, challenge in person.challenges.items()
     }
     return _with_granted(replace(person, challenges=challenges))
