@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from features.asof import at_utc
+from serving.home_lock import working_in
+from serving.state.opening import FILE
 from training.config import load_config
 from training.history import History
 from training.home import Home
-from training.opening import open_shop
+from training.opening import OpenShop, open_shop
 from training.pipeline import judge
 from training.recipe import Recipe
 from training.recording import record_judgements
@@ -17,12 +19,17 @@ from training.report import Report, write_report
 from training.tracking import Tracker
 
 
-def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], None]) -> Report:
-    """Return the report of the backtest on a source, written under `reports/` and logged to MLflow.
+def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], None], *, state: str = FILE) -> Report:
+    """Return the report of the backtest on a source and the shop's state, written under `reports/`, logged to MLflow.
 
-    Nothing is published. With `quick` one cutoff is judged with the models' quick settings.
+    Nothing is published. With `quick` one cutoff is judged with the models' quick settings. `state` is where the state
+    is, as TERCET_STATE has it.
     """
-    shop = open_shop(source, home, None, "duckdb", progress)
+    with working_in(home):
+        return _evaluate(open_shop(source, home, None, "duckdb", progress, state=state), home, quick, progress)
+
+
+def _evaluate(shop: OpenShop, home: Path, quick: bool, progress: Callable[[str], None]) -> Report:
     history, place = History(shop.store, shop.as_of), Home(home)
     recipe = load_config(Recipe, "recipe", is_quick=quick)
     evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)

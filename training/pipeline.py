@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from serving.bundle import write_bundle
+from serving.home_lock import working_in
+from serving.state.opening import FILE
 from training.assembly import Assembly, numbers_of
 from training.challenge_judging import ChallengeJudgement, judge_challenge
 from training.config import load_config
@@ -23,26 +25,46 @@ from training.home import Home
 from training.judge import Judgement
 from training.judging import Judged, judge_all
 from training.learners import Fitted, Learner, learners
-from training.opening import open_shop
+from training.opening import OpenShop, open_shop
 from training.recipe import Recipe
 from training.recording import RunContext, record_models
 from training.report import write_report
+from training.state_care import carry_out_erasures, tend_state
 from training.tracking import Tracker
 
 Say = Callable[[str], None]
 
 
-def train(source: str, home: Path, as_of: date | datetime | None, engine: str, quick: bool, progress: Say) -> str:
-    """Return the version of the bundle that was trained, judged and published from a source.
+def train(
+    source: str,
+    home: Path,
+    as_of: date | datetime | None,
+    engine: str,
+    quick: bool,
+    progress: Say,
+    *,
+    state: str = FILE,
+) -> str:
+    """Return the version of the bundle that was trained, judged and published from a source and the shop's state.
 
-    The first bundle of a home that passes the gate becomes its champion; later ones wait for `tercet promote`.
+    The first bundle of a home that passes the gate becomes its champion; later ones wait for `tercet promote`. Whoever
+    asked to be forgotten is erased first. `state` is where the state is, as TERCET_STATE has it.
 
     Raises
     ------
     TercetError
         When the source breaks the contract, holds nothing to learn from, or the policy has mistakes.
     """
-    shop = open_shop(source, home, as_of, engine, progress)
+    carry_out_erasures(home, state, progress)
+    with working_in(home):
+        shop = open_shop(source, home, as_of, engine, progress, state=state)
+        version = _train(shop, home, quick, progress)
+        tend_state(home, state, shop.tables, log_until_us=shop.log_until_us, as_of_us=shop.as_of.us)
+    return version
+
+
+def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
+    """Return the version of the bundle of an open shop."""
     history = History(shop.store, shop.as_of)
     place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
 
@@ -52,7 +74,12 @@ def train(source: str, home: Path, as_of: date | datetime | None, engine: str, q
     progress("bundle: write")
     numbers = numbers_of(models, history, evidence.challenge.completion)
     contents = Assembly(models, place.policy_text()).contents(
-        history, shop.as_of, numbers, metrics=evidence.metrics, recipe=_recipe_record(recipe, evidence.learners, quick)
+        history,
+        shop.as_of,
+        numbers,
+        metrics=evidence.metrics,
+        recipe=_recipe_record(recipe, evidence.learners, quick),
+        log_until_us=shop.log_until_us,
     )
     version = write_bundle(contents, place.bundles)
 
