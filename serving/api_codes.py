@@ -60,6 +60,11 @@ class ReasonCode(Code):
     DISCOVER_SIMILAR = "discover_similar", "Not bought before; customers with similar habits buy it."
     BOUGHT_WITH = "bought_with", "Often in the same basket as a product that was asked about."
     BOUGHT_WITH_BASKET = "bought_with_basket", "Often in the same basket as what is in this one."
+    VIEWED = "viewed", "Not bought before; looked at, clicked on or scanned lately."
+    WISHED = "wished", "Not bought before; on the wish list."
+    BOUGHT_WITH_VIEWED = "bought_with_viewed", "Often in the same basket as a product that was looked at lately."
+    BOUGHT_WITH_BOUGHT = "bought_with_bought", "Often in the same basket as a product that was bought lately."
+    LIKE_LATELY = "like_lately", "Not bought before; customers who took to the same things lately buy it."
     POPULAR_IN_STORE = "popular_in_store", "Among the most bought in this store lately."
     POPULAR_IN_CATEGORY = "popular_in_category", "Among the most bought in its category lately."
     POPULAR_NOW = "popular_now", "Among the most bought in this season."
@@ -70,7 +75,7 @@ class ShortfallCode(Code):
 
     NO_MORE_CANDIDATES = "no_more_candidates", "Nothing else is known well enough to be shown."
     FILTERS = "filters", "The filters of the call leave no more."
-    EXCLUDED = "excluded", "What else there was is excluded, in the basket or out of stock."
+    EXCLUDED = "excluded", "What else there was is excluded, dismissed, in the basket or out of stock."
     TOO_FEW_CATEGORIES = "too_few_categories", "There are too few categories to choose items that differ."
     NOTHING_NEW = "nothing_new", "There is no category left that is new to the customer."
     UNKNOWN_CATEGORY = "unknown_category", "The category that was asked for is not known."
@@ -86,3 +91,8 @@ class NoteCode(Code):
     OWN_TYPE = "own_type", "The source names no product types: each product stands for its own."
     PRICES_FOR_COSTS = "prices_for_costs", "Costs are not known: a share of the price stands in for the margin."
     NO_PRICES = "no_prices", "Prices are not known: the reward is left out."
+    STATE_UNAVAILABLE = (
+        "state_unavailable",
+        "What happened since the model was made can't be read now, and nothing of this answer is kept: "
+        "a challenge that is asked for again may be another one.",
+    )

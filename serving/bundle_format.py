@@ -17,6 +17,7 @@ import numpy.typing as npt
 from serving.strings import StringTable
 
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
 I16 = npt.NDArray[np.int16]
 I32 = npt.NDArray[np.int32]
@@ -25,7 +26,10 @@ U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 U64 = npt.NDArray[np.uint64]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+N_FACTORS = 32
+"""How many factors a product has; a small shop leaves some of them 0."""
 
 # Bits of products.flags and categories.flags.
 RECOMMENDABLE, RESTRICTED, INTIMATE, PRICE_LEARNED = 1, 2, 4, 8
@@ -262,6 +266,17 @@ class Substitutes:
     score: Annotated[F32, _number("substitute")]
 
 
+@dataclass(frozen=True)
+class Factors:
+    """What products have in common by who buys them, for customers whom no bundle knows: `gram` is itemᵀ · item.
+
+    A product that too few have bought has zeros only.
+    """
+
+    item: Annotated[F32, Column("<f4", "products", width=N_FACTORS)]
+    gram: Annotated[F64, Column("<f8", "factors", width=N_FACTORS)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class BundleArrays:
     """Every array of a bundle, in its groups."""
@@ -285,6 +300,7 @@ class BundleArrays:
     stores: Stores
     also: AlsoBought
     substitute: Substitutes
+    factors: Factors
 
 
 @cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from features.ids import find_row
 from serving.bundle_format import (
@@ -17,7 +19,9 @@ from serving.bundle_format import (
     BundleArrays,
     Habits,
 )
+from serving.numbers import WINDOW_DAYS
 from serving.shelf import Shelf, floats, ints
+from serving.state.events import EventType
 
 UNKNOWN = -1
 N_STRETCH_PRODUCTS = 3
@@ -46,13 +50,6 @@ class Stretch(NamedTuple):
     lift: float
 
 
-class Discovery(NamedTuple):
-    """A product that a customer never bought."""
-
-    product: int
-    p7: float
-
-
 class Neighbour(NamedTuple):
     """A product bought together with others: the summed score, and the strongest pair's lift, support and product."""
 
@@ -61,6 +58,27 @@ class Neighbour(NamedTuple):
     lift: float
     support: int
     source: int
+
+
+class Sign(NamedTuple):
+    """The latest sign of interest in a product: what it was, and on which local day."""
+
+    type: EventType
+    day: int
+
+
+class Discovery(NamedTuple):
+    """A product that a customer never bought, and what made it one where that was an event.
+
+    `sign` is their interest in it, or, with a `neighbour`, in the product that it was bought together with. `is_alike`:
+    those who took to the same products buy it.
+    """
+
+    product: int
+    p7: float
+    sign: Sign | None = None
+    neighbour: Neighbour | None = None
+    is_alike: bool = False
 
 
 class Candidates:
@@ -118,9 +136,9 @@ class Candidates:
         shares = ((HEALTHY, self._healthy[customer]), (PRIVATE_LABEL, self._private_label[customer]))
         return [(flag, share) for flag, share in shares if not math.isnan(share)]
 
-    def p_shop(self, customer: int, days: int) -> float:
-        """Return the chance of a trip within 1 to 7 days of the bundle's as-of."""
-        return self._p_shop[customer * 7 + days - 1]
+    def p_shop(self, customer: int) -> Sequence[float]:
+        """Return the chances of a trip within 1, 2, … 7 days of the bundle's as-of."""
+        return self._p_shop[customer * WINDOW_DAYS : (customer + 1) * WINDOW_DAYS]
 
     def habits(self, customer: int) -> Iterator[Habit]:
         """Yield what the customer buys again, by type, the most probable first."""
@@ -205,6 +223,35 @@ class Candidates:
         ranked = [each for each in found.values() if each.product not in asked]
         ranked.sort(key=lambda each: (-each.score, each.product))
         return ranked
+
+    def near(self, weights: Mapping[int, float], k: int) -> list[Neighbour]:
+        """Return the `k` products best bought together with weighted ones, by Σ weight·score; never one of these.
+
+        Ties go to the lower product row. The lift, support and source are those of the pair that adds the most.
+        """
+        also = self._bundle.also
+        spans = [(each, slice(*also.offsets[each : each + 2].tolist()), w) for each, w in weights.items()]
+        product = np.concatenate([also.product[span] for _, span, _ in spans] or [also.product[:0]])
+        if not len(product):
+            return []
+        points = np.concatenate([also.score[span] * np.float32(w) for _, span, w in spans])
+        entry = np.concatenate([np.arange(span.start, span.stop) for _, span, _ in spans])
+        source = np.repeat([each for each, _, _ in spans], [span.stop - span.start for _, span, _ in spans])
+        order = np.lexsort((-points, product))
+        ordered = product[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        sums = np.add.reduceat(points[order], starts)
+        best = np.lexsort((ordered[starts], -sums))[: k + len(weights)]
+        strongest = order[starts[best]]
+        rows = zip(
+            ordered[starts[best]].tolist(),
+            sums[best].tolist(),
+            also.lift[entry[strongest]].tolist(),
+            also.support[entry[strongest]].tolist(),
+            source[strongest].tolist(),
+            strict=True,
+        )
+        return [Neighbour(*each) for each in rows if each[0] not in weights][:k]
 
 
 class _HabitColumns(NamedTuple):

@@ -16,18 +16,20 @@ from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequ
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
 from serving.api_codes import ShortfallCode
 from serving.bundle import Bundle
-from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RESTRICTED
+from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.candidates import UNKNOWN, Candidates, Neighbour
-from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft, Pick
+from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft
 from serving.decisioning.completion import completion_probability
 from serving.decisioning.reasons import Reasons
-from serving.decisioning.rules import FILTERS, GONE, Pace, Screen, Withheld, price_and_category
+from serving.decisioning.rules import FILTERS, GONE, Gone, Pace, Screen, Withheld, price_and_category
 from serving.decisioning.slate import Ask, SlateMaker
 from serving.decisioning.windows import Window, challenge_window, day_of, iso
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.live import Shoppers
+from serving.live_stock import StockRoom
+from serving.numbers import between_days
 from serving.shelf import Shelf
-from serving.state.known import NOTHING_KNOWN, Known
+from serving.state.known import NOTHING_KNOWN, Known, Live
 from serving.taste import Shopper
 
 # Published answers have six places: a joint chance is never shown as impossible.
@@ -69,40 +71,32 @@ class Engine:
         )
         self._pace = pace
         self._answers = Answers(bundle, self._shelf)
+        self._stock = StockRoom(self._shelf)
         self._shoppers = Shoppers(bundle, self._shelf, self._candidates, applies_rules=applies_rules)
 
     def challenge(
         self, request: ChallengeRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
     ) -> ChallengeAnswer:
-        """Return the customer's challenge of the week that holds `at`: the same for every moment of that week.
+        """Return a challenge for the customer, first made at `at`, until the end of that week.
 
-        InvalidRequest when `at` lies before the bundle's as-of.
+        It is for the caller to keep it: asked again, the engine makes another. InvalidRequest when `at` lies before the
+        bundle's as-of.
         """
         shopper = self._shopper(request.customer_id, request.store_id, at, known)
-        window = challenge_window(at, self.bundle.manifest.as_of, shopper.zone)
-        basket = self._shelf.rows_of(request.basket)
-        screen = self._screen(request.exclude, basket, forbidden_flags=RESTRICTED | INTIMATE)
-        draft = Draft(
-            taste=shopper.taste,
-            store=shopper.store,
-            window=window,
-            screen=screen,
-            basket_categories={self._shelf.category[row] for row in basket},
-            closed_types={self._shelf.type[row] for row in basket},
-        )
+        draft = self._draft(request, shopper, challenge_window(at, shopper.zone), known)
         if shopper.is_personal:
             picks = self._challenges.personal(draft)
         else:
-            picks = self._challenges.popular(draft, self._neighbours_of(shopper, basket))
+            picks = self._challenges.popular(draft, self._neighbours_of(shopper, request.basket))
         answer = self._answers.challenge(
             self._answers.decision(decision_id, is_personal=shopper.is_personal),
             picks,
-            window,
-            completion=self._completion(shopper, picks, window),
+            draft.window,
+            completion=self._completion(shopper, [each.chance for each in picks], draft.window),
             shopper=shopper,
         )
         if len(picks) < N_ITEMS:
-            answer["shortfall"] = as_shortfall(_challenge_shortfall(len(picks), screen.met))
+            answer["shortfall"] = as_shortfall(_challenge_shortfall(len(picks), draft.screen.met))
         return answer
 
     def recommendations(
@@ -119,11 +113,11 @@ class Engine:
             answer = self._answers.recommendations(decision, [], shopper)
             answer["shortfall"] = as_shortfall(ShortfallCode.UNKNOWN_CATEGORY)
             return answer
-        ask = self._ask(request, shopper, category, day_of(at, shopper.zone))
+        ask = self._ask(request, shopper, category, day_of(at, shopper.zone), known)
         if shopper.is_personal:
             slate = self._slates.personal(ask)
         else:
-            slate = self._slates.popular(ask, self._neighbours_of(shopper, self._shelf.rows_of(request.basket)))
+            slate = self._slates.popular(ask, self._neighbours_of(shopper, request.basket))
         answer = self._answers.recommendations(decision, slate, shopper)
         if len(slate) < request.k:
             answer["shortfall"] = as_shortfall(_shortfall(ask.screen.met))
@@ -145,12 +139,16 @@ class Engine:
         asked_rows = [row for row in asked.values() if row >= 0]
         is_intimate = any(self._shelf.flags[row] & INTIMATE for row in asked_rows)
         forbidden = INTIMATE if self._applies_rules and not is_intimate else 0
-        screen = self._screen(request.exclude, set(), forbidden_flags=forbidden)
+        screen = self._screen(request, shopper, known, forbidden_flags=forbidden)
         just_bought = self._just_bought(shopper, day_of(at, shopper.zone))
-        neighbours = self._candidates.neighbours(asked_rows)
-        shown = (
-            each for each in neighbours if each.product not in just_bought and screen.withheld(each.product) is None
-        )
+
+        def may_be_shown(product: int) -> bool:
+            if product in just_bought:
+                screen.note(product, Withheld.JUST_BOUGHT)
+                return False
+            return screen.withheld(product) is None
+
+        shown = (each for each in self._candidates.neighbours(asked_rows) if may_be_shown(each.product))
         found = list(islice(shown, request.k))
         reasons = [self._reasons.together(each, is_basket=len(asked_rows) > 1) for each in found]
         decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
@@ -176,6 +174,14 @@ class Engine:
         ]
         return {**decision, "scores": scores}
 
+    def may_personalize(self, customer_id: str, live: Live) -> bool:
+        """Return whether the customer's history may be used, and what they do be kept under their id."""
+        return self._shoppers.may_personalize(customer_id, live)
+
+    def knows(self, customer_id: str) -> bool:
+        """Return whether the bundle knows the customer."""
+        return self._candidates.customer_row(customer_id) >= 0
+
     def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
         as_of = self.bundle.manifest.as_of
         if at < as_of:
@@ -184,41 +190,60 @@ class Engine:
             raise InvalidRequest("at", f"is after the year {_LAST_YEAR}")
         return self._shoppers.shopper(customer_id, store_id, at, known.live)
 
+    def _draft(self, request: ChallengeRequest, shopper: Shopper, window: Window, known: Known) -> Draft:
+        """Return an empty challenge for the shopper, with what may not be in it."""
+        basket = self._shelf.rows_of(request.basket) | shopper.basket
+        just_bought = shopper.taste.bought_lately()
+        bought_types = {each.type for each in just_bought if self._pace.is_just_bought(each, window.first_day)}
+        return Draft(
+            taste=shopper.taste,
+            store=shopper.store,
+            window=window,
+            screen=self._screen(request, shopper, known, forbidden_flags=RESTRICTED | INTIMATE),
+            basket_categories={self._shelf.category[row] for row in basket},
+            closed_types={self._shelf.type[row] for row in basket} | bought_types,
+        )
+
     def _screen(
         self,
-        exclude: Sequence[str],
-        basket: set[int],
+        request: ChallengeRequest | RecommendationsRequest | AlsoBoughtRequest,
+        shopper: Shopper,
+        known: Known,
         *,
         forbidden_flags: int = 0,
         extra: Callable[[int], Withheld | None] | None = None,
     ) -> Screen:
-        out_of_stock = OUT_OF_STOCK if self._applies_rules else 0
+        basket = () if isinstance(request, AlsoBoughtRequest) else request.basket
+        gone = Gone(
+            self._shelf.rows_of(request.exclude), self._shelf.rows_of(basket) | shopper.basket, shopper.dismissed
+        )
+        is_out = self._stock.is_out(known.stock, shopper.store_id) if self._applies_rules else _never
         return Screen(
             self._shelf,
-            excluded=self._shelf.rows_of(exclude),
-            in_basket=basket,
-            forbidden_flags=forbidden_flags | out_of_stock,
+            gone=gone,
+            forbidden_flags=forbidden_flags,
+            is_out=is_out,
+            trace=known.trace,
             extra=extra,
         )
 
-    def _neighbours_of(self, shopper: Shopper, basket: set[int]) -> list[Neighbour]:
+    def _neighbours_of(self, shopper: Shopper, basket: Sequence[str]) -> list[Neighbour]:
         """Return what goes with the basket of one whom the bundle doesn't know; nothing where consent was refused."""
-        return self._candidates.neighbours(sorted(basket)) if shopper.row < 0 else []
+        return self._candidates.neighbours(sorted(self._shelf.rows_of(basket))) if shopper.row < 0 else []
 
-    def _completion(self, shopper: Shopper, picks: Sequence[Pick], window: Window) -> float:
-        chances = [round(each.chance, 6) for each in picks]
-        if not chances:
+    def _completion(self, shopper: Shopper, chances: Sequence[float], window: Window) -> float:
+        rounded = [round(each, 6) for each in chances]
+        if not rounded:
             return 0.0
         numbers = self.bundle.numbers
         if shopper.is_personal:
-            p_shop = shopper.taste.p_shop(window.n_days)
-            joint = completion_probability(chances, p_shop, numbers.completion)
+            joint = completion_probability(rounded, shopper.taste.p_shop(window.n_days), numbers.completion)
         else:
-            joint = numbers.population_completion * numbers.population_window[window.n_days - 1]
-        return min(max(round(joint, 6), _LEAST_CHANCE), *chances, 1.0)
+            joint = numbers.population_completion * between_days(numbers.population_window, window.n_days)
+        return min(max(round(joint, 6), _LEAST_CHANCE), *rounded, 1.0)
 
-    def _ask(self, request: RecommendationsRequest, shopper: Shopper, category: int, today: int) -> Ask:
-        basket = self._shelf.rows_of(request.basket)
+    def _ask(self, request: RecommendationsRequest, shopper: Shopper, category: int, today: int, known: Known) -> Ask:
+        basket = self._shelf.rows_of(request.basket) | shopper.basket
         extra = price_and_category(self._shelf, request.max_price, category)
         return Ask(
             taste=shopper.taste,
@@ -227,7 +252,7 @@ class Engine:
             k=request.k,
             intent=request.intent,
             level=request.level,
-            screen=self._screen(request.exclude, basket, extra=extra),
+            screen=self._screen(request, shopper, known, extra=extra),
             category=category,
             cap=request.max_per_category,
             basket_types=frozenset(self._shelf.type[row] for row in basket),
@@ -238,6 +263,10 @@ class Engine:
             return set()
         again = shopper.taste.again()
         return {each.product for each in again if self._pace.is_just_bought(each, today)}
+
+
+def _never(_product: int) -> bool:
+    return False
 
 
 def _shortfall(met: set[Withheld]) -> ShortfallCode:

@@ -1,21 +1,23 @@
-"""Who asks: a customer as the bundle and their events since then make them."""
+"""Who asks: a customer as the bundle, the ids that were merged into theirs, and their events since make them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from serving.bundle import Bundle
 from serving.candidates import UNKNOWN, Candidates
-from serving.decisioning.windows import zone_named
+from serving.decisioning.windows import day_of, zone_named
 from serving.errors import BundleError
+from serving.fold_in import FoldIn
 from serving.live_events import EventFold, events_since
-from serving.live_taste import LiveTaste
+from serving.live_merge import MergedTaste
+from serving.live_taste import Lately, LiveTaste
 from serving.shelf import Shelf
-from serving.state.events import Event
 from serving.state.known import Live
-from serving.taste import BundleTaste, Shopper
+from serving.taste import BundleTaste, Shopper, Taste
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -31,50 +33,85 @@ class Shoppers:
         if zone is None:
             raise BundleError(f"manifest.json: time_zone {bundle.manifest.time_zone!r} is not known here")
         self._bundle = bundle
-        self._shelf = shelf
         self._candidates = candidates
         self._zone = zone
         self._applies_rules = applies_rules
         self._as_of_us = epoch_us(bundle.manifest.as_of)
-        self._fold = EventFold(shelf, bundle.policy.events, lru_cache(_PRODUCTS_REMEMBERED)(shelf.row_of))
-        self._nobody = BundleTaste(candidates, UNKNOWN)
+        self._policy = bundle.policy.events
+        self._fold = EventFold(shelf, self._policy, lru_cache(_PRODUCTS_REMEMBERED)(shelf.row_of))
+        self._lately = Lately(shelf, candidates, self._policy, FoldIn(bundle, bundle.numbers))
+        p_shop = bundle.customers.p_shop
+        self._nobody = Taste(p_shop.mean(axis=0).tolist() if len(p_shop) else [0.0] * p_shop.shape[1])
+        self._n_baskets = bundle.customers.n_baskets
 
     def shopper(self, customer_id: str | None, store_id: str | None, at: datetime, live: Live) -> Shopper:
-        """Return who asks; the store is that of the call, else their usual one."""
-        row = UNKNOWN if customer_id is None else self._candidates.customer_row(live.customer_id or customer_id)
+        """Return who asks; the store is that of the call, else their usual one, else that of their latest event.
+
+        A merged id, or one without a customer, may be asked about as well: `live.customer_id` is the one that stands.
+        """
+        rows = [] if customer_id is None else self._rows(customer_id, live)
+        row = rows[0] if rows else UNKNOWN
         usual_store = self._candidates.usual_store(row)
         zone = self._zone_of(usual_store)
+        is_personal = customer_id is not None and self._consents(row, live)
+        taste = self._taste(rows) if is_personal else self._nobody
+        doings = None
+        if live.events and is_personal:
+            events = events_since(live, self._as_of_us, self._bundle.manifest.log_until_us)
+            doings = self._fold.doings(events, epoch_us(at), zone) if events else None
+        if row < 0 and (doings is None or doings.n_product_events < self._policy.min_product_events):
+            is_personal, taste, doings = False, self._nobody, None
+        if doings is not None:
+            taste = LiveTaste(taste, doings, self._lately, today=day_of(at, zone))
+            if usual_store < 0:
+                usual_store = self._candidates.store_row(doings.store_id)
         store = self._candidates.store_row(store_id)
         store = store if store >= 0 else usual_store
-        events = events_since(live.events, self._as_of_us, 0) if live.events else []
-        if not self._is_personal(row):
-            return Shopper(row, store, zone, False, self._nobody)
-        taste = BundleTaste(self._candidates, row)
-        if not events:
-            return Shopper(row, store, zone, True, taste)
-        return self._live(Shopper(row, store, zone, True, taste), events, epoch_us(at))
-
-    def _live(self, shopper: Shopper, events: list[Event], now_us: int) -> Shopper:
-        doings = self._fold.doings(events, now_us, shopper.zone)
-        taste = LiveTaste(shopper.taste, doings, self._shelf)
         return Shopper(
-            shopper.row,
-            shopper.store,
-            shopper.zone,
-            True,
-            taste,
-            basket=frozenset(doings.basket),
-            dismissed=frozenset(doings.dismissed),
+            row=row,
+            store=store,
+            store_id=store_id or (self._bundle.stores.id[store] if store >= 0 else None),
+            zone=zone,
+            is_personal=is_personal,
+            taste=taste,
+            basket=frozenset() if doings is None else frozenset(doings.basket),
+            dismissed=frozenset() if doings is None else frozenset(doings.dismissed),
         )
+
+    def may_personalize(self, customer_id: str, live: Live) -> bool:
+        """Return whether the customer's history may be used, and what they do be kept under their id."""
+        rows = self._rows(customer_id, live)
+        return self._consents(rows[0] if rows else UNKNOWN, live)
+
+    def _rows(self, customer_id: str, live: Live) -> list[int]:
+        """Return the rows of all the customer's ids that the bundle knows, the one with the most baskets first."""
+        if live.is_erased and self._as_of_us < live.erased_us:
+            return []
+        if not live.also:
+            row = self._candidates.customer_row(live.customer_id or customer_id)
+            return [row] if row >= 0 else []
+        ids = dict.fromkeys((live.customer_id or customer_id, *live.also))
+        rows = {row for each in ids if (row := self._candidates.customer_row(each)) >= 0}
+        return sorted(rows, key=lambda row: (-int(self._n_baskets[row]), row))
+
+    def _taste(self, rows: Sequence[int]) -> Taste:
+        if not rows:
+            return self._nobody
+        tastes = [BundleTaste(self._candidates, row) for row in rows]
+        return tastes[0] if len(tastes) == 1 else MergedTaste(tastes)
+
+    def _consents(self, row: int, live: Live) -> bool:
+        """Return whether their history may be used: what they said last, else what the bundle and the policy say."""
+        if not self._applies_rules:
+            return True
+        if live.consent is not None and "personalize" in live.consent:
+            return live.consent["personalize"]
+        assumed = self._bundle.policy.consent.personalize
+        return assumed if row < 0 else self._candidates.consents(row, "personalize", assumed=assumed)
 
     def _zone_of(self, store: int) -> ZoneInfo:
         named = zone_named(self._bundle.stores.time_zone[store]) if store >= 0 else None
         return named or self._zone
-
-    def _is_personal(self, row: int) -> bool:
-        if row < 0 or not self._applies_rules:
-            return row >= 0
-        return self._candidates.consents(row, "personalize", assumed=self._bundle.policy.consent.personalize)
 
 
 def epoch_us(moment: datetime) -> int:

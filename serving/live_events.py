@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from serving.candidates import Sign
 from serving.decisioning.policy import EventPolicy
 from serving.decisioning.windows import day_of_us
 from serving.shelf import Shelf
 from serving.state.events import Event, EventType
+from serving.state.known import Live
 
 LOG_MARGIN_US = 60_000_000
 """Clocks differ between workers and the pipeline: what was accepted so shortly before the log was read counts too."""
 
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
-_INTEREST = frozenset({EventType.VIEW, EventType.CLICK, EventType.SCAN, EventType.WISHLIST, EventType.CART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +33,13 @@ class Bought:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """The latest sign of interest in a product: what it was, and on which local day."""
-
-    type: EventType
-    day: int
-
-
 @dataclass(slots=True)
 class Doings:
     """What a customer did since the bundle.
 
     `bought` by product; `basket` and `dismissed` are products; the weights are those of interest, negative where they
     turned away: `products` their own, `types` and `categories` what rubs off on their like. `signs` tells the latest
-    sign of interest of each product with a weight. `store` is where the latest event was, -1 unknown.
+    sign of interest of each product with a weight. `store_id` is where the latest event was that says so.
     """
 
     bought: dict[int, Bought] = field(default_factory=dict)
@@ -56,14 +49,21 @@ class Doings:
     types: dict[int, float] = field(default_factory=dict)
     categories: dict[int, float] = field(default_factory=dict)
     signs: dict[int, Sign] = field(default_factory=dict)
-    store: int = -1
+    store_id: str | None = None
     n_product_events: int = 0
 
 
-def events_since(events: Iterable[Event], as_of_us: int, log_until_us: int) -> list[Event]:
-    """Return the events that a bundle does not hold: later than its as-of, or accepted after it had read the log."""
+def events_since(live: Live, as_of_us: int, log_until_us: int) -> list[Event]:
+    """Return the events that a bundle does not hold: later than its as-of, or accepted after it had read the log.
+
+    Of one who asked to be forgotten, only what happened since then counts.
+    """
     held_until = log_until_us - LOG_MARGIN_US
-    return [each for each in events if each.at_us >= as_of_us or each.accepted_us >= held_until]
+    return [
+        each
+        for each in live.events
+        if (each.at_us >= as_of_us or each.accepted_us >= held_until) and each.at_us >= live.erased_us
+    ]
 
 
 @dataclass(slots=True)
@@ -101,12 +101,13 @@ class EventFold:
         found = Doings()
         products: dict[int, _Product] = {}
         for event in events:
+            found.store_id = event.store_id or found.store_id
             row = -1 if event.product_id is None else self._row_of(event.product_id)
             if row >= 0:
                 found.n_product_events += event.type is not EventType.IMPRESSION
                 self._take(products.setdefault(row, _Product()), event)
-            if event.type is EventType.SEARCH and event.value:
-                self._search(found, event.value, self._faded(event.at_us, now_us))
+            if event.type is EventType.SEARCH and event.value and event.value.strip():
+                self._search(found, event.value.strip(), self._faded(event.at_us, now_us))
         for row, product in products.items():
             self._settle(found, row, product, now_us, zone)
         return found
@@ -159,11 +160,11 @@ class EventFold:
     def _search(self, found: Doings, text: str, faded: float) -> None:
         """Count a search for the name of a product type or a category; any other text says nothing."""
         weight = self._policy.search_weight * faded
-        kind = self._shelf.type_row_of(text.strip())
+        kind = self._shelf.type_row_of(text)
         if kind >= 0:
             self._rub_off(found, kind, weight)
             return
-        category = self._shelf.category_row_of(text.strip())
+        category = self._shelf.category_row_of(text)
         if category >= 0:
             found.categories[category] = self._held(found.categories.get(category, 0.0) + weight)
 

@@ -33,7 +33,8 @@ class BundleMeta:
     """What a bundle says of itself.
 
     `as_of` is aware and in UTC; `as_of_day` is its local day number since 1970-01-01 in `time_zone`. `metrics` and
-    `recipe` are JSON values.
+    `recipe` are JSON values. `log_until_us`: events accepted before that moment (epoch microseconds) were read from the
+    log, 0 when none were.
     """
 
     as_of: datetime
@@ -45,6 +46,7 @@ class BundleMeta:
     created_by: str
     has: Available
     switched_off: tuple[str, ...] = ()
+    log_until_us: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON written by training, only passed on here
     recipe: Mapping[str, Any] = field(default_factory=dict)  # Any: as above
 
@@ -114,6 +116,7 @@ def _parse(found: dict[str, Any]) -> Manifest:  # Any: parsed JSON, checked here
         found["has"] = Available(**found["has"])
         found["switched_off"] = tuple(found["switched_off"])
         found["files"] = {name: FileEntry(**entry) for name, entry in found["files"].items()}
+        found["log_until_us"] = int(found["log_until_us"])
         found["sizes"] = {name: int(size) for name, size in found["sizes"].items()}
         manifest = Manifest(**found)
         is_sound = manifest.as_of.tzinfo is not None and VERSION_PATTERN.fullmatch(manifest.version) is not None

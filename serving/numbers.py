@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from serving.errors import BundleError
 
 WINDOW_DAYS = 7
 COMPLETION_KEYS = ("intercept", "log_joint", "logit_shop")
+FOLD_IN_KEYS = ("regularization", "confidence")
+PLAIN_FOLD_IN = {"regularization": 1.0, "confidence": 1.0}
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Numbers:
     σ(a + b·logit(p7)). `population_window` is the share of a 7-day chance that falls in the first h days, ascending,
     0 to 1. `completion` holds the coefficients of the joint chance (serving/decisioning/completion.py),
     `population_completion` the chance that three popular products of three categories are all bought in a week.
+    `fold_in` says how factors were learned and customers are folded in (serving/fold_in.py): both above 0.
     """
 
     habit_window: tuple[tuple[float, float], ...]
@@ -29,6 +32,7 @@ class Numbers:
     population_window: tuple[float, ...]
     completion: Mapping[str, float]
     population_completion: float
+    fold_in: Mapping[str, float] = field(default_factory=lambda: dict(PLAIN_FOLD_IN))
 
     def to_json(self) -> str:
         """Return the text of ``numbers.json``."""
@@ -39,6 +43,7 @@ class Numbers:
                 "population_window": self.population_window,
                 "completion": dict(self.completion),
                 "population": {"completion": self.population_completion},
+                "fold_in": dict(self.fold_in),
             },
             indent=1,
         )
@@ -52,6 +57,19 @@ class Numbers:
         return cls(window, window, share, coefficients, 1e-6)
 
 
+def between_days(by_day: Sequence[float], days: float) -> float:
+    """Return what a sequence says for `days` (above 0, at most 7): its first entry is one day's, and 0 days have 0.
+
+    Examples
+    --------
+    >>> between_days([0.25, 0.5], 2.0), between_days([0.25, 0.5], 1.5), between_days([0.25, 0.5], 0.5)
+    (0.5, 0.375, 0.125)
+    """
+    whole = int(days)
+    low = by_day[whole - 1] if whole else 0.0
+    return low if whole == days else low + (days - whole) * (by_day[whole] - low)
+
+
 def numbers_from_json(text: str) -> Numbers:
     """Return the numbers of ``numbers.json``; BundleError in one line when anything is missing or not finite."""
     try:
@@ -62,6 +80,7 @@ def numbers_from_json(text: str) -> Numbers:
             tuple(float(each) for each in found["population_window"]),
             {str(key): float(value) for key, value in found["completion"].items()},
             float(found["population"]["completion"]),
+            {str(key): float(value) for key, value in found["fold_in"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"numbers.json can't be read: {error!r}") from error
@@ -80,8 +99,11 @@ def _check(numbers: Numbers) -> None:
     unknown = set(numbers.completion) ^ set(COMPLETION_KEYS)
     if unknown:
         raise BundleError(f"numbers.json: completion must have exactly {', '.join(COMPLETION_KEYS)}")
+    if set(numbers.fold_in) != set(FOLD_IN_KEYS) or not all(each > 0.0 for each in numbers.fold_in.values()):
+        raise BundleError(f"numbers.json: fold_in must have exactly {' and '.join(FOLD_IN_KEYS)}, both above 0")
     flat = [x for pair in numbers.habit_window + numbers.stretch_window for x in pair]
     flat += [*numbers.population_window, *numbers.completion.values(), numbers.population_completion]
+    flat += numbers.fold_in.values()
     if not all(map(math.isfinite, flat)):
         raise BundleError("numbers.json: every number must be finite")
     shares = (*numbers.population_window, numbers.population_completion)

@@ -2,118 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from typing_extensions import override
+
+from serving.api_codes import Level
 from serving.candidates import Candidates, Discovery, Habit, Stretch
+from serving.numbers import between_days
 
 
-class Taste(Protocol):
-    """One customer as the decisions see them, whatever it was put together from; rows are those of the bundle."""
+class Taste:
+    """One customer as the decisions see them, whatever it was put together from; this one is of nobody in particular.
+
+    Rows are those of the bundle. `is_cold`: all that is known comes from events, and `discoveries` stand in the order
+    to show them.
+    """
+
+    is_cold = True
+
+    def __init__(self, p_shop: Sequence[float]) -> None:
+        """Take everybody's mean chance of a trip within 1, 2, … 7 days."""
+        self._p_shop = p_shop
 
     def habits(self) -> Iterator[Habit]:
         """Yield what the customer buys again, by type, the most probable first."""
-        ...
+        return iter(())
 
     def again(self) -> Iterator[Habit]:
         """Yield what the customer buys again, by product, the most probable first."""
-        ...
+        return iter(())
 
     def again_of(self, products: Sequence[int]) -> Sequence[Habit | None]:
         """Return what is known of products that the customer buys again, None for one that is not among those."""
-        ...
+        return [None] * len(products)
 
     def is_of_several(self, habit: Habit) -> bool:
         """Return whether a habit by type stands for purchases of other products of its type as well."""
-        ...
+        own = self.again_of([habit.product])[0]
+        return own is None or own.n != habit.n
 
     def stretches(self) -> Sequence[Stretch]:
         """Return categories that are new to the customer, the most probable first."""
-        ...
+        return ()
 
     def discoveries(self) -> Iterator[Discovery]:
         """Yield products that the customer never bought."""
-        ...
+        return iter(())
 
     def recent_categories(self) -> set[int]:
         """Return the categories that the customer bought in the last 26 weeks."""
-        ...
+        return set()
 
     def usual_price(self) -> float | None:
         """Return the mean price of a piece that the customer pays, money; None when not known."""
-        ...
+        return None
 
     def leanings(self) -> Sequence[tuple[int, float]]:
         """Return what is known of the customer's leanings: a product flag, and its share in what they buy, 0 to 1."""
-        ...
+        return ()
 
-    def p_shop(self, days: int) -> float:
-        """Return the chance of a trip within 1 to 7 days of the bundle's as-of."""
-        ...
+    def p_shop(self, days: float) -> float:
+        """Return the chance of a trip within that many days (above 0, at most 7)."""
+        return between_days(self._p_shop, days)
+
+    def shift(self, level: Level, row: int) -> float:  # noqa: ARG002 # others need them
+        """Return what they just did adds to the log odds of a product, a type or a category."""
+        return 0.0
+
+    def bought_lately(self) -> Iterable[Habit]:
+        """Return, by type, what they bought since the bundle."""
+        return ()
 
 
-class BundleTaste:
-    """The taste of one whom the bundle knows, by their row; of row -1 nothing is known."""
+class BundleTaste(Taste):
+    """The taste of one whom the bundle knows, by their row."""
 
-    __slots__ = ("_candidates", "row")
+    is_cold = False
 
     def __init__(self, candidates: Candidates, row: int) -> None:
         self._candidates = candidates
         self.row = row
 
+    @override
     def habits(self) -> Iterator[Habit]:
-        """Yield what the customer buys again, by type, the most probable first."""
         return self._candidates.habits(self.row)
 
+    @override
     def again(self) -> Iterator[Habit]:
-        """Yield what the customer buys again, by product, the most probable first."""
         return self._candidates.again(self.row)
 
+    @override
     def again_of(self, products: Sequence[int]) -> Sequence[Habit | None]:
-        """Return what is known of products that the customer buys again, None for one that is not among those."""
         return self._candidates.again_of(self.row, products)
 
-    def is_of_several(self, habit: Habit) -> bool:
-        """Return whether a habit by type stands for purchases of other products of its type as well."""
-        return self._candidates.is_of_several(self.row, habit)
-
+    @override
     def stretches(self) -> Sequence[Stretch]:
-        """Return categories that are new to the customer, the most probable first."""
         return self._candidates.stretches(self.row)
 
+    @override
     def discoveries(self) -> Iterator[Discovery]:
-        """Yield products that the customer never bought, as the bundle orders them."""
         return self._candidates.discoveries(self.row)
 
+    @override
     def recent_categories(self) -> set[int]:
-        """Return the categories that the customer bought in the last 26 weeks."""
         return self._candidates.recent_categories(self.row)
 
+    @override
     def usual_price(self) -> float | None:
-        """Return the mean price of a piece that the customer pays, money; None when not known."""
         return self._candidates.usual_price(self.row)
 
+    @override
     def leanings(self) -> Sequence[tuple[int, float]]:
-        """Return what is known of the customer's leanings: a product flag, and its share in what they buy, 0 to 1."""
         return self._candidates.leanings(self.row)
 
-    def p_shop(self, days: int) -> float:
-        """Return the chance of a trip within 1 to 7 days of the bundle's as-of."""
-        return self._candidates.p_shop(self.row, days)
+    @override
+    def p_shop(self, days: float) -> float:
+        return between_days(self._candidates.p_shop(self.row), days)
 
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
     """Who asks: the row (-1 unknown to the bundle), the store the answer is for, the zone of their days.
 
-    `is_personal` says whether their history may be used; where not, `taste` is that of nobody. `basket` holds the
-    products that their events put there, `dismissed` those that they turned away.
+    `store_id` is known even where the bundle doesn't know the store. `is_personal` says whether their history may be
+    used; where not, `taste` is that of nobody. `basket` holds the products that their events put there, `dismissed`
+    those that they turned away.
     """
 
     row: int
     store: int
+    store_id: str | None
     zone: ZoneInfo
     is_personal: bool
     taste: Taste

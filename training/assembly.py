@@ -14,7 +14,7 @@ from features import columns as c
 from features.asof import Moment, at_utc
 from features.catalogue import catalogue_digest
 from serving.bundle import BundleContents
-from serving.bundle_format import BundleArrays
+from serving.bundle_format import BundleArrays, Factors
 from serving.decisioning.policy import parse_policy
 from serving.manifest import Available, BundleMeta
 from serving.numbers import Numbers
@@ -22,6 +22,7 @@ from training.habit_details import habit_details
 from training.history import WEEK_DAYS, History
 from training.learners import HABIT_PRODUCT, HABIT_TYPE
 from training.lifetime_value import customer_scores
+from training.product_factors import fold_in_config, no_factors, product_factors
 from training.profile import best_channels, engagement_tiers
 from training.publish import P_SHOP, Predictions, Publisher
 from training.publish_catalogue import Catalogue
@@ -46,7 +47,8 @@ _COLUMNS = {
 }
 """What each model says in a bundle: the columns of its predictions."""
 
-EVERYTHING = tuple(_COLUMNS)
+FACTORS = "factors"
+EVERYTHING = (*_COLUMNS, FACTORS)
 FOR_CHALLENGE = (HABIT_TYPE, "next_purchase", "stretch")
 """Whose predictions a challenge needs; `discover` chooses the products of a stretch without predicting."""
 
@@ -79,7 +81,7 @@ class Assembly:
 
     def _predictions(self, history: History, moment: Moment) -> Predictions:
         """Return what the models say; of a model that is not there, nothing."""
-        said = {name: self.models[name].predict(history, moment) for name in self.says}
+        said = {name: self.models[name].predict(history, moment) for name in self.says if name in _COLUMNS}
         said |= {name: _without_rows(columns) for name, columns in _COLUMNS.items() if name not in said}
         best = self.models["discover"].best_products(history, moment, said["stretch"])
         return Predictions(
@@ -97,7 +99,14 @@ class Assembly:
             propensity=said["propensity"],
             value=said["lifetime_value"],
             profile=_profile(said, history, moment),
+            factors=self._factors(history, moment),
         )
+
+    def _factors(self, history: History, moment: Moment) -> Factors:
+        n_products = len(history.tables.read("products", [c.PRODUCT_ROW]))
+        if FACTORS not in self.says:
+            return no_factors(n_products)
+        return product_factors(history, moment, n_products, fold_in_config())
 
     def _product_details(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return what is known of every product bought before; nothing where no product is predicted."""
@@ -135,6 +144,7 @@ def numbers_of(models: Models, history: History, completion: Mapping[str, float]
         population_window=_population_window(history),
         completion=completion,
         population_completion=population_completion(history),
+        fold_in=fold_in_config().numbers,
     )
 
 

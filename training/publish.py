@@ -57,6 +57,7 @@ class Predictions:
     value: pd.DataFrame
     profile: pd.DataFrame
     """customer_row, customer_score, segment, engagement_tier, best_channel, best_hour; nulls where unknown."""
+    factors: form.Factors
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Publisher:
             stores=catalogue.stores(),
             also=catalogue.also(predictions.also),
             substitute=catalogue.substitutes(predictions.substitutes),
+            factors=predictions.factors,
         )
 
     def _customers(self, predictions: Predictions, names: tuple[list[str], ...]) -> form.Customers:

@@ -20,12 +20,12 @@ from itertools import chain
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
 from serving.candidates import Candidates, Habit, Neighbour, Stretch
-from serving.decisioning.completion import within_days
+from serving.decisioning.completion import shifted, within_days
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
-from serving.decisioning.rules import Pace, Screen
+from serving.decisioning.rules import Pace, Screen, Withheld
 from serving.decisioning.windows import Window
-from serving.numbers import Numbers
+from serving.numbers import Numbers, between_days
 from serving.shelf import Shelf
 from serving.taste import Taste
 
@@ -84,11 +84,26 @@ class ChallengeMaker:
     def personal(self, draft: Draft) -> list[Pick]:
         """Return the items for a customer whom the bundle knows: up to three, habits first."""
         self._add_habits(draft)
+        if draft.taste.is_cold:
+            return self._add_suggestions(draft)
         n_habits = len(draft.picks)
         if n_habits < N_HABITS:
             self._add_popular(draft, N_HABITS - n_habits)
         if len(draft.picks) == N_HABITS:
             self._add_stretch(draft)
+        return draft.picks
+
+    def _add_suggestions(self, draft: Draft) -> list[Pick]:
+        """Fill up for one known from events only: what these lead to, then what is popular; the last one is new."""
+        known = draft.taste.recent_categories()
+        for found in draft.taste.discoveries():
+            if len(draft.picks) == N_ITEMS:
+                return draft.picks
+            category = self._shelf.category[found.product]
+            if len(draft.picks) < N_HABITS or (category not in known and category not in draft.basket_categories):
+                reason = self._reasons.discovery(found, draft.window.first_day)
+                self._try_popular(draft, found.product, reason, least=found.p7)
+        self._add_popular(draft, N_ITEMS - len(draft.picks))
         return draft.picks
 
     def popular(self, draft: Draft, neighbours: Iterable[Neighbour]) -> list[Pick]:
@@ -105,7 +120,8 @@ class ChallengeMaker:
         for habit in draft.taste.habits():
             if self._pace.is_just_bought(habit, draft.window.first_day):
                 draft.closed_types.add(habit.type)
-            elif not self._pace.is_due(habit, draft.window.first_day + draft.window.n_days):
+                draft.screen.note(habit.product, Withheld.JUST_BOUGHT)
+            elif not self._pace.is_due(habit, draft.window.end_day):
                 waiting.append(habit)
             elif self._try_habit(draft, habit, is_type=True):
                 return
@@ -125,9 +141,8 @@ class ChallengeMaker:
         if is_open and draft.screen.withheld(habit.product) is None:
             is_type = is_type and not self._shelf.stands_for_type(habit.product)
             window = draft.window
-            end_day = window.first_day + window.n_days
             is_of_several = is_type and draft.taste.is_of_several(habit)
-            reason = self._reasons.habit(habit, today=window.first_day, end_day=end_day, is_type=is_of_several)
+            reason = self._reasons.habit(habit, today=window.first_day, end_day=window.end_day, is_type=is_of_several)
             chance = within_days(habit.p7, window.n_days, self._numbers.habit_window)
             level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
             self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, habit=habit))
@@ -141,24 +156,32 @@ class ChallengeMaker:
                 return
             self._try_popular(draft, product, reason)
 
-    def _try_popular(self, draft: Draft, product: int, reason: Reason) -> None:
+    def _try_popular(self, draft: Draft, product: int, reason: Reason, *, least: float = 0.0) -> None:
+        """Add the product if nothing speaks against it; `least` is the least that its chance within 7 days is."""
         category = self._shelf.category[product]
         is_open = category not in draft.categories and self._shelf.type[product] not in draft.closed_types
         if is_open and draft.screen.withheld(product) is None:
             role = _ROLES[len(draft.picks)]
-            self._add(draft, self._population_pick(draft, product, role=role, reason=reason))
+            self._add(draft, self._population_pick(draft, product, role=role, reason=reason, least=least))
 
-    def _population_pick(self, draft: Draft, product: int, *, role: Role, reason: Reason, is_new: bool = False) -> Pick:
-        """Return a pick with the population's chance of what its role counts."""
+    def _population_pick(
+        self, draft: Draft, product: int, *, role: Role, reason: Reason, is_new: bool = False, least: float = 0.0
+    ) -> Pick:
+        """Return a pick with the population's chance of what its role counts, as what they just did has moved it."""
         shelf = self._shelf
         if role is Role.STRETCH and not shelf.stands_for_category(product):
-            level, p7 = Level.CATEGORY, shelf.category_p7[shelf.category[product]]
+            level, row = Level.CATEGORY, shelf.category[product]
+            p7 = shelf.category_p7[row]
         elif role is Role.HABIT and not shelf.stands_for_type(product):
-            level, p7 = Level.PRODUCT_TYPE, shelf.type_p7[shelf.type[product]]
+            level, row = Level.PRODUCT_TYPE, shelf.type[product]
+            p7 = shelf.type_p7[row]
         else:
-            level, p7 = Level.PRODUCT, shelf.p7[product]
-        chance = p7 * self._numbers.population_window[draft.window.n_days - 1]
+            level, row, p7 = Level.PRODUCT, product, shelf.p7[product]
+        chance = max(shifted(p7, draft.taste.shift(level, row)), least) * self._population_share(draft)
         return Pick(product, role, level, chance, reason, is_new)
+
+    def _population_share(self, draft: Draft) -> float:
+        return between_days(self._numbers.population_window, draft.window.n_days)
 
     def _popular(self, store: int) -> Iterator[tuple[int, Reason]]:
         in_store, anywhere = self._reasons.popular(in_store=True), self._reasons.popular(in_store=False)
@@ -233,7 +256,14 @@ class ChallengeMaker:
         if found is None:
             return None
         chance = within_days(found.p7, draft.window.n_days, self._numbers.stretch_window)
-        return Pick(found.product, Role.STRETCH, Level.PRODUCT, chance, self._reasons.discovery(), is_new=True)
+        return Pick(
+            found.product,
+            Role.STRETCH,
+            Level.PRODUCT,
+            chance,
+            self._reasons.discovery(found, draft.window.first_day),
+            is_new=True,
+        )
 
     def _popular_product(self, draft: Draft, floor: float | None) -> Pick | None:
         """Return the most popular product that they don't buy again, of a category not yet in the challenge."""
@@ -245,14 +275,15 @@ class ChallengeMaker:
                 self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
             )
             if is_open and is_worth and product not in bought and draft.screen.withheld(product) is None:
-                chance = self._shelf.p7[product] * self._numbers.population_window[draft.window.n_days - 1]
+                p7 = shifted(self._shelf.p7[product], draft.taste.shift(Level.PRODUCT, product))
+                chance = p7 * self._population_share(draft)
                 return Pick(product, Role.STRETCH, Level.PRODUCT, chance, reason)
         return None
 
     def _product_of(
         self, draft: Draft, stretch: Stretch, floor: float | None, leanings: Sequence[tuple[int, float]]
     ) -> int:
-        """Return the best product of a stretch category that may be shown, by place and leanings; -1 for none.
+        """Return the best product of a stretch category to show, by place, interest and leanings; -1 for none.
 
         `floor` is the price to exceed, which an unknown price (NaN) never does.
         """
@@ -264,7 +295,7 @@ class ChallengeMaker:
                 continue
             if draft.screen.withheld(product) is not None:
                 continue
-            worth = score
+            worth = score + draft.taste.shift(Level.PRODUCT, product)
             for flag, share in leanings:
                 agreement = share if self._shelf.flags[product] & flag else 1.0 - share
                 worth += self._policy.leaning_weight * agreement

@@ -51,7 +51,24 @@ def completion_probability(probabilities: Sequence[float], p_shop: float, coeffi
     return min(joint, *probabilities) if len(probabilities) > 1 else probabilities[0]
 
 
-def within_days(p7: float, days: int, window: Sequence[tuple[float, float]]) -> float:
-    """Return the chance within `days` (1 to 7) of a chance within seven: σ(a + b·logit(p7)), with that day's pair."""
+def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -> float:
+    """Return the chance within `days` (above 0, at most 7) of a chance within seven.
+
+    For whole days it is σ(a + b·logit(p7)) with that day's pair; between two of them it lies evenly between (within 0
+    days nothing happens).
+    """
+    whole = int(days)
+    low = _within_whole(p7, whole, window)
+    return low if whole == days else low + (days - whole) * (_within_whole(p7, whole + 1, window) - low)
+
+
+def shifted(p: float, log_odds: float) -> float:
+    """Return the chance with its odds multiplied by e^`log_odds`; the very same for 0."""
+    return sigmoid(logit(p) + log_odds) if log_odds else p
+
+
+def _within_whole(p7: float, days: int, window: Sequence[tuple[float, float]]) -> float:
+    if not days:
+        return 0.0
     a, b = window[days - 1]
     return sigmoid(a + b * logit(p7))

@@ -127,6 +127,9 @@ class EventPolicy:
     cart_hours: Annotated[float, Range(0, 8760)]
     dismiss_days: Annotated[float, Range(0, 3650)]
     dismiss_weight: Share
+    rebuy_factor: Share
+    first_purchase_factor: Annotated[float, Range(1, 1000)]
+    max_sources: Annotated[int, Range(1, 200)]
     min_product_events: Annotated[int, Range(1, 100)]
 
 

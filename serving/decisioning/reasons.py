@@ -5,11 +5,16 @@ from __future__ import annotations
 from serving.api_answers import Reason
 from serving.api_codes import ReasonCode
 from serving.bundle_format import HEALTHY, INTIMATE, PRIVATE_LABEL, RESTRICTED
-from serving.candidates import Habit, Neighbour, Stretch
+from serving.candidates import Discovery, Habit, Neighbour, Sign, Stretch
 from serving.decisioning.rules import Pace
 from serving.shelf import Shelf
+from serving.state.events import EventType
 
 _ONE_DAY = 1.5
+_INTERESTS = {
+    EventType.WISHLIST: (ReasonCode.WISHED, "put this on your wish list"),
+    EventType.SCAN: (ReasonCode.VIEWED, "scanned this"),
+}
 _LEANINGS = {HEALTHY: "what is healthy", PRIVATE_LABEL: "our own brand"}
 
 
@@ -57,16 +62,41 @@ class Reasons:
         """Return whether a reason may name the category: neither intimate nor restricted."""
         return not self._shelf.category_flags[category] & (INTIMATE | RESTRICTED)
 
-    def discovery(self) -> Reason:
-        """Return why a product never bought before is in an answer."""
+    def discovery(self, found: Discovery, today: int) -> Reason:
+        """Return why a product never bought before is in an answer, as of the local day `today`."""
+        if found.neighbour is not None:
+            return self._together_lately(found.neighbour, found.sign)
+        if found.sign is not None:
+            when = days_ago(today - found.sign.day)
+            code, what = _INTERESTS.get(found.sign.type, (ReasonCode.VIEWED, "looked at this"))
+            return {"code": code, "text": f"You {what} {when}"}
+        if found.is_alike:
+            text = "Customers who took to the same things as you lately buy this"
+            return {"code": ReasonCode.LIKE_LATELY, "text": text}
         return {"code": ReasonCode.DISCOVER_SIMILAR, "text": "Customers with habits like yours buy this"}
 
     def together(self, neighbour: Neighbour, *, is_basket: bool) -> Reason:
         """Return with what, and in how many baskets, a product was bought together."""
-        baskets = f"{neighbour.support:,} basket{'' if neighbour.support == 1 else 's'}"
+        code = ReasonCode.BOUGHT_WITH_BASKET if is_basket else ReasonCode.BOUGHT_WITH
+        return {"code": code, "text": self._in_baskets(neighbour, "this")}
+
+    def _together_lately(self, neighbour: Neighbour, sign: Sign | None) -> Reason:
+        kind = None if sign is None else sign.type
+        if kind is None or kind is EventType.CART:
+            return self.together(neighbour, is_basket=True)
+        if kind is EventType.PURCHASE:
+            text = self._in_baskets(neighbour, "something") + ", which you bought lately"
+            return {"code": ReasonCode.BOUGHT_WITH_BOUGHT, "text": text}
+        text = self._in_baskets(neighbour, "something") + ", which you looked at lately"
+        return {"code": ReasonCode.BOUGHT_WITH_VIEWED, "text": text}
+
+    def _in_baskets(self, neighbour: Neighbour, unnamed: str) -> str:
+        """Return the evidence for a pair; a source that is intimate is called `unnamed`."""
         is_intimate = bool(self._shelf.flags[neighbour.source] & INTIMATE)
-        text = f"In {baskets} together with " + ("this" if is_intimate else self._shelf.name(neighbour.source))
-        return {"code": ReasonCode.BOUGHT_WITH_BASKET if is_basket else ReasonCode.BOUGHT_WITH, "text": text}
+        source = unnamed if is_intimate else self._shelf.name(neighbour.source)
+        if not neighbour.support:
+            return f"Its kind is often in the same basket as {source}"
+        return f"In {neighbour.support:,} basket{'' if neighbour.support == 1 else 's'} together with {source}"
 
     def popular(self, *, in_store: bool) -> Reason:
         """Return that a product sells well, in the store or everywhere."""

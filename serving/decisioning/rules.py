@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
+from typing import NamedTuple
 
-from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
+from serving.bundle_format import INTIMATE, RECOMMENDABLE, RESTRICTED
 from serving.candidates import Habit
 from serving.decisioning.policy import HabitPolicy
 from serving.shelf import Shelf
+from serving.state.known import Trace
 
 
 class Withheld(StrEnum):
@@ -16,6 +18,7 @@ class Withheld(StrEnum):
 
     EXCLUDED = "excluded"
     IN_BASKET = "in_basket"
+    DISMISSED = "dismissed"
     OUT_OF_STOCK = "out_of_stock"
     NOT_RECOMMENDABLE = "not_recommendable"
     RESTRICTED = "restricted"
@@ -27,9 +30,9 @@ class Withheld(StrEnum):
 
 
 FILTERS = frozenset({Withheld.OTHER_CATEGORY, Withheld.TOO_DEAR, Withheld.CATEGORY_FULL})
-GONE = frozenset({Withheld.EXCLUDED, Withheld.IN_BASKET, Withheld.OUT_OF_STOCK})
+GONE = frozenset({Withheld.EXCLUDED, Withheld.IN_BASKET, Withheld.DISMISSED, Withheld.OUT_OF_STOCK})
 
-_FLAGS = ((OUT_OF_STOCK, Withheld.OUT_OF_STOCK), (RESTRICTED, Withheld.RESTRICTED), (INTIMATE, Withheld.INTIMATE))
+_FLAGS = ((RESTRICTED, Withheld.RESTRICTED), (INTIMATE, Withheld.INTIMATE))
 
 
 class Pace:
@@ -56,22 +59,33 @@ class Pace:
         return habit.gap_days is not None and habit.n >= self._policy.regular_purchases
 
 
+class Gone(NamedTuple):
+    """Products that one call keeps out, whatever else speaks for them."""
+
+    excluded: Collection[int] = frozenset()
+    in_basket: Collection[int] = frozenset()
+    dismissed: Collection[int] = frozenset()
+
+
 class Screen:
-    """What one call keeps out of its answer, product by product; `met` collects why."""
+    """What one call keeps out of its answer, product by product; `met` collects why, the trace also what."""
 
     def __init__(
         self,
         shelf: Shelf,
         *,
-        excluded: set[int],
-        in_basket: set[int],
+        gone: Gone,
         forbidden_flags: int,
+        is_out: Callable[[int], bool],
+        trace: Trace | None = None,
         extra: Callable[[int], Withheld | None] | None = None,
     ) -> None:
+        self._shelf = shelf
         self._flags = shelf.flags
-        self._excluded = excluded
-        self._in_basket = in_basket
+        self._gone = gone
         self._forbidden_flags = forbidden_flags
+        self._is_out = is_out
+        self._trace = trace
         self._extra = extra
         self.met: set[Withheld] = set()
 
@@ -79,19 +93,29 @@ class Screen:
         """Return why the product may not be in the answer, None when it may."""
         reason = self._reason(product)
         if reason is not None:
-            self.met.add(reason)
+            self.note(product, reason)
         return reason
+
+    def note(self, product: int, reason: Withheld) -> None:
+        """Remember that the product is kept out, for a reason that was found elsewhere."""
+        self.met.add(reason)
+        if self._trace is not None:
+            self._trace.add(self._shelf.ids[product], reason)
 
     def _reason(self, product: int) -> Withheld | None:
         bits = self._flags[product]
         if not bits & RECOMMENDABLE:
             return Withheld.NOT_RECOMMENDABLE
+        if self._is_out(product):
+            return Withheld.OUT_OF_STOCK
         if bits & self._forbidden_flags:
             return next(reason for flag, reason in _FLAGS if bits & self._forbidden_flags & flag)
-        if product in self._excluded:
+        if product in self._gone.excluded:
             return Withheld.EXCLUDED
-        if product in self._in_basket:
+        if product in self._gone.in_basket:
             return Withheld.IN_BASKET
+        if product in self._gone.dismissed:
+            return Withheld.DISMISSED
         return self._extra(product) if self._extra is not None else None
 
 

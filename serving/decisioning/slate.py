@@ -10,7 +10,8 @@ from itertools import chain
 from serving.api_answers import Reason
 from serving.api_codes import Intent, Level
 from serving.bundle_format import INTIMATE, RESTRICTED
-from serving.candidates import Candidates, Habit, Neighbour
+from serving.candidates import Candidates, Discovery, Habit, Neighbour
+from serving.decisioning.completion import shifted
 from serving.decisioning.policy import RecommendationPolicy
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Screen, Withheld
@@ -144,7 +145,7 @@ class SlateMaker:
         if ask.screen.withheld(product) is not None:
             return False
         if self._pace.is_just_bought(habit, ask.today):
-            ask.screen.met.add(Withheld.JUST_BOUGHT)
+            ask.screen.note(product, Withheld.JUST_BOUGHT)
             return False
         return True
 
@@ -159,7 +160,10 @@ class SlateMaker:
     def _fresh(self, ask: Ask) -> Iterator[Entry]:
         """Yield what the customer never bought, then what is popular in categories that they haven't bought lately."""
         bought_lately = ask.taste.recent_categories()
-        fresh = self._fresh_categories(ask) if ask.level is Level.CATEGORY else self._fresh_products(ask)
+        if ask.level is Level.CATEGORY and not ask.taste.is_cold:
+            fresh = self._fresh_categories(ask)
+        else:
+            fresh = self._fresh_products(ask) if ask.level is Level.PRODUCT else self._fresh_groups(ask)
         return chain(fresh, self._popular(ask, bought_lately))
 
     def _others(self, ask: Ask) -> Iterator[Entry]:
@@ -173,22 +177,29 @@ class SlateMaker:
         return (entry for entry in self._popular(ask, set()) if entry.key not in known)
 
     def _fresh_products(self, ask: Ask) -> Iterator[Entry]:
-        found = sorted(ask.taste.discoveries(), key=lambda each: -each.p7)
-        if ask.level is Level.PRODUCT:
-            for each in found:
-                if self._may_suggest(ask, each.product):
-                    yield Entry(each.product, each.product, each.p7, self._reasons.discovery())
-            return
-        bought = {habit.type for habit in ask.taste.habits()}
-        best: dict[int, int] = {}
+        for each in self._discoveries(ask):
+            if self._may_suggest(ask, each.product):
+                yield Entry(each.product, each.product, each.p7, self._reasons.discovery(each, ask.today))
+
+    def _fresh_groups(self, ask: Ask) -> Iterator[Entry]:
+        """Yield types, or categories, never bought, each by its best product, with the chance of any of them."""
+        row_of = self._shelf.type if ask.level is Level.PRODUCT_TYPE else self._shelf.category
+        bought = {row_of[habit.product] for habit in ask.taste.habits()}
+        best: dict[int, Discovery] = {}
         none_of_them: dict[int, float] = {}
-        for each in found:
-            kind = self._shelf.type[each.product]
-            if kind not in bought and self._may_suggest(ask, each.product):
-                best.setdefault(kind, each.product)
-                none_of_them[kind] = none_of_them.get(kind, 1.0) * (1.0 - each.p7)
-        for kind in sorted(best, key=lambda row: none_of_them[row]):
-            yield Entry(best[kind], kind, 1.0 - none_of_them[kind], self._reasons.discovery())
+        for each in self._discoveries(ask):
+            row = row_of[each.product]
+            if row not in bought and self._may_suggest(ask, each.product):
+                best.setdefault(row, each)
+                none_of_them[row] = none_of_them.get(row, 1.0) * (1.0 - each.p7)
+        for row in sorted(best, key=lambda row: none_of_them[row]):
+            reason = self._reasons.discovery(best[row], ask.today)
+            yield Entry(best[row].product, row, 1.0 - none_of_them[row], reason)
+
+    def _discoveries(self, ask: Ask) -> list[Discovery]:
+        """Return what the customer never bought, the most probable first; of a cold one in the order it came."""
+        found = list(ask.taste.discoveries())
+        return found if ask.taste.is_cold else sorted(found, key=lambda each: -each.p7)
 
     def _fresh_categories(self, ask: Ask) -> Iterator[Entry]:
         for stretch in sorted(ask.taste.stretches(), key=lambda each: -each.p7):
@@ -215,10 +226,14 @@ class SlateMaker:
     def _population_entry(self, ask: Ask, product: int, reason: Reason) -> Entry:
         shelf = self._shelf
         if ask.level is Level.PRODUCT_TYPE:
-            return Entry(product, shelf.type[product], shelf.type_p7[shelf.type[product]], reason)
-        if ask.level is Level.CATEGORY:
-            return Entry(product, shelf.category[product], shelf.category_p7[shelf.category[product]], reason)
-        return Entry(product, product, shelf.p7[product], reason)
+            row = shelf.type[product]
+            p7 = shelf.type_p7[row]
+        elif ask.level is Level.CATEGORY:
+            row = shelf.category[product]
+            p7 = shelf.category_p7[row]
+        else:
+            row, p7 = product, shelf.p7[product]
+        return Entry(product, row, shifted(p7, ask.taste.shift(ask.level, row)), reason)
 
 
 class _Caps:
@@ -227,7 +242,7 @@ class _Caps:
     def __init__(self, shelf: Shelf, ask: Ask, *, soft: int | None = None) -> None:
         hard = ask.cap
         self._shelf = shelf
-        self._met = ask.screen.met
+        self._screen = ask.screen
         self._hard = hard
         self._soft = soft if hard is None else None
         self._seen: set[int] = set()
@@ -241,7 +256,7 @@ class _Caps:
         category = self._shelf.category[entry.product]
         count = self._n_of_category.get(category, 0)
         if self._hard is not None and count >= self._hard:
-            self._met.add(Withheld.CATEGORY_FULL)
+            self._screen.note(entry.product, Withheld.CATEGORY_FULL)
             return False
         if self._soft is not None and count >= self._soft:
             self._waiting.append(entry)

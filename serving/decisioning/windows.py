@@ -24,12 +24,17 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time in which a challenge can be done: its moments, the local day of its start, its length (1 to 7)."""
+    """The time in which a challenge can be done: its moments, the local days of its start and end, its length.
+
+    `n_days` is above 0 and at most 7, whole where it begins at midnight; a part of a local day counts by its share of
+    that day's hours.
+    """
 
     starts: datetime
     ends: datetime
     first_day: int
-    n_days: int
+    end_day: int
+    n_days: float
 
 
 @lru_cache(maxsize=512)
@@ -70,17 +75,16 @@ def week_of(day: int, zone: ZoneInfo) -> Week:
     return Week(midnight(monday, zone), midnight(monday + DAYS_A_WEEK, zone), monday)
 
 
-def challenge_window(at: datetime, as_of: datetime, zone: ZoneInfo) -> Window:
-    """Return the window of the challenge that stands at `at`, the same for every moment of a week.
-
-    It begins with the week, or with the bundle's `as_of` where that is later: before it there was nothing to make it
-    from.
-    """
-    week = week_of(day_of(at, zone), zone)
-    starts = max(week.starts, as_of)
+def challenge_window(at: datetime, zone: ZoneInfo) -> Window:
+    """Return the window of a challenge that is first made at `at` (cut to whole seconds): until its week ends."""
+    starts = at.astimezone(UTC).replace(microsecond=0)
     first_day = day_of(starts, zone)
-    n_days = min(max(week.first_day + DAYS_A_WEEK - first_day, 1), DAYS_A_WEEK)
-    return Window(starts, week.ends, first_day, n_days)
+    week = week_of(first_day, zone)
+    end_day = week.first_day + DAYS_A_WEEK
+    today, tomorrow = midnight(first_day, zone), midnight(first_day + 1, zone)
+    # A day that a change of the calendar skips has no length; nothing of it is lost then.
+    share = (tomorrow - starts) / (tomorrow - today) if tomorrow > today else 1.0
+    return Window(starts, week.ends, first_day, end_day, end_day - first_day - 1 + min(share, 1.0))
 
 
 def due_text(due_day: float, zone: ZoneInfo) -> str | None:

@@ -12,10 +12,10 @@ from serving.state.events import Event
 class Live:
     """One customer between bundles.
 
-    `customer_id` is the id that stands after merges (empty for nobody), `also` those that were merged into it. `events` are the newest that are
-    kept, in order of (at_us, event_id), of all these ids. `consent` is what was said over the API (None: nothing, then
-    the bundle's and the policy's hold). `is_erased`: they asked to be forgotten, so that what a bundle older than
-    `erased_us` knows of them does not count.
+    `customer_id` is the id that stands after merges (empty for nobody), `also` those that were merged into it.
+    `events` are the newest that are kept, in order of (at_us, event_id), of all these ids. `consent` is what was said
+    over the API (None: nothing, then the bundle's and the policy's hold). `is_erased`: they asked to be forgotten, so
+    that what a bundle older than `erased_us` knows of them does not count.
     """
 
     customer_id: str
@@ -51,6 +51,12 @@ class Trace:
 
     limit: int = 20
     withheld: list[WithheldItem] = field(default_factory=list)
+
+    def add(self, product_id: str, reason: str) -> None:
+        """Note a product once, for the first reason found, while there is room."""
+        is_new = all(each.product_id != product_id for each in self.withheld)
+        if is_new and len(self.withheld) < self.limit:
+            self.withheld.append(WithheldItem(product_id, str(reason)))
 
 
 NOBODY = Live("")

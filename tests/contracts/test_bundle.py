@@ -185,7 +185,7 @@ def test_a_manifest_that_is_not_utf8_is_refused(folder: Path) -> None:
 def test_another_schema_version_is_refused_with_the_next_step(folder: Path) -> None:
     found = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(found | {"schema_version": 0}))
-    refused(folder, "schema version 0, this tercet reads 1: train again")
+    refused(folder, "schema version 0, this tercet reads 2: train again")
 
 
 @pytest.mark.parametrize("key", ["as_of", "files", "sizes", "has", "version", "metrics"])

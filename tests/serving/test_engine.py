@@ -101,23 +101,30 @@ def test_chances_of_a_whole_week_are_those_of_the_bundle(engine: Engine) -> None
     assert answer["completion_probability"] == pytest.approx(0.8 * 0.5 * 0.05, abs=0.001)
 
 
-def test_the_answer_is_the_same_all_week_and_another_next_week(engine: Engine) -> None:
-    first = challenge(engine, "anna")
-    for days in (0.01, 1, 3.5, 6.99):
-        assert challenge(engine, "anna", AS_OF + timedelta(days=days)) == first
+def test_a_challenge_begins_when_it_is_made_and_ends_with_its_week(engine: Engine) -> None:
+    # Thursday 06:00:00.9: three days and three quarters are left.
+    at = AS_OF + timedelta(days=3, hours=6, milliseconds=900)
+    answer = challenge(engine, "anna", at)
+    assert (answer["valid_from"], answer["valid_to"]) == ("2018-01-04T11:00:00Z", "2018-01-08T05:00:00Z")
     later = challenge(engine, "anna", AS_OF + timedelta(days=7))
-    assert later["valid_from"] == first["valid_to"] == "2018-01-08T05:00:00Z"
+    assert later["valid_from"] == answer["valid_to"]
+
+
+def test_chances_are_those_of_the_time_that_is_left(engine: Engine) -> None:
+    # h of seven even days: logit(.8) + log(h / 7) is the logit of .8 x h/7 / (.8 x h/7 + .2); 3.75 lies between.
+    three, four = (0.8 * h / 7 / (0.8 * h / 7 + 0.2) for h in (3, 4))
+    chances = [
+        challenge(engine, "anna", AS_OF + timedelta(days=days))["items"][0]["probability"] for days in (3, 3.25, 4)
+    ]
+    assert chances == pytest.approx([four, three + 0.75 * (four - three), three], abs=1e-6)
 
 
 def test_a_bundle_made_on_thursday_makes_challenges_for_what_is_left_of_the_week(build: Build) -> None:
     contents = tiny_contents()
     thursday = AS_OF + timedelta(days=3)
     meta = replace(contents.meta, as_of=thursday, as_of_day=contents.meta.as_of_day + 3)
-    engine = build(replace(contents, meta=meta))
-    answer = challenge(engine, "anna", thursday + timedelta(hours=30))
+    answer = challenge(build(replace(contents, meta=meta)), "anna", thursday)
     assert (answer["valid_from"], answer["valid_to"]) == ("2018-01-04T05:00:00Z", "2018-01-08T05:00:00Z")
-    # Four of seven even days: logit(.8) + log(4 / 7) is the logit of .8 x 4/7 / (.8 x 4/7 + .2).
-    assert answer["items"][0]["probability"] == pytest.approx((0.8 * 4 / 7) / (0.8 * 4 / 7 + 0.2), abs=1e-6)
 
 
 def test_a_moment_before_the_bundle_is_refused_by_name(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serving.errors import BundleError
-from serving.numbers import Numbers, numbers_from_json
+from serving.numbers import Numbers, between_days, numbers_from_json
 
 
 def changed(**changes: Any) -> str:
@@ -41,3 +41,7 @@ def test_wrong_numbers_are_refused_in_one_line(text: str, message: str) -> None:
     with pytest.raises(BundleError, match=message) as caught:
         numbers_from_json(text)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_by_the_day_starts_from_nothing() -> None:
+    assert [between_days([0.2, 0.3], days) for days in (0.5, 1, 1.5, 2)] == pytest.approx([0.1, 0.2, 0.25, 0.3])

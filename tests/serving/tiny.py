@@ -239,6 +239,15 @@ def _by_customer(rows: Rows) -> dict[str, Any]:
     }
 
 
+def _factors(rows: Rows) -> fmt.Factors:
+    """Two tastes: what goes with milk (factor 0), and what goes with brie (factor 1)."""
+    item = np.zeros((len(PRODUCTS), fmt.N_FACTORS), dtype="<f4")
+    for place, product_ids in enumerate((("milk-1", "bread-1", "banana-1"), ("brie-1", "coffee-1", "salad-1"))):
+        for strength, product_id in zip((1.0, 0.9, 0.8), product_ids, strict=True):
+            item[rows.product(product_id), place] = strength
+    return fmt.Factors(item, item.astype("<f8").T @ item)
+
+
 def _catalogue(rows: Rows) -> dict[str, Any]:
     products = _products(rows)
     order = np.argsort(-products.p7, kind="stable").astype("<i4")
@@ -281,6 +290,7 @@ def _catalogue(rows: Rows) -> dict[str, Any]:
         "substitute": fmt.Substitutes(
             np.zeros(len(PRODUCTS) + 1, dtype=np.int64), np.empty(0, "<i4"), np.empty(0, "<f4")
         ),
+        "factors": _factors(rows),
     }
 
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.decisioning.completion import completion_probability, completion_terms, logit, sigmoid, within_days
+from serving.decisioning.completion import (
+    completion_probability,
+    completion_terms,
+    logit,
+    shifted,
+    sigmoid,
+    within_days,
+)
 from serving.numbers import Numbers
 
 CHANCE = st.floats(0, 1)
@@ -55,3 +62,18 @@ def test_windows_keep_the_order_of_chances(low: float, high: float, days: int) -
     low, high = sorted((low, high))
     window = Numbers.plain().habit_window
     assert within_days(low, days, window) <= within_days(high, days, window)
+
+
+def test_parts_of_days_lie_between_whole_ones() -> None:
+    window = Numbers.plain().habit_window
+    six, seven = (within_days(0.4, days, window) for days in (6, 7))
+    assert within_days(0.4, 6.5, window) == pytest.approx((six + seven) / 2)
+    assert within_days(0.4, 0.25, window) == pytest.approx(within_days(0.4, 1, window) / 4)
+    assert within_days(0.4, 7.0, window) == seven
+
+
+def test_odds_are_multiplied() -> None:
+    # Odds of 1 to 4 times 2: 1 to 2.
+    assert shifted(0.2, math.log(2)) == pytest.approx(1 / 3)
+    assert shifted(0.2, 0.0) == 0.2
+    assert 0 < shifted(1e-9, -5.0) < shifted(1.0, 5.0) < 1

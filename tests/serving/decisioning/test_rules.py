@@ -8,8 +8,9 @@ from serving.bundle import Bundle
 from serving.bundle_format import RESTRICTED
 from serving.candidates import Habit
 from serving.decisioning.policy import default_policy
-from serving.decisioning.rules import Pace, Screen, Withheld, price_and_category
+from serving.decisioning.rules import Gone, Pace, Screen, Withheld, price_and_category
 from serving.shelf import Shelf
+from serving.state.known import Trace
 
 POLICY = replace(default_policy().habit, just_bought_share=0.5, just_bought_days=3.0, regular_purchases=3)
 TODAY = 100
@@ -50,15 +51,33 @@ def test_without_rules_nothing_is_just_bought_and_all_is_due() -> None:
 
 def test_a_screen_says_why_and_remembers(tiny_bundle: Bundle) -> None:
     shelf = Shelf(tiny_bundle, margin_rate=0.25)
-    wine, milk, bread, brie = (shelf.row_of(each) for each in ("wine-1", "milk-1", "bread-1", "brie-1"))
-    screen = Screen(shelf, excluded={milk}, in_basket={bread}, forbidden_flags=RESTRICTED)
-    assert [screen.withheld(each) for each in (wine, milk, bread, brie)] == [
+    rows = [shelf.row_of(each) for each in ("wine-1", "milk-1", "bread-1", "brie-1", "coffee-1", "salad-1")]
+    wine, milk, bread, brie, coffee, _ = rows
+    trace = Trace(limit=4)
+    screen = Screen(
+        shelf,
+        gone=Gone(excluded={milk}, in_basket={bread}, dismissed={brie}),
+        forbidden_flags=RESTRICTED,
+        is_out=lambda product: product == coffee,
+        trace=trace,
+    )
+    reasons = [
         Withheld.RESTRICTED,
         Withheld.EXCLUDED,
         Withheld.IN_BASKET,
+        Withheld.DISMISSED,
+        Withheld.OUT_OF_STOCK,
         None,
     ]
-    assert screen.met == {Withheld.RESTRICTED, Withheld.EXCLUDED, Withheld.IN_BASKET}
+    assert [screen.withheld(each) for each in rows] == reasons
+    assert screen.withheld(wine) is Withheld.RESTRICTED
+    assert screen.met == set(reasons) - {None}
+    assert [(each.product_id, each.reason) for each in trace.withheld] == [
+        ("wine-1", "restricted"),
+        ("milk-1", "excluded"),
+        ("bread-1", "in_basket"),
+        ("brie-1", "dismissed"),
+    ]
 
 
 def test_a_calls_own_filters(tiny_bundle: Bundle) -> None:

@@ -11,37 +11,44 @@ from serving.decisioning.windows import challenge_window, day_of, due_text, iso,
 
 NEW_YORK, BERLIN = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo(name) for name in ("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "America/Sao_Paulo")]
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def test_a_week_is_monday_to_monday_in_the_stores_time_zone() -> None:
+def test_a_challenge_lasts_until_monday_in_the_stores_time_zone() -> None:
     sunday_evening = datetime(2018, 1, 8, 4, 59, tzinfo=UTC)
-    window = challenge_window(sunday_evening, LONG_AGO, NEW_YORK)
-    assert (iso(window.starts), iso(window.ends)) == ("2018-01-01T05:00:00Z", "2018-01-08T05:00:00Z")
-    window = challenge_window(sunday_evening + timedelta(minutes=1), LONG_AGO, NEW_YORK)
+    window = challenge_window(sunday_evening, NEW_YORK)
+    assert (iso(window.starts), iso(window.ends)) == ("2018-01-08T04:59:00Z", "2018-01-08T05:00:00Z")
+    assert window.n_days == pytest.approx(1 / 1440)
+    window = challenge_window(sunday_evening + timedelta(minutes=1), NEW_YORK)
     assert (iso(window.starts), iso(window.ends)) == ("2018-01-08T05:00:00Z", "2018-01-15T05:00:00Z")
+    assert (window.end_day - window.first_day, window.n_days) == (7, 7.0)
 
 
 @pytest.mark.parametrize(
-    ("at", "hours"), [(datetime(2018, 3, 7, tzinfo=UTC), 167), (datetime(2018, 11, 2, tzinfo=UTC), 169)]
+    ("monday", "hours"), [(datetime(2018, 3, 5, 5, tzinfo=UTC), 167), (datetime(2018, 10, 29, 4, tzinfo=UTC), 169)]
 )
-def test_weeks_with_a_clock_change_are_an_hour_shorter_or_longer(at: datetime, hours: int) -> None:
-    window = challenge_window(at, LONG_AGO, NEW_YORK)
+def test_weeks_with_a_clock_change_are_an_hour_shorter_or_longer(monday: datetime, hours: int) -> None:
+    window = challenge_window(monday, NEW_YORK)
     assert window.ends - window.starts == timedelta(hours=hours)
     assert window.n_days == 7
+    # The last day of both weeks begins at midnight, and is one day long however many hours that is.
+    sunday = challenge_window(midnight(window.end_day - 1, NEW_YORK), NEW_YORK)
+    assert sunday.n_days == 1
 
 
-def test_a_bundle_made_within_the_week_begins_the_window() -> None:
-    as_of = datetime(2018, 1, 4, 5, tzinfo=UTC)
-    window = challenge_window(datetime(2018, 1, 6, tzinfo=UTC), as_of, NEW_YORK)
-    assert window.starts == as_of
-    assert window.n_days == 4
-    assert window.first_day == day_of(as_of, NEW_YORK)
+def test_a_part_of_a_day_counts_by_its_hours() -> None:
+    noon = datetime(2018, 1, 4, 17, tzinfo=UTC)
+    window = challenge_window(noon + timedelta(microseconds=5), NEW_YORK)
+    assert window.starts == noon
+    assert window.first_day == day_of(noon, NEW_YORK)
+    assert window.n_days == 3.5
 
 
-def test_the_last_minute_of_a_week_still_has_one_day() -> None:
-    as_of = datetime(2018, 1, 8, 4, 59, tzinfo=UTC)
-    assert challenge_window(as_of, as_of, NEW_YORK).n_days == 1
+@given(st.datetimes(datetime(2001, 1, 1), datetime(2037, 1, 1)), st.sampled_from(ZONES))
+def test_a_window_has_some_of_a_week(moment: datetime, zone: ZoneInfo) -> None:
+    window = challenge_window(moment.replace(tzinfo=UTC), zone)
+    assert window.starts < window.ends
+    assert 0 < window.n_days <= 7
+    assert 1 <= window.end_day - window.first_day <= 7
 
 
 @given(st.datetimes(datetime(2001, 1, 1), datetime(2037, 1, 1)), st.sampled_from(ZONES))
