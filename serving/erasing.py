@@ -6,17 +6,22 @@ is finished by the next call for the same customer, or by the next training.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from serving.erasing_files import customers_with, erase_from_home, identities_of, same_customers
 from serving.erasing_tables import Forgotten
+from serving.errors import SettingsError
 from serving.home_lock import erasing_in
+from serving.settings import moment
 from serving.state.keys import Hashes
 from serving.state.shop import State
+from serving.state_home import open_state
 
 Say = Callable[[str], None]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +49,41 @@ class Erasure:
         lines += [f"{n:>9,}   {name}" for name, n in found.items()]
         lines += [f"{old} is now {new}" for old, new in self.versions.items()]
         return "\n".join([*lines, *([] if found else ["nothing was found"]), _AFTERWARDS])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom a person asked to erase: an id, or an identity as KIND:VALUE; and up to when, None for the present."""
+
+    customer_id: str | None
+    identity: str | None = None
+    now: str | None = None
+
+
+def erase_asked(home: Path, url: str, asked: Asked, say: Say) -> str:
+    """Return the receipt's text. `url` says where the state is, as TERCET_STATE has it; one is made where there is none.
+
+    SettingsError when what was asked makes no sense, StateUnavailable when the state can't be reached: then nothing has
+    been erased, or running the same again finishes it.
+    """
+    kind, _, value = (asked.identity or "").partition(":")
+    if asked.identity is not None and not (kind and value):
+        raise SettingsError("--identity: expected a kind and a value, such as email:ann@example.com")
+    given = None if asked.now is None else moment(asked.now, "--now")
+    with closing(open_state(url, home)) as opened:
+        now_us = _present_us(opened.state, given)
+        if asked.customer_id is not None:
+            return erase(home, opened.state, [asked.customer_id], now_us, say).text
+        receipt = erase_identity(home, opened.state, kind, value, now_us=now_us, say=say)
+        return receipt.text if receipt else "nobody is known by this identity; nothing was erased"
+
+
+def _present_us(state: State, given: datetime | None) -> int:
+    """Return up to when everything is erased: now, or, where the clock was set, its moment or the latest event's."""
+    if given is None:
+        return time.time_ns() // 1000
+    latest_us = max((event.accepted_us for event in state.log()), default=0)
+    return max((given - _EPOCH) // timedelta(microseconds=1), latest_us)
 
 
 def erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, say: Say) -> Erasure:
