@@ -78,7 +78,7 @@ class Breaker:
     def guard(self) -> None:
         """Return when a call may try; raise the last failure again when it was a moment ago.
 
-        After that moment one call may try, while the others go on failing until it has succeeded or failed.
+        After that moment one call may try, while the others go on failing: to be asked once a call.
         """
         error = self._error
         if error is None:

@@ -224,7 +224,6 @@ class FileStore:
 
     def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool]:
         """Write the batch in one transaction, on the committer's thread."""
-        self._writing.guard()
         session = self._sessions.get()
         try:
             link = self._writer(session)

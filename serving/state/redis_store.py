@@ -137,10 +137,14 @@ class RedisStore:
         self._client.close()
 
     def _ask(self, call: Callable[[], T]) -> T:
-        """Return what the call returns; the server is checked again after each time that it was away."""
+        """Return what the call returns, unless the server failed a moment ago."""
         if self._is_closed:
             raise StateUnavailable("the state is closed")
         self._breaker.guard()
+        return self._try(call)
+
+    def _try(self, call: Callable[[], T]) -> T:
+        """Return what the call returns; the server is checked again after each time that it was away."""
         try:
             if not self._is_checked:
                 self._check()
@@ -168,7 +172,7 @@ class RedisStore:
         return notes
 
     def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool | StateUnavailable]:
-        answers = self._ask(lambda: self._send(batch))
+        answers = self._try(lambda: self._send(batch))  # `submit` has asked the breaker
         return [meaning_of(each) if isinstance(each, redis.RedisError) else each == 1 for each in answers]
 
     def _send(self, batch: Sequence[EncodedCommit]) -> list[int | redis.RedisError]:
