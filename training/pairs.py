@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ PAIR, CUSTOMER, CATEGORY = "pair_", "customer_", "category_"
 
 BASE_RATE = CATEGORY + c.BUYER_SHARE_4W
 EXPECTED_BASKETS = PAIR + "expected_baskets"
+_EXPECTING = (PAIR + c.N_BASKETS_H56, CUSTOMER + c.N_BASKETS_H56, CUSTOMER + c.N_BASKETS_H14)
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,31 @@ class PairGrid:
         pair = np.full((len(cells), self.owned.shape[1]), np.nan, dtype=np.float32)
         pair[found] = self.owned[place[found]]
         matrix = np.hstack([pair, self.customer_features[who], self.category_features[what]])
-        frame = pd.DataFrame(matrix, columns=list(self.names))
-        return frame.assign(**{EXPECTED_BASKETS: _expected_baskets(frame)})
+        frame = pd.DataFrame(matrix, columns=list(self.names), copy=False)
+        return frame.assign(**{EXPECTED_BASKETS: _expected_baskets(frame)}) if self._expects else frame
+
+    def only(self, names: Sequence[str]) -> PairGrid:
+        """Return the grid with these features alone, in the order given within pair, customer and category.
+
+        A name that the grid doesn't have is left out, and so is what is expected of a pair where it can't be told.
+        """
+        widths = [self.owned.shape[1], self.customer_features.shape[1], self.category_features.shape[1]]
+        place = {name: i for i, name in enumerate(self.names)}
+        wanted = np.array([place[name] for name in names if name in place], dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(widths)])
+        chosen = [wanted[(wanted >= low) & (wanted < high)] for low, high in pairwise(starts)]
+        pair, customer, category = (columns - start for columns, start in zip(chosen, starts[:-1], strict=True))
+        return replace(
+            self,
+            owned=self.owned[:, pair],
+            customer_features=self.customer_features[:, customer],
+            category_features=self.category_features[:, category],
+            names=tuple(self.names[i] for i in np.concatenate(chosen)),
+        )
+
+    @property
+    def _expects(self) -> bool:
+        return set(_EXPECTING) <= set(self.names)
 
     def rows(self, cells: IntArray) -> pd.DataFrame:
         """Return `customer_row` and `category_row` of cells."""

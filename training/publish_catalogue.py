@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from serving.decisioning.policy import ListPolicy
 from serving.strings import StringTable
 from training.history import History
 from training.ragged import best_of_each, offsets_of
+from training.topk import run_starts
 
 DELISTED_AFTER_DAYS = 12 * 7
 MAX_POPULAR, MAX_STORE_POPULAR, MAX_CATEGORY_TOP, MAX_ALSO, MAX_SUBSTITUTES = 2000, 200, 20, 60, 20
@@ -75,15 +76,17 @@ class Catalogue:
         is_sold = frame[c.N_BASKETS_12W].fillna(0) > 0
         is_launched = ~(launched >= self.moment.us)
         is_on_sale = frame[c.IS_MERCHANDISE].astype(bool) & is_launched & (is_sold | is_new)
-        return np.asarray(is_on_sale & ~excluded_products(*self._texts, self.lists), dtype=bool)
+        return np.asarray(is_on_sale & ~self._listed.is_excluded, dtype=bool)
 
     @cached_property
-    def _texts(self) -> tuple[list[str], list[str], list[str], list[str]]:
-        """Return each product's name, type, category and department, in which the policy's words are looked for."""
+    def _listed(self) -> _Listed:
+        """Return which products the policy's lists mean, by their name, type, category and department."""
         frame = self.frame
         types = self.type_frame[c.PRODUCT_TYPE].to_numpy()[frame[c.TYPE_ROW].to_numpy()]
         categories = self.category_frame[c.CATEGORY].to_numpy()[frame[c.CATEGORY_ROW].to_numpy()]
-        return frame[c.NAME].tolist(), types.tolist(), categories.tolist(), _texts(frame[c.DEPARTMENT])
+        return _listed(
+            tuple(frame[c.NAME]), tuple(types), tuple(categories), tuple(_texts(frame[c.DEPARTMENT])), self.lists
+        )
 
     @cached_property
     def is_healthy(self) -> npt.NDArray[np.bool_]:
@@ -95,7 +98,7 @@ class Catalogue:
         """Return the flags of every product (serving/bundle_format.py)."""
         frame, types, categories = self.frame, self.type_frame, self.category_frame
         type_rows, category_rows = frame[c.TYPE_ROW].to_numpy(), frame[c.CATEGORY_ROW].to_numpy()
-        flags = flag_products(*self._texts, self.lists)
+        flags = self._listed.flags.copy()
         claims = {
             form.RECOMMENDABLE: self.is_recommendable,
             form.PRICE_LEARNED: (frame[c.PRICE].isna() & ~np.isnan(self.price)).to_numpy(),
@@ -205,16 +208,17 @@ class Catalogue:
     def usual_products(self, owned: pd.DataFrame) -> pd.DataFrame:
         """Return each customer's usual product of each type they bought: the one bought most of late, on sale first."""
         rows = owned[c.PRODUCT_ROW].to_numpy()
-        frame = owned[[c.CUSTOMER_ROW, c.PRODUCT_ROW]].assign(
-            **{
-                c.TYPE_ROW: self.frame[c.TYPE_ROW].to_numpy()[rows],
-                "strength": owned[c.N_BASKETS_H56].to_numpy() + 1e6 * self.is_recommendable[rows],
-            }
-        )
-        frame = frame.sort_values(
-            [c.CUSTOMER_ROW, c.TYPE_ROW, "strength", c.PRODUCT_ROW], ascending=[True, True, False, True]
-        )
-        return frame.drop_duplicates([c.CUSTOMER_ROW, c.TYPE_ROW]).drop(columns="strength")
+        types = self.frame[c.TYPE_ROW].to_numpy(dtype=np.int64)[rows]
+        strength = owned[c.N_BASKETS_H56].to_numpy(dtype=np.float64) + 1e6 * self.is_recommendable[rows]
+        pair = owned[c.CUSTOMER_ROW].to_numpy(dtype=np.int64) * len(self.type_frame) + types
+        order = np.lexsort((rows, pair))
+        starts = run_starts(pair[order])
+        sizes = np.diff(np.append(starts, len(order)))
+        best = np.repeat(np.maximum.reduceat(strength[order], starts) if len(starts) else strength, sizes)
+        usual = order[strength[order] == best]
+        usual = usual[run_starts(pair[usual])]
+        chosen: pd.DataFrame = owned[[c.CUSTOMER_ROW, c.PRODUCT_ROW]].iloc[usual]
+        return chosen.assign(**{c.TYPE_ROW: types[usual].astype(np.int32)})
 
     @cached_property
     def on_sale(self) -> pd.DataFrame:
@@ -236,6 +240,23 @@ class Catalogue:
         stock = self.history.tables.read("stock")
         gone = stock[stock[c.STORE_ROW].isna() & (stock[c.AVAILABLE] <= 0)]
         return np.isin(self.frame[c.PRODUCT_ROW].to_numpy(), gone[c.PRODUCT_ROW].to_numpy())
+
+
+_Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What the policy's lists say of each product."""
+
+    flags: npt.NDArray[np.uint16]
+    is_excluded: npt.NDArray[np.bool_]
+
+
+@lru_cache(maxsize=1)  # the same products are looked up for every week that is replayed, and for the bundle
+def _listed(names: _Texts, types: _Texts, categories: _Texts, departments: _Texts, lists: ListPolicy) -> _Listed:
+    texts = (names, types, categories, departments)
+    return _Listed(flag_products(*texts, lists), excluded_products(*texts, lists))
 
 
 def _rate(frame: pd.DataFrame) -> npt.NDArray[np.float32]:

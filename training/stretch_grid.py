@@ -101,13 +101,12 @@ class StretchGrid:
         """Return the features of cells of the customers from `start` to `stop`, a row each."""
         who, what = np.divmod(cells, max(self.width, 1))
         known = self.pairs.features(cells)
-        frame = known[[name for name in _FEATURES if name in known.columns]]
         more = {name: table[who - start, what] for name, table in self._tables(start, stop).items()}
         price = known.get(CATEGORY + c.PRICE_MEAN)
         if price is not None and CUSTOMER + c.UNIT_PRICE_MEAN in known:
             more[PRICE_LEVEL] = (price / known[CUSTOMER + c.UNIT_PRICE_MEAN]).to_numpy()
         more[NEW_4W] = self.n_new_4w[who]
-        return frame.assign(**{name: np.asarray(values, dtype=np.float32) for name, values in more.items()})
+        return known.assign(**{name: np.asarray(values, dtype=np.float32) for name, values in more.items()})
 
     def _tables(self, start: int, stop: int) -> dict[str, FloatArray]:
         scores = self.scores.scores(start, stop)
@@ -129,7 +128,7 @@ class StretchGrid:
 
 def stretch_grid(history: History, moment: Moment, rules: StretchRules) -> StretchGrid:
     """Return the grid as of `moment`."""
-    pairs = pair_grid(history, moment, active_days=None, min_base_rate=0.0, most=rules.max_categories)
+    pairs = pair_grid(history, moment, active_days=None, min_base_rate=0.0, most=rules.max_categories).only(_FEATURES)
     owned = history.features(
         "customer_categories", moment, [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS, c.FIRST_DAYS]
     )

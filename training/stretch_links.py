@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -10,6 +12,7 @@ import scipy.sparse as sp
 from features import columns as c
 from features.asof import Moment
 from training.history import History
+from training.topk import run_starts
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -18,7 +21,7 @@ NONE = -1
 _HABIT_BASKETS = 3  # in 26 weeks: fewer is no habit to speak of
 _MIN_LIFT = 1.1  # below this a link says nothing that chance does not
 _PRIOR = 10.0  # expected pairs that the lift of a rare pair is drawn to 1 by
-_ROWS_AT_ONCE = 50_000
+_HABITS_AT_ONCE = 2_000_000  # of all pairs looked at together: bounds memory at about 100 MB
 
 
 def links(pairs: pd.DataFrame, history: History, moment: Moment) -> pd.DataFrame:
@@ -81,13 +84,26 @@ def _strongest(
     target = pd.Index(categories).get_indexer(pd.Index(pairs[c.CATEGORY_ROW]))
     who = pairs[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)
     best, source = np.zeros(len(pairs)), np.full(len(pairs), NONE, dtype=np.int64)
-    if len(categories) == 0:
-        return best, source
-    for start in range(0, len(pairs), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        held = np.asarray(habits[who[rows]].todense()) > 0
-        reach = np.where(held, lift[:, target[rows]].T, 0.0)
-        chosen = reach.argmax(axis=1)
-        best[rows] = reach[np.arange(len(chosen)), chosen]
-        source[rows] = categories[chosen]
+    habits.sort_indices()
+    n_held = np.diff(habits.indptr)[who]
+    for low, high in _blocks(n_held):
+        rows = np.flatnonzero(n_held[low:high]) + low
+        if len(rows) == 0:
+            continue
+        sizes = n_held[rows]
+        starts = np.cumsum(sizes) - sizes
+        owner = np.repeat(np.arange(len(rows)), sizes)
+        held = habits.indices[np.arange(len(owner)) - starts[owner] + habits.indptr[who[rows]][owner]]
+        reach = lift[held, target[rows][owner]]
+        best[rows] = np.maximum.reduceat(reach, starts)
+        is_best = np.flatnonzero(reach == best[rows][owner])
+        first = is_best[np.unique(owner[is_best], return_index=True)[1]]  # of equals, the lowest category row
+        source[rows] = categories[held[first]]
     return best, source
+
+
+def _blocks(sizes: IntArray) -> Iterator[tuple[int, int]]:
+    """Yield ranges of pairs whose habits together are few enough to be held in memory."""
+    block = np.cumsum(sizes) // _HABITS_AT_ONCE
+    starts = run_starts(block)
+    yield from zip(starts.tolist(), np.append(starts, len(sizes))[1:].tolist(), strict=True)

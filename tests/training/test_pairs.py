@@ -49,3 +49,13 @@ def test_nobody_active_is_an_empty_grid(shop_history: History, shop_cutoff: Mome
     assert len(empty) == 0
     assert len(empty.features(np.zeros(0, dtype=np.int64))) == 0
     assert not empty.bought(shop_history.purchases_after(shop_cutoff, 28)).any()
+
+
+def test_a_grid_of_some_features_has_these_in_the_order_given(grid: PairGrid) -> None:
+    cells = np.arange(0, len(grid), 37)
+    names = [CUSTOMER + "recency_days", PAIR + "spend", PAIR + "n_baskets", "unknown"]
+
+    some = grid.only(names).features(cells)
+
+    assert list(some.columns) == [PAIR + "spend", PAIR + "n_baskets", CUSTOMER + "recency_days"]
+    assert some.equals(grid.features(cells)[list(some.columns)])

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 from features.build import FeatureStore
 from tests.features.tiny import at, line, write_tables
+from training import stretch_links
 from training.history import History
 from training.stretch_links import NONE, category_lifts, links
 
@@ -51,3 +53,35 @@ def test_nothing_to_link_stays_nothing(history: History) -> None:
 def test_a_customer_without_habits_reaches_nothing(history: History) -> None:
     pairs = pd.DataFrame({"customer_row": [30], "category_row": [1]})
     assert links(pairs, history, at(40))["source_category_row"].tolist() == [NONE]
+
+
+def slow_source(held: list[int], target: int, lift: np.ndarray) -> tuple[float, int]:
+    """Return the highest lift towards `target` from one of the places held, and the first such place."""
+    if not held:
+        return 0.0, NONE
+    best = max(lift[place, target] for place in held)
+    return best, min(place for place in held if lift[place, target] == best)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_the_strongest_habit_is_found_in_portions(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(stretch_links, "_HABITS_AT_ONCE", at_once)
+    rng = np.random.default_rng(3)
+    is_held = rng.random((12, 6)) < 0.4
+    is_held[4] = False
+    lift = rng.integers(0, 3, (6, 6)).astype(np.float64)  # many ties
+    pairs = pd.DataFrame({"customer_row": np.repeat(np.arange(12), 3), "category_row": rng.integers(0, 6, 36) + 10})
+
+    best, source = stretch_links._strongest(pairs, sp.csr_array(is_held * 1.0), lift, np.arange(6) + 10)
+
+    slow = [slow_source(np.flatnonzero(is_held[who]).tolist(), what - 10, lift) for who, what in pairs.to_numpy()]
+    assert best.tolist() == [each[0] for each in slow]
+    assert source.tolist() == [each[1] + 10 if each[1] != NONE else NONE for each in slow]
+
+
+def test_without_pairs_there_is_nothing_to_reach() -> None:
+    none = pd.DataFrame({"customer_row": [], "category_row": []}, dtype="int64")
+
+    best, source = stretch_links._strongest(none, sp.csr_array((1, 2)), np.ones((2, 2)), np.arange(2))
+
+    assert len(best) == len(source) == 0
