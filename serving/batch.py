@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,27 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
 from serving.api_codes import Intent, Level
 from serving.batch_tables import KINDS, Row, rows_of, schema_of, table_of
 from serving.bundle import Bundle, open_bundle
 from serving.champion import bundle_folder, read_champion
-from serving.decision_ids import DecisionIds, shop_ids
+from serving.decide import NOTHING_KEPT, Decider, Door
 from serving.decisioning.windows import day_of, midnight, zone_named
 from serving.engine import Engine
 from serving.errors import BatchError, UnknownProduct
-from serving.http_calls import challenge_question
+from serving.home_lock import working_in
+from serving.live import epoch_us
+from serving.state.erasing import Erased
+from serving.state.opening import FILE
+from serving.state_home import open_state
+from serving.outputs import remember_output
 
 _PARQUET_MAGIC = b"PAR1"
 _ROWS_A_GROUP = 50_000
 _ANSWERS_A_STAGE = 250_000
+_ISSUED_AT_ONCE = 32
+_ISSUED_A_CHUNK = 1_024
 
 Progress = Callable[[str], None]
 Answered = tuple[str, Mapping[str, Any]]  # Any: an answer, typed in serving/api_answers.py
@@ -38,7 +46,8 @@ class BatchJob:
     """What is asked for many.
 
     `at` None is the bundle's as-of, a date its local midnight. `k` is items an answer, and categories of `scores`.
-    Without `with_rules` the answers are the ranking alone. Nothing is kept.
+    Without `with_rules` the answers are the ranking alone, and the state is not asked. Nothing is kept, unless
+    `issues`: then challenges are, as if each customer had asked, though they have not been shown yet.
     """
 
     kind: str
@@ -47,78 +56,90 @@ class BatchJob:
     intent: str = Intent.MIXED.value
     level: str = Level.PRODUCT.value
     with_rules: bool = True
+    issues: bool = False
+    state: str = field(default=FILE, repr=False)
 
 
 def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, progress: Progress) -> int:
     """Return how many rows were written to `out`: the champion's answers, whole or not at all.
 
     `customers` is a CSV or Parquet file with a `customer_id` column (also-bought: `query_id` and `product_id`); None
-    is everyone in the bundle (every product). One who is named twice is answered once; one whom nobody knows gets the
-    answer that the server gives. An answer without items has no rows.
+    is everyone in the bundle who was not forgotten (every product). One who is named twice is answered once; one whom
+    nobody knows gets the answer that the server gives. An answer without items has no rows.
 
     Raises
     ------
     BatchError
-        When the file of customers can't be read, or `out` can't be written.
+        When the job can't be done: no champion, a file of customers that can't be read, an `out` that can't be written.
     BundleError
         When the champion is damaged.
+    StateUnavailable
+        When the state can't be read, or written where the job keeps something.
     InvalidRequest
         When `at` lies before the bundle's as-of.
     """
-    version = read_champion(home)
-    if version is None:
-        raise BatchError(f"{home} has no champion yet: run 'tercet train' or 'tercet promote' first")
     if job.kind not in KINDS:
         raise BatchError(f"kind {job.kind!r} is none of {', '.join(KINDS)}")
-    progress(f"open bundle {version}")
-    bundle = open_bundle(bundle_folder(home, version))
-    engine = Engine(bundle, applies_rules=job.with_rules)
-    asked = read_queries(customers, job.kind, bundle)
-    return _write(answers(engine, job, asked, shop_ids(home)), job.kind, out, progress)
+    with working_in(home):
+        version = read_champion(home)
+        if version is None:
+            raise BatchError(f"{home} has no champion yet: run 'tercet train' or 'tercet promote' first")
+        progress(f"open bundle {version}")
+        bundle = open_bundle(bundle_folder(home, version))
+        engine = Engine(bundle, applies_rules=job.with_rules)
+        asked = read_queries(customers, job.kind, bundle)
+        remember_output(home, out)
+        return _write(answers(engine, job, asked, shop_ids(home)), job.kind, out, progress)
 
 
-def answers(engine: Engine, job: BatchJob, asked: Mapping[str, list[str]], ids: DecisionIds) -> Iterator[Answered]:
+def answers(decider: Decider, job: BatchJob, asked: Mapping[str, list[str]], at: datetime) -> Iterator[Answered]:
     """Yield each key of `asked` with its answer; also-bought asks about the key's products, all else about the key.
 
     A key of also-bought that names one product only, which is not known, is left out.
     """
-    at = moment_of(job.at, engine.bundle)
-    ask = _ASKS[job.kind]
-    for key, product_ids in asked.items():
+
+    def answer(query: tuple[str, list[str]]) -> Answered | None:
         try:
-            yield key, ask(engine, job, at, _Query(key, product_ids, ids))
+            return query[0], decider.decide(_REQUESTS[job.kind](job, at, *query), at)
         except UnknownProduct:
-            continue
+            return None
+
+    if not job.issues:
+        yield from filter(None, map(answer, asked.items()))
+        return
+    # What is issued waits for the disk: commits that wait together share one flush.
+    with ThreadPoolExecutor(_ISSUED_AT_ONCE) as pool:
+        queries = iter(asked.items())
+        while chunk := list(islice(queries, _ISSUED_A_CHUNK)):
+            yield from filter(None, pool.map(answer, chunk))
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    key: str
-    product_ids: list[str]
-    ids: DecisionIds
+def without_forgotten(asked: Mapping[str, list[str]], erased: Erased, bundle: Bundle) -> dict[str, list[str]]:
+    """Return the queries without those of customers who were forgotten since the bundle learned of them."""
+    as_of_us = epoch_us(bundle.manifest.as_of)
+    return {key: query for key, query in asked.items() if (erased.moment_us(key) or as_of_us) <= as_of_us}
 
 
 # A checked request is copied for each key: ids of any length do no harm, they are only not known.
-def _ask_challenge(engine: Engine, _job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    request = _CHALLENGE.model_copy(update={"customer_id": query.key})
-    answer = engine.challenge(request, at, "")
-    answer["decision_id"] = query.ids.of(challenge_question(request, answer))
-    return answer
+def _challenge(job: BatchJob, at: datetime, key: str, _products: list[str]) -> Request:
+    return _CHALLENGE.model_copy(update={**_common(job, at), "customer_id": key})
 
 
-def _ask_recommendations(engine: Engine, job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    asked = {"customer_id": query.key, "k": job.k, "intent": Intent(job.intent), "level": Level(job.level)}
-    return engine.recommendations(_RECOMMENDATIONS.model_copy(update=asked), at, query.ids.fresh())
+def _recommendations(job: BatchJob, at: datetime, key: str, _products: list[str]) -> Request:
+    asked = {"customer_id": key, "k": job.k, "intent": Intent(job.intent), "level": Level(job.level)}
+    return _RECOMMENDATIONS.model_copy(update=_common(job, at) | asked)
 
 
-def _ask_scores(engine: Engine, job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    request = _SCORES.model_copy(update={"customer_ids": [query.key], "k_categories": job.k})
-    return engine.scores(request, at, query.ids.fresh())
+def _scores(job: BatchJob, at: datetime, key: str, _products: list[str]) -> Request:
+    return _SCORES.model_copy(update={**_common(job, at), "customer_ids": [key], "k_categories": job.k})
 
 
-def _ask_also_bought(engine: Engine, job: BatchJob, at: datetime, query: _Query) -> Mapping[str, Any]:
-    request = _ALSO_BOUGHT.model_copy(update={"product_ids": query.product_ids, "k": job.k})
-    return engine.also_bought(request, at, query.ids.fresh())
+def _also_bought(job: BatchJob, at: datetime, _key: str, products: list[str]) -> Request:
+    return _ALSO_BOUGHT.model_copy(update={**_common(job, at), "product_ids": products, "k": job.k})
+
+
+def _common(job: BatchJob, at: datetime) -> dict[str, object]:
+    return {"at": at, "dry_run": not job.issues}
 
 
 _CHALLENGE = ChallengeRequest(customer_id="-")
@@ -126,11 +147,11 @@ _RECOMMENDATIONS = RecommendationsRequest(customer_id="-")
 _SCORES = ScoresRequest(customer_ids=["-"])
 _ALSO_BOUGHT = AlsoBoughtRequest(product_ids=["-"])
 
-_ASKS: Mapping[str, Callable[[Engine, BatchJob, datetime, _Query], Mapping[str, Any]]] = {
-    "challenge": _ask_challenge,
-    "recommendations": _ask_recommendations,
-    "scores": _ask_scores,
-    "also-bought": _ask_also_bought,
+_REQUESTS: Mapping[str, Callable[[BatchJob, datetime, str, list[str]], Request]] = {
+    "challenge": _challenge,
+    "recommendations": _recommendations,
+    "scores": _scores,
+    "also-bought": _also_bought,
 }
 
 

@@ -30,9 +30,9 @@ _AFTERWARDS = "The source is yours: earlier rows of it are left out of whatever 
 
 @dataclass(frozen=True)
 class Erasure:
-    """The receipt: by which reference (the keyed hash that stays) and moment the erasure is known, and what was found where.
+    """The receipt: what was found where, and which bundle became which.
 
-    `versions` says which bundle became which.
+    `reference` is the keyed hash that stays, `erased_us` the moment that it stands for.
     """
 
     reference: str
@@ -61,10 +61,10 @@ class Asked:
 
 
 def erase_asked(home: Path, url: str, asked: Asked, say: Say) -> str:
-    """Return the receipt's text. `url` says where the state is, as TERCET_STATE has it; one is made where there is none.
+    """Return the receipt's text.
 
-    SettingsError when what was asked makes no sense, StateUnavailable when the state can't be reached: then nothing has
-    been erased, or running the same again finishes it.
+    `url` says where the state is, as TERCET_STATE has it; one is made where there is none. SettingsError when what was
+    asked makes no sense, StateUnavailable when the state can't be reached: running the same again finishes it.
     """
     kind, _, value = (asked.identity or "").partition(":")
     if asked.identity is not None and not (kind and value):

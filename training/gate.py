@@ -15,6 +15,7 @@ from typing import Any  # JSON records that are read back
 
 from serving.bundle import open_bundle, write_with_policy
 from serving.champion import write_champion
+from serving.home_lock import working_in
 from training.errors import GateError
 from training.home import Home, read_policy
 from training.judge import Judgement, MetricRow
@@ -79,7 +80,11 @@ def promote(home: Path, version: str | None = None, *, policy: Path | None = Non
     BundleError, PolicyError
         When the bundle is damaged, or the policy has mistakes.
     """
-    place = Home(home)
+    with working_in(home):
+        return _promote(Home(home), version, policy, force)
+
+
+def _promote(place: Home, version: str | None, policy: Path | None, force: bool) -> Promotion:
     chosen = version or (_require_champion(place) if policy else latest(place))
     if not place.bundle(chosen).is_dir():
         raise GateError(f"there is no bundle {chosen}: {_known(place)}")
@@ -93,8 +98,8 @@ def promote(home: Path, version: str | None = None, *, policy: Path | None = Non
         chosen = write_with_policy(place.bundle(chosen), text, place.bundles)
         keep_judgement(place, chosen, judgement)
     _keep_gate(place, chosen, verdict, force)
-    write_champion(home, chosen)
-    Tracker.under(home).promote_all(judgement.get("registered", {}))
+    write_champion(place.folder, chosen)
+    Tracker.under(place.folder).promote_all(judgement.get("registered", {}))
     return Promotion(chosen, verdict, force and not verdict.passes)
 
 
