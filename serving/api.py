@@ -24,17 +24,26 @@ _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)
 
 
 # Any: what a client sent, before anything is known about it.
-def _moment(value: Any) -> datetime:
-    """Return the moment in UTC; ValueError for anything but an ISO 8601 date and time with zone."""
+def moment_in(value: Any, *, needs_zone: bool) -> datetime:
+    """Return the moment in UTC; ValueError for anything but an ISO 8601 date and time.
+
+    Without a zone it is UTC, or an error where one is needed.
+    """
     match = _DATE_AND_TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("expected an ISO 8601 date and time with zone, such as 2017-11-20T09:30:00-05:00")
-    if match["zone"] is None:
+    if match["zone"] is None and needs_zone:
         raise ValueError("the time needs a zone: end it with Z or an offset such as -05:00")
     try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        moment = datetime.fromisoformat(value.upper())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"no such moment: {error}") from None
+
+
+# Any: as above.
+def _moment(value: Any) -> datetime:
+    return moment_in(value, needs_zone=True)
 
 
 # Any: as above.

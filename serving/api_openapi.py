@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, with_config
 from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
+from serving.api import MAX_ID_LENGTH
 from serving.api_codes import Code, NoteCode, ReasonCode, ShortfallCode
 from serving.http_calls import Call
 
@@ -20,14 +21,22 @@ Schema = dict[str, Any]
 _REFERENCE = "#/components/schemas/{model}"
 _CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode)
 _REFUSALS = {
-    400: "The body is not JSON.",
     405: "The path answers other methods.",
+    422: "A field is wrong; `errors` names each one.",
+    503: "Not ready, too much to do, or (for what must be kept) the state is away; try again after `Retry-After`.",
+}
+_BODY_REFUSALS = {
+    400: "The body is not JSON.",
     413: "The body is too large.",
     415: "The body is not sent as JSON.",
-    422: "A field is wrong; `errors` names each one.",
-    503: "No bundle serves yet, or there is too much to do; try again after `Retry-After`.",
 }
-_NO_PRODUCT = {404: "The one product that the call names is not known."}
+_IDS = {
+    "decision": ("The `decision_id` of an answer.", {"type": "string", "pattern": "^[0-9a-f]{32}$"}),
+    "customer": (
+        "The `customer_id`, percent-encoded, a slash inside it too.",
+        {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH},
+    ),
+}
 
 
 @with_config(extra="forbid")
@@ -52,7 +61,9 @@ class ProblemDocument(TypedDict):
 def document(calls: Sequence[Call], pages: Mapping[str, tuple[str, str]], version: str) -> Schema:
     """Return the document of the calls and of the `pages` that answer a GET: path → (summary, media type)."""
     references, schemas = _schemas(calls)
-    paths: Schema = {call.path: {"post": _operation(call, references)} for call in calls}
+    paths: Schema = {}
+    for call in calls:
+        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, references)
     for path, (summary, media_type) in pages.items():
         paths[path] = {"get": _page(path, summary, media_type)}
     return {
@@ -109,7 +120,8 @@ def _schemas(calls: Sequence[Call]) -> tuple[dict[object, Schema], Schema]:
     """Return the reference of each request model and answer type, and the definitions that they refer to."""
     wanted: list[tuple[object, JsonSchemaMode, TypeAdapter[Any]]] = []
     for call in calls:
-        wanted.append((call.request, "validation", TypeAdapter(call.request)))
+        if call.request is not None:
+            wanted.append((call.request, "validation", TypeAdapter(call.request)))
         wanted.append((call.answer, "serialization", TypeAdapter(call.answer)))
     wanted.append((ProblemDocument, "serialization", TypeAdapter(ProblemDocument)))
     made, rest = TypeAdapter.json_schemas(wanted, ref_template=_REFERENCE)
@@ -124,23 +136,28 @@ def _explain(codes: Iterable[Code]) -> str:
 
 
 def _operation(call: Call, references: Mapping[object, Schema]) -> Schema:
-    refusals = _REFUSALS | (_NO_PRODUCT if "product_ids" in call.request.model_fields else {})
-    return {
+    refusals = _REFUSALS | ({} if call.request is None else _BODY_REFUSALS) | dict(call.refusals)
+    operation: Schema = {
         "operationId": call.name.replace("-", "_"),
         "summary": call.summary,
-        "description": _text(call.request),
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": references[call.request], "example": dict(call.example)}},
-        },
+        "description": _text(call.request if call.request is not None else call.answer),
         "responses": {
-            "200": {
+            str(call.status): {
                 "description": _text(call.answer),
                 "content": {"application/json": {"schema": references[call.answer]}},
             }
         }
         | {str(status): _refusal(status, text, references) for status, text in sorted(refusals.items())},
     }
+    if call.request is not None:
+        content = {"application/json": {"schema": references[call.request], "example": dict(call.example)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if call.id_of:
+        text, schema = _IDS[call.id_of]
+        operation["parameters"] = [
+            {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
+        ]
+    return operation
 
 
 def _refusal(status: int, text: str, references: Mapping[object, Schema]) -> Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby, islice
@@ -20,16 +21,16 @@ from serving.api_codes import Intent, Level
 from serving.batch_tables import KINDS, Row, rows_of, schema_of, table_of
 from serving.bundle import Bundle, open_bundle
 from serving.champion import bundle_folder, read_champion
-from serving.decide import NOTHING_KEPT, Decider, Door
+from serving.decide import Decider, Ranking
 from serving.decisioning.windows import day_of, midnight, zone_named
 from serving.engine import Engine
 from serving.errors import BatchError, UnknownProduct
 from serving.home_lock import working_in
 from serving.live import epoch_us
+from serving.outputs import remember_output
 from serving.state.erasing import Erased
 from serving.state.opening import FILE
 from serving.state_home import open_state
-from serving.outputs import remember_output
 
 _PARQUET_MAGIC = b"PAR1"
 _ROWS_A_GROUP = 50_000
@@ -80,6 +81,8 @@ def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, pr
     """
     if job.kind not in KINDS:
         raise BatchError(f"kind {job.kind!r} is none of {', '.join(KINDS)}")
+    if job.issues and not job.with_rules:
+        raise BatchError("the ranking alone can't be issued: leave one of --no-rules and --issue out")
     with working_in(home):
         version = read_champion(home)
         if version is None:
@@ -88,11 +91,20 @@ def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, pr
         bundle = open_bundle(bundle_folder(home, version))
         engine = Engine(bundle, applies_rules=job.with_rules)
         asked = read_queries(customers, job.kind, bundle)
-        remember_output(home, out)
-        return _write(answers(engine, job, asked, shop_ids(home)), job.kind, out, progress)
+        at = moment_of(job.at, bundle)
+        with closing(open_state(job.state, home)) as opened:
+            if customers is None and job.kind != "also-bought":
+                asked = without_forgotten(asked, opened.state.erased(), bundle)
+            decider = (
+                Decider(engine, opened, opened.ids, shows=False) if job.with_rules else Ranking(engine, opened.ids)
+            )
+            remember_output(home, out)
+            return _write(answers(decider, job, asked, at), job.kind, out, progress)
 
 
-def answers(decider: Decider, job: BatchJob, asked: Mapping[str, list[str]], at: datetime) -> Iterator[Answered]:
+def answers(
+    decider: Decider | Ranking, job: BatchJob, asked: Mapping[str, list[str]], at: datetime
+) -> Iterator[Answered]:
     """Yield each key of `asked` with its answer; also-bought asks about the key's products, all else about the key.
 
     A key of also-bought that names one product only, which is not known, is left out.

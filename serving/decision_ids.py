@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serving.errors import SettingsError
 
-_KEY_BYTES = 32
+KEY_BYTES = 32
 
 
 class DecisionIds:
@@ -32,8 +32,8 @@ class DecisionIds:
         return hashlib.blake2b(question.encode(), key=self._key, digest_size=16).hexdigest()
 
 
-def shop_ids(home: Path) -> DecisionIds:
-    """Return the ids of the shop under `home`; its key is made on first use, or SettingsError says why not."""
+def home_key(home: Path) -> bytes:
+    """Return the key of the shop under `home`; it is made on first use, or SettingsError says why not."""
     path = home / "state" / "decision.key"
     try:
         if not path.exists():
@@ -41,11 +41,16 @@ def shop_ids(home: Path) -> DecisionIds:
         key = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"TERCET_HOME: can't keep {path}: {error.strerror}") from error
-    if len(key) != _KEY_BYTES:
+    if len(key) != KEY_BYTES:
         raise SettingsError(
-            f"TERCET_HOME: {path} has {len(key)} bytes instead of {_KEY_BYTES}; remove it to make a new one"
+            f"TERCET_HOME: {path} has {len(key)} bytes instead of {KEY_BYTES}; remove it to make a new one"
         )
-    return DecisionIds(key)
+    return key
+
+
+def shop_ids(home: Path) -> DecisionIds:
+    """Return the ids of the shop under `home`, under its own key."""
+    return DecisionIds(home_key(home))
 
 
 def _create_key(path: Path) -> None:
@@ -55,7 +60,7 @@ def _create_key(path: Path) -> None:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.write(secrets.token_bytes(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
         # A link fails where a file stands already, which a rename would silently replace.

@@ -1,62 +1,28 @@
-"""The HTTP application: plain ASGI, one dictionary look-up to the handler, and every answer in the contract's form."""
+"""The HTTP application: plain ASGI, one look-up to the handler, and every answer in the contract's form."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import cast
 
 import orjson
-from pydantic import ValidationError
 
-from serving.champion import Champion
-from serving.decision_ids import DecisionIds
-from serving.errors import InvalidRequest, UnknownProduct
-from serving.http_body import ClientGone, Receive, Scope, Send, check_content_type, decode, read_body
-from serving.http_calls import CALLS, Call
-from serving.http_clock import Clock
-from serving.http_load import LoadGate
-from serving.http_metrics import Metrics
+from serving.api import Request
+from serving.http_body import ClientGone, Receive, Scope, Send
+from serving.http_calls import CALLS
+from serving.http_decisions import Decisions
 from serving.http_pages import Document, pages
-from serving.http_problems import (
-    JSON_TYPE,
-    Answer,
-    FieldError,
-    Headers,
-    Problem,
-    field_name,
-    invalid,
-    not_allowed,
-    not_ready,
-    wrong_fields,
-)
+from serving.http_problems import JSON_TYPE, Answer, Problem, not_allowed, not_ready
+from serving.http_reads import Reads
+from serving.http_routes import Exchange, Handler, Route, Routes
+from serving.http_shop import ANSWER_SECONDS, RETRY_SECONDS, Shop
+from serving.http_writes import Writes
 
 logger = logging.getLogger(__name__)
-
-RETRY_SECONDS = 5
-"""When to try again while no bundle serves: taking one up takes a second or two."""
-
-_OTHER_PATHS = "other"
-_DECISION: Headers = (*JSON_TYPE, (b"cache-control", b"no-store"))
-
-Handler = Callable[[Scope, Receive], Awaitable[Answer]]
-
-
-@dataclass
-class Shop:
-    """What all requests of a worker share."""
-
-    # Any: the engine's type is named where it is opened, in service.py; here only its four calls matter.
-    champion: Champion[Any]
-    clock: Clock
-    ids: DecisionIds
-    metrics: Metrics
-    gate: LoadGate = field(default_factory=lambda: LoadGate(time.perf_counter))
-    log_requests: bool = False
 
 
 class HttpApp:
@@ -70,23 +36,14 @@ class HttpApp:
         self._document = Document(version)
         self._request_prefix = secrets.token_hex(6)
         self._numbers = count(1)
-        self._routes: dict[str, dict[str, Handler]] = {
-            path: _reading(_ready_made(page)) for path, page in pages().items()
-        }
-        self._routes |= {call.path: {"POST": self._decision(call)} for call in CALLS}
-        self._routes |= {
-            "/livez": _reading(_ready_made(Answer(200, JSON_TYPE, b'{"alive":true}'))),
-            "/docs.json": _reading(self._docs),
-            "/readyz": _reading(self._readyz),
-            "/metrics": _reading(self._metrics),
-        }
+        self._routes = Routes(self._handlers())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        path: str = scope["path"]
+        route = self._routes.find(scope)
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(route, Exchange(scope, receive, route.id, started + ANSWER_SECONDS))
         except ClientGone:
             return
         request_id = f"{self._request_prefix}-{next(self._numbers)}"
@@ -94,14 +51,13 @@ class HttpApp:
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - started
-        known = path if path in self._routes else _OTHER_PATHS
-        self._shop.metrics.count(known, answer.status, seconds)
+        self._shop.metrics.count(route.path, answer.status, seconds)
         if self._shop.log_requests:
-            _log(request_id, known, answer.status, seconds)
+            _log(request_id, route.path, answer.status, seconds)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, route: Route, exchange: Exchange) -> Answer:
         try:
-            return await self._route(scope, receive)
+            return await self._handler(route, exchange.scope)(exchange)
         except Problem as problem:
             return problem.answer()
         except ClientGone:
@@ -109,57 +65,50 @@ class HttpApp:
         # The edge of the service: whatever it is that nobody foresaw, the client gets the contract's form and the log
         # gets the trace, without the request in it.
         except Exception:
-            logger.exception("a request to %s failed", scope["path"] if scope["path"] in self._routes else _OTHER_PATHS)
+            logger.exception("a request to %s failed", route.path)
             return not_ready("the server could not answer this; the cause is in its log", 1).answer()
 
-    async def _route(self, scope: Scope, receive: Receive) -> Answer:
+    def _handler(self, route: Route, scope: Scope) -> Handler:
         if not _is_local(scope):
             raise Problem(403, "calls carry no keys yet, so only this machine may make them")
-        methods = self._routes.get(scope["path"])
-        if methods is None:
-            raise Problem(404, "there is no such path; /docs.json lists them all")
-        handler = methods.get(scope["method"])
+        if route.problem is not None:
+            raise route.problem
+        handler = route.methods.get(scope["method"])
         if handler is None:
-            raise not_allowed(list(methods))
-        return await handler(scope, receive)
+            raise not_allowed(list(route.methods))
+        return handler
 
-    def _decision(self, call: Call) -> Handler:
+    def _handlers(self) -> Mapping[str, Mapping[str, Handler]]:
+        decisions, writes, reads = Decisions(self._shop), Writes(self._shop), Reads(self._shop)
+        return {
+            **{path: _reading(_ready_made(page)) for path, page in pages().items()},
+            **{call.path: {"POST": decisions.handler(cast("type[Request]", call.request))} for call in CALLS},
+            "/v1/events": {"POST": writes.events},
+            "/v1/stock": {"POST": writes.stock},
+            "/v1/identities": {"POST": writes.identities},
+            "/v1/decisions/{id}": _reading(reads.decision),
+            "/v1/customers/{id}": {**_reading(reads.customer), "DELETE": writes.forget},
+            "/v1/customers/{id}/consent": {"PUT": writes.consent},
+            "/livez": _reading(_ready_made(Answer(200, JSON_TYPE, b'{"alive":true}'))),
+            "/docs.json": _reading(self._docs),
+            "/readyz": _reading(self._readyz),
+            "/metrics": _reading(self._metrics),
+        }
+
+    async def _readyz(self, _exchange: Exchange) -> Answer:
         shop = self._shop
-        validate = call.request.model_validate
-
-        async def answer(scope: Scope, receive: Receive) -> Answer:
-            if not shop.gate.is_open():
-                raise not_ready("too many requests at once", 1)
-            body = await shop.gate.in_time(read_body(receive))
-            _check_head(scope)
-            serving = shop.champion.current
-            if serving is None:
-                raise not_ready("no bundle serves yet", RETRY_SECONDS)
-            try:
-                request = validate(decode(body))
-                at = request.at or shop.clock.now()
-                decision = call.decide(serving.engine, request, at, shop.ids)
-            except ValidationError as error:
-                raise invalid(error) from None
-            except InvalidRequest as error:
-                raise wrong_fields([FieldError(field_name(error.field), error.message)]) from None
-            except UnknownProduct:
-                raise Problem(404, "the product is not known") from None
-            return Answer(200, _DECISION, orjson.dumps(decision, option=orjson.OPT_SERIALIZE_NUMPY))
-
-        return answer
-
-    async def _readyz(self, _scope: Scope, _receive: Receive) -> Answer:
-        serving = self._shop.champion.current
-        if serving is None:
+        serving = shop.champion.current
+        if serving is None or not shop.ready.are_all():
             raise not_ready("no bundle serves yet", RETRY_SECONDS)
-        return Answer(200, JSON_TYPE, orjson.dumps({"ready": True, "model_version": serving.version}))
+        state = "available" if shop.door.is_available else "unavailable"
+        body = {"ready": True, "model_version": serving.version, "state": state}
+        return Answer(200, JSON_TYPE, orjson.dumps(body))
 
-    async def _docs(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _docs(self, _exchange: Exchange) -> Answer:
         serving = self._shop.champion.current
         return self._document.answer(None if serving is None else serving.engine.bundle.manifest.as_of)
 
-    async def _metrics(self, _scope: Scope, _receive: Receive) -> Answer:
+    async def _metrics(self, _exchange: Exchange) -> Answer:
         metrics = self._shop.metrics
         return Answer(200, ((b"content-type", metrics.content_type),), metrics.text())
 
@@ -175,21 +124,10 @@ def _reading(handler: Handler) -> dict[str, Handler]:
 
 
 def _ready_made(answer: Answer) -> Handler:
-    async def handler(_scope: Scope, _receive: Receive) -> Answer:
+    async def handler(_exchange: Exchange) -> Answer:
         return answer
 
     return handler
-
-
-def _check_head(scope: Scope) -> None:
-    """Raise where headers or query don't fit a call: a 415, or a 422 for a field that was put into the address."""
-    names = dict(scope["headers"])
-    if b"content-encoding" in names:
-        raise Problem(415, "send the body as it is, without Content-Encoding")
-    check_content_type(names.get(b"content-type", b"").decode("latin-1"))
-    if scope["query_string"]:
-        name = scope["query_string"].decode("latin-1").partition("=")[0]
-        raise wrong_fields([FieldError(field_name(name), "belongs into the JSON body, not into the address")])
 
 
 def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:

@@ -1,58 +1,53 @@
-"""The calls of the HTTP API in one table: the router, the OpenAPI document and the page are made from it."""
+"""The calls of the HTTP API in tables: the router, the OpenAPI document and the page are made from them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from dataclasses import dataclass, field
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
+from pydantic import BaseModel
+
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
-from serving.decision_ids import DecisionIds
-
-
-class Decide(Protocol):
-    """Asks the engine: request, moment and ids in, answer out."""
-
-    def __call__(self, engine: Any, request: Any, at: datetime, ids: DecisionIds, /) -> Mapping[str, object]:
-        """Return the answer. Any: each call has its own types, which its entry in the table holds together."""
+from serving.api_kept import CustomerAnswer, DecisionAnswer
+from serving.api_writes import (
+    ConsentAnswer,
+    ConsentBody,
+    EventsAnswer,
+    EventsBody,
+    ForgottenAnswer,
+    IdentitiesAnswer,
+    IdentitiesBody,
+    StockAnswer,
+    StockBody,
+)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: where it is, what goes in, what comes out, and who answers."""
+    """One call: where it is, what goes in (None: no body) and what comes out, with which status.
+
+    `id_of` says whose id the path holds, where it holds one; `refusals` are statuses that only some calls have.
+    """
 
     path: str
     summary: str
-    request: type[Request]
+    request: type[BaseModel] | None
     answer: type
-    decide: Decide
-    example: Mapping[str, object]
+    example: Mapping[str, object] = field(default_factory=dict)
+    method: str = "POST"
+    status: int = 200
+    id_of: str = ""
+    refusals: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The last part of the path, such as `also-bought`."""
-        return self.path.rpartition("/")[2]
+        """What the OpenAPI document calls it, such as `also-bought`."""
+        parts = [part for part in self.path.split("/")[2:] if not part.startswith("{")]
+        return "-".join(parts if self.method == "POST" else [self.method.lower(), *parts])
 
 
-def challenge_question(request: ChallengeRequest, answer: ChallengeAnswer) -> str:
-    """Return what makes this challenge the one it is: customer, week, store, what is excluded and in the basket.
-
-    Neither the bundle nor the channel: the same challenge keeps its id while these change.
-    """
-    products = [sorted(set(request.exclude)), sorted(set(request.basket))]
-    return json.dumps([request.customer_id, answer["valid_to"], request.store_id, *products])
-
-
-# Any: the engine, as above.
-def _challenge(engine: Any, request: ChallengeRequest, at: datetime, ids: DecisionIds) -> ChallengeAnswer:
-    # The week, and so the id, depends on the customer's own store: the engine finds it out.
-    answer: ChallengeAnswer = engine.challenge(request, at, "")
-    answer["decision_id"] = ids.of(challenge_question(request, answer))
-    return answer
-
+_NO_PRODUCT = {404: "The one product that the call names is not known."}
 
 CALLS = (
     Call(
@@ -60,7 +55,6 @@ CALLS = (
         "The customer's three products of the week: two habits and one stretch, with a reward for all three.",
         ChallengeRequest,
         ChallengeAnswer,
-        _challenge,
         {"customer_id": "1234"},
     ),
     Call(
@@ -68,15 +62,14 @@ CALLS = (
         "What is bought together with a product, or with a whole basket.",
         AlsoBoughtRequest,
         AlsoBoughtAnswer,
-        lambda engine, request, at, ids: engine.also_bought(request, at, ids.fresh()),
         {"product_ids": ["1082185"], "k": 5},
+        refusals=_NO_PRODUCT,
     ),
     Call(
         "/v1/recommendations",
         "A ranking for the customer: what to buy again, what to discover, or a mix.",
         RecommendationsRequest,
         RecommendationsAnswer,
-        lambda engine, request, at, ids: engine.recommendations(request, at, ids.fresh()),
         {"customer_id": "1234", "k": 5, "intent": "mixed"},
     ),
     Call(
@@ -84,7 +77,84 @@ CALLS = (
         "Customers in numbers: risk of leaving, next purchase, value, segment, best channel and hour, categories.",
         ScoresRequest,
         ScoresAnswer,
-        lambda engine, request, at, ids: engine.scores(request, at, ids.fresh()),
         {"customer_ids": ["1234", "5678"], "k_categories": 3},
     ),
 )
+"""Decisions."""
+
+_EVENT = {
+    "event_id": "order-77-1",
+    "customer_id": "1234",
+    "type": "purchase",
+    "at": "2018-01-02T09:30:00Z",
+    "product_id": "1082185",
+    "order_id": "order-77",
+    "quantity": 2,
+    "amount": 1.98,
+}
+_NO_CUSTOMER = {404: "Nobody knows this customer."}
+_NO_DECISION = {404: "No such decision was made, or it is not kept any more."}
+
+TELLINGS = (
+    Call(
+        "/v1/events",
+        "What customers did: bought, looked at, wished for, dismissed; shown, sent and answered messages.",
+        EventsBody,
+        EventsAnswer,
+        {"events": [_EVENT]},
+        status=202,
+    ),
+    Call(
+        "/v1/stock",
+        "What is in stock, in force from the next call on.",
+        StockBody,
+        StockAnswer,
+        {"stock": [{"product_id": "1082185", "available": False}]},
+        status=202,
+    ),
+    Call(
+        "/v1/identities",
+        "What tells that several keys are one customer.",
+        IdentitiesBody,
+        IdentitiesAnswer,
+        {"identities": [{"customer_id": "1234", "kind": "email", "value": "someone@example.org"}]},
+        status=202,
+    ),
+    Call(
+        "/v1/decisions/{id}",
+        "A decision as it was made: what was shown, what was withheld and why, and what came of it.",
+        None,
+        DecisionAnswer,
+        method="GET",
+        id_of="decision",
+        refusals=_NO_DECISION,
+    ),
+    Call(
+        "/v1/customers/{id}",
+        "All that is known of a customer: features, scores, recent events, consent, decisions, challenges, rewards.",
+        None,
+        CustomerAnswer,
+        method="GET",
+        id_of="customer",
+        refusals=_NO_CUSTOMER,
+    ),
+    Call(
+        "/v1/customers/{id}/consent",
+        "What the customer allows, honoured from the next call on.",
+        ConsentBody,
+        ConsentAnswer,
+        {"personalize": True, "email": True},
+        method="PUT",
+        id_of="customer",
+    ),
+    Call(
+        "/v1/customers/{id}",
+        "Forget the customer: out of every answer at once.",
+        None,
+        ForgottenAnswer,
+        method="DELETE",
+        status=202,
+        id_of="customer",
+    ),
+)
+"""What is told to the server and asked of what it keeps."""

@@ -50,9 +50,34 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="mostrecent",
         )
+        self._events = Counter(
+            "tercet_events_total",
+            "Events told: accepted now, accepted before, rejected.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._state_seconds = Histogram(
+            "tercet_state_seconds",
+            "Seconds that a read or a write of the state took.",
+            ["kind"],
+            registry=self._registry,
+            buckets=_BUCKETS,
+        )
+        self._state_failures = Counter(
+            "tercet_state_failures_total",
+            "Reads and writes of the state that failed because it is away, or took too long.",
+            ["kind"],
+            registry=self._registry,
+        )
+        self._unkept = Counter(
+            "tercet_decisions_without_state_total",
+            "Decisions that were made without the state, because it is away.",
+            registry=self._registry,
+        )
         # A label look-up takes longer than the count itself, and there are few paths and statuses.
         self._requests_of = cache(lambda path, status: self._requests.labels(path, str(int(status))))
         self._seconds_of = cache(lambda path: self._seconds.labels(path))
+        self._state_seconds_of = cache(lambda kind: self._state_seconds.labels(kind))
 
     def count(self, path: str, status: int | HTTPStatus, seconds: float) -> None:
         """Count one answer of a known path (any other path under one name: they are the client's to invent)."""
@@ -64,6 +89,23 @@ class Metrics:
         self._swaps.labels("taken_up" if taken_up else "refused").inc()
         if taken_up:
             self._as_of.set(at)
+
+    def count_events(self, *, accepted: int, duplicates: int, rejected: int) -> None:
+        """Count what became of the events of a call."""
+        for outcome, n in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
+            self._events.labels(outcome).inc(n)
+
+    def observe_state(self, kind: str, seconds: float) -> None:
+        """Count a `read` or a `write` of the state."""
+        self._state_seconds_of(kind).observe(seconds)
+
+    def count_state_failure(self, kind: str) -> None:
+        """Count a `read` or a `write` that failed, or one that took too long (`slow`)."""
+        self._state_failures.labels(kind).inc()
+
+    def count_without_state(self) -> None:
+        """Count a decision that was made without the state."""
+        self._unkept.inc()
 
     def text(self) -> bytes:
         """Return all counters in Prometheus' text format; reads the files of all workers."""

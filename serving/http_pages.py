@@ -8,7 +8,7 @@ from importlib.resources import files
 import orjson
 
 from serving.api_openapi import document, not_before
-from serving.http_calls import CALLS
+from serving.http_calls import CALLS, TELLINGS
 from serving.http_problems import JSON_TYPE, Answer, Headers
 
 DOCUMENTED = {
@@ -61,7 +61,7 @@ class Document:
     def answer(self, as_of: datetime | None) -> Answer:
         """Return the document for a bundle of that moment (None: no bundle serves)."""
         if as_of not in self._ready:
-            spec = document(CALLS, DOCUMENTED, self._version)
+            spec = document((*CALLS, *TELLINGS), DOCUMENTED, self._version)
             spec = spec if as_of is None else not_before(spec, as_of)
             self._ready = {as_of: Answer(200, JSON_TYPE, orjson.dumps(spec))}
         return self._ready[as_of]

@@ -88,10 +88,13 @@ def wrong_fields(errors: Sequence[FieldError]) -> Problem:
 
 def invalid(error: ValidationError) -> Problem:
     """Return a 422 with one entry for each breach that pydantic found; a value that was sent is never repeated."""
-    breaches = error.errors(include_url=False, include_context=False, include_input=False)
-    return wrong_fields(
-        [FieldError(field_name(*each["loc"]), _message(each["type"], each["msg"])) for each in breaches]
-    )
+    return wrong_fields(breaches(error))
+
+
+def breaches(error: ValidationError) -> list[FieldError]:
+    """Return each breach that pydantic found, with its field; a value that was sent is never repeated."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [FieldError(field_name(*each["loc"]), _message(each["type"], each["msg"])) for each in found]
 
 
 def field_name(*path: str | int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +19,9 @@ from typing import NoReturn
 import serving
 from serving.champion import read_champion
 from serving.decision_ids import shop_ids
-from serving.errors import ServingError, SettingsError
+from serving.errors import ServingError, SettingsError, StateUnavailable
 from serving.settings import Settings
+from serving.state.opening import open_store
 
 SERVICE = "serving.service:Tercet"
 STOP_SECONDS = 10.0
@@ -49,11 +51,26 @@ def banner(settings: Settings) -> str:
     champion = read_champion(settings.home)
     serves = f"bundle {champion}" if champion else "no bundle yet: decisions are 503 until one is the champion"
     clock = "" if settings.now is None else f"\n  clock    starts at {settings.now.isoformat()}"
+    state = "".join(f"\n  state    {line}" for line in _state_lines(settings))
     return (
         f"tercet on {settings.url} ({settings.workers} workers, Ctrl-C ends it)\n"
         f"  serves   {serves}\n"
-        f"  API page {settings.url}/{clock}"
+        f"  API page {settings.url}/{clock}{state}"
     )
+
+
+def _state_lines(settings: Settings) -> list[str]:
+    """Return where the state is, and what an operator should know of how safe it is there."""
+    store = open_store(settings.state, settings.home)
+    try:
+        return [settings.state_name, *store.check()]
+    except StateUnavailable as error:
+        return [
+            settings.state_name,
+            f"away: {error}; decisions go on from the bundle, what is told is 503 until it is back",
+        ]
+    finally:
+        store.close()
 
 
 @dataclass(frozen=True)
@@ -133,8 +150,11 @@ def _prepare(settings: Settings) -> Settings:
     """Return the settings with the moment of the start, once all that can fail with a clear line was checked."""
     check_port(settings.host, settings.port)
     shop_ids(settings.home)
+    open_store(settings.state, settings.home).close()
     try:
         settings.folder.mkdir(parents=True, exist_ok=True)
+        # Reports of workers that ended without a word, whose numbers others may have by now.
+        shutil.rmtree(settings.ready_folder, ignore_errors=True)
     except OSError as error:
         raise SettingsError(f"TERCET_HOME: can't write {settings.folder}: {error.strerror}") from error
     return replace(settings, started_at=time.time())

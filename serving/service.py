@@ -11,6 +11,8 @@ import gc
 import logging
 import os
 import time
+from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -22,16 +24,24 @@ from serving.bundle import open_bundle
 from serving.champion import Champion
 from serving.decision_ids import shop_ids
 from serving.engine import Engine
-from serving.http_app import HttpApp, Shop
+from serving.errors import StateUnavailable
+from serving.http_app import HttpApp
 from serving.http_body import Receive, Scope, Send
 from serving.http_clock import Clock
 from serving.http_log import configure_logging
 from serving.http_metrics import Metrics
+from serving.http_ready import ReadyBoard
+from serving.http_shop import Shop
+from serving.http_state import StateDoor
+from serving.live import epoch_us
 from serving.settings import Settings, read_settings
+from serving.state_home import open_state, policy_in_force
 
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
+_STATE_POLL_SECONDS = 1.0
+_COMPACT_POLL_SECONDS = 600.0
 _WARM_UP_CALLS = 20
 
 
@@ -49,28 +59,57 @@ def open_engine(folder: Path) -> Engine:
 
 
 def open_shop(settings: Settings) -> Shop:
-    """Return what the requests of this worker share; no bundle is loaded yet."""
+    """Return what the requests of this worker share; no bundle is loaded and no state open yet."""
+    metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
     return Shop(
         champion=Champion(settings.home, open_engine),
         clock=Clock(settings.now, settings.started_at),
         ids=shop_ids(settings.home),
-        metrics=Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR")),
+        metrics=metrics,
+        door=StateDoor(partial(open_state, settings.state, settings.home), metrics),
+        ready=ReadyBoard(settings.ready_folder),
+        home_policy=policy_in_force(settings.home),
         log_requests=settings.log_requests,
     )
 
 
+async def begin(shop: Shop) -> None:
+    """Take up the champion and open the state, where they are there, before the first request is taken."""
+    shop.ready.report(None)
+    await asyncio.to_thread(shop.door.open)
+    await look_for_champion(shop)
+
+
+async def look_for_champion(shop: Shop) -> None:
+    """Take up the champion, beside the event loop, if there is a new one."""
+    if not shop.champion.has_news():
+        return
+    taken_up = await asyncio.to_thread(_take_up, shop)
+    shop.metrics.count_load(taken_up=taken_up, at=time.time())
+    if taken_up and shop.champion.current is not None:
+        shop.door.obey(shop.policy.state)
+        shop.ready.report(shop.champion.current.version)
+        # What lives from now on is not looked at again by the collector: its passes would hold up answers.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+
 async def keep_champion(shop: Shop) -> None:
-    """Take up each new champion beside the event loop, until cancelled."""
+    """Take up each new champion, until cancelled."""
     while True:
-        if shop.champion.has_news():
-            taken_up = await asyncio.to_thread(_take_up, shop)
-            shop.metrics.count_load(taken_up=taken_up, at=time.time())
-            if taken_up:
-                # What lives from now on is not looked at again by the collector: its passes would hold up answers.
-                gc.unfreeze()
-                gc.collect()
-                gc.freeze()
         await asyncio.sleep(_POLL_SECONDS)
+        await look_for_champion(shop)
+
+
+async def keep_state(shop: Shop) -> None:
+    """Open the state as soon as that is possible, then compact it now and then, until cancelled."""
+    while not await asyncio.to_thread(shop.door.open):
+        await asyncio.sleep(_STATE_POLL_SECONDS)
+    while True:
+        await asyncio.sleep(_COMPACT_POLL_SECONDS)
+        with suppress(StateUnavailable):
+            await asyncio.to_thread(shop.door.compact, epoch_us(shop.clock.now()))
 
 
 def _take_up(shop: Shop) -> bool:
@@ -110,8 +149,10 @@ class Tercet:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # bentoml's annotations are partial
     async def start(self) -> None:
-        """Begin to look for a champion and to measure the load."""
-        self._tasks = [asyncio.create_task(keep_champion(self.shop)), asyncio.create_task(self.shop.gate.watch())]
+        """Get ready, and begin to look for the next champion, to keep the state and to measure the load."""
+        await begin(self.shop)
+        running = (keep_champion(self.shop), keep_state(self.shop), self.shop.gate.watch())
+        self._tasks = [asyncio.create_task(each) for each in running]
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # as above
     async def stop(self) -> None:
@@ -119,6 +160,8 @@ class Tercet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.shop.door.close)
+        self.shop.ready.leave()
 
 
 class Edge:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from serving.errors import SettingsError
+from serving.state.opening import FILE
 
 MAX_WORKERS = 256
 
@@ -29,6 +31,8 @@ class Settings:
     now: datetime | None = None
     started_at: float = 0.0
     log_requests: bool = False
+    # A URL may hold a password, which nothing that shows these settings may tell.
+    state: str = field(default=FILE, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -36,9 +40,22 @@ class Settings:
         return self.home / "state" / f"server-{self.host.replace(':', '_')}-{self.port}"
 
     @property
+    def ready_folder(self) -> Path:
+        """Where the workers of this server say whether they serve a bundle."""
+        return self.folder / "ready"
+
+    @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def state_name(self) -> str:
+        """What the state is kept in, without a password."""
+        if self.state == FILE:
+            return str(self.home / "state" / "state.db")
+        parts = urlsplit(self.state)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def environment(self) -> dict[str, str]:
         """Return the variables from which `read_settings` makes these settings again."""
@@ -49,6 +66,7 @@ class Settings:
             "TERCET_WORKERS": str(self.workers),
             "TERCET_STARTED_AT": repr(self.started_at),
             "TERCET_LOG": "requests" if self.log_requests else "errors",
+            "TERCET_STATE": self.state,
         }
         return variables if self.now is None else variables | {"TERCET_NOW": self.now.isoformat()}
 
@@ -69,6 +87,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         workers=_whole("TERCET_WORKERS", given.get("TERCET_WORKERS", "2"), 1, MAX_WORKERS),
         now=moment(given["TERCET_NOW"], "TERCET_NOW") if "TERCET_NOW" in given else None,
         started_at=_seconds(given.get("TERCET_STARTED_AT")),
+        state=given.get("TERCET_STATE", FILE),
         log_requests=_choice("TERCET_LOG", given.get("TERCET_LOG", "errors"), ("errors", "requests")) == "requests",
     )
 

@@ -81,16 +81,24 @@ AsOf = Annotated[
         help="The moment to learn up to, ISO 8601; a date means its local midnight. Default: the end of the data.",
     ),
 ]
+StateUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", envvar="TERCET_STATE", help="Where the shop's state is: 'file' under the home, or redis://…"
+    ),
+]
 DEFAULT_HOME = Path(".tercet")
+DEFAULT_STATE = "file"
 
 
 @app.command(epilog="Example: tercet check ./tables")
-def check(source: SourceText, home: Home = DEFAULT_HOME) -> None:
+def check(source: SourceText, state: StateUrl = DEFAULT_STATE, home: Home = DEFAULT_HOME) -> None:
     """Check the tables; print rows read, kept, quarantined, duplicate and left out, and what is switched off."""
+    from serving.home_lock import working_in
     from training.opening import open_shop
 
-    with Progress() as progress:
-        shop = open_shop(source, home, None, EngineName.DUCKDB.value, progress)
+    with Progress() as progress, working_in(home):
+        shop = open_shop(source, home, None, EngineName.DUCKDB.value, progress, state=state)
     print(shop.report.text())
 
 
@@ -99,14 +107,16 @@ def features(
     source: SourceText,
     as_of: AsOf = None,
     engine: Annotated[EngineName, typer.Option(help="What runs the feature groups.")] = EngineName.DUCKDB,
+    state: StateUrl = DEFAULT_STATE,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Build every feature table as of a moment, as Parquet; print where each is and how many rows it has."""
     moment = _moment(as_of)
+    from serving.home_lock import working_in
     from training.opening import build_features, open_shop
 
-    with Progress() as progress:
-        built = build_features(open_shop(source, home, moment, engine.value, progress), progress)
+    with Progress() as progress, working_in(home):
+        built = build_features(open_shop(source, home, moment, engine.value, progress, state=state), progress)
     print(built)
 
 
@@ -116,6 +126,7 @@ def train(
     as_of: AsOf = None,
     engine: Annotated[EngineName, typer.Option(help="What runs the feature groups.")] = EngineName.DUCKDB,
     quick: Quick = False,
+    state: StateUrl = DEFAULT_STATE,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Build features, fit and judge the models, publish a bundle; print its version alone on the last line."""
@@ -123,17 +134,19 @@ def train(
     from training import pipeline
 
     with Progress() as progress:
-        version = pipeline.train(source, home, moment, engine.value, quick, progress)
+        version = pipeline.train(source, home, moment, engine.value, quick, progress, state=state)
     print(version)
 
 
 @app.command(epilog="Example: tercet evaluate ./tables")
-def evaluate(source: SourceText, quick: Quick = False, home: Home = DEFAULT_HOME) -> None:
+def evaluate(
+    source: SourceText, quick: Quick = False, state: StateUrl = DEFAULT_STATE, home: Home = DEFAULT_HOME
+) -> None:
     """Run the backtest against the baselines, write the report and print its tables."""
     from training.evaluate import evaluate as run
 
     with Progress() as progress:
-        report = run(source, home, quick, progress)
+        report = run(source, home, quick, progress, state=state)
     print(report.text)
 
 
@@ -158,6 +171,12 @@ def serve(
     host: Annotated[str | None, typer.Option(help="TERCET_HOST, else 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="TERCET_PORT, else 3000.")] = None,
     workers: Annotated[int | None, typer.Option(help="TERCET_WORKERS, else 2.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="TERCET_STATE: 'file' under the home, or redis://…, which many machines share."
+        ),
+    ] = None,
     now: Annotated[
         str | None,
         typer.Option(metavar="T", help="TERCET_NOW: the server's clock starts at T and runs on (ISO 8601 with zone)."),
@@ -168,7 +187,13 @@ def serve(
     from serving import launch
     from serving.settings import read_settings
 
-    given = {"TERCET_HOST": host, "TERCET_PORT": port, "TERCET_WORKERS": workers, "TERCET_NOW": now}
+    given = {
+        "TERCET_HOST": host,
+        "TERCET_PORT": port,
+        "TERCET_WORKERS": workers,
+        "TERCET_STATE": state,
+        "TERCET_NOW": now,
+    }
     asked = {name: str(value) for name, value in given.items() if value is not None}
     settings = read_settings({**os.environ, "TERCET_HOME": str(home), **asked})
     launch.check_port(settings.host, settings.port)
@@ -195,15 +220,53 @@ def batch(
     intent: Annotated[IntentName, typer.Option(help="For recommendations.")] = IntentName.MIXED,
     level: Annotated[LevelName, typer.Option(help="For recommendations.")] = LevelName.PRODUCT,
     no_rules: Annotated[bool, typer.Option("--no-rules", help="The ranking alone.")] = False,
+    issue: Annotated[bool, typer.Option("--issue", help="Keep what is answered.")] = False,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Write the engine's answers for many customers as Parquet; print the file and how many rows it has."""
     from serving.batch import BatchJob, write_batch
+    from serving.state.opening import FILE
 
-    job = BatchJob(kind.value, at=_moment(at), k=k, intent=intent.value, level=level.value, with_rules=not no_rules)
+    job = BatchJob(
+        kind.value,
+        at=_moment(at),
+        k=k,
+        intent=intent.value,
+        level=level.value,
+        with_rules=not no_rules,
+        issues=issue,
+        state=os.environ.get("TERCET_STATE") or FILE,
+    )
     with Progress() as progress:
         n_rows = write_batch(home, job, out, customers, progress)
     print(f"{out}: {n_rows:,} rows")
+
+
+@app.command(epilog="Example: tercet erase c-20931, or tercet erase --identity email:ann@example.com")
+def erase(
+    customer_id: Annotated[str | None, typer.Argument(metavar="CUSTOMER_ID", help="Any of the customer's ids.")] = None,
+    identity: Annotated[
+        str | None, typer.Option(metavar="KIND:VALUE", help="Whoever has this identity, instead of an id.")
+    ] = None,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            envvar="TERCET_NOW",
+            help="For a server with a clock of its own: up to when all is erased. Default: this machine's clock.",
+        ),
+    ] = None,
+    state: StateUrl = DEFAULT_STATE,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Forget a customer everywhere: state, logs, tables, batch outputs, MLflow, every bundle; print a receipt."""
+    if (customer_id is None) == (identity is None):
+        raise typer.BadParameter("give a customer's id, or --identity KIND:VALUE")
+    from serving.erasing import Asked, erase_asked
+
+    with Progress() as progress:
+        receipt = erase_asked(home, state, Asked(customer_id, identity, now), progress)
+    print(receipt)
 
 
 def _moment(text: str | None) -> datetime | date | None:

@@ -9,12 +9,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from serving.champion import Champion, write_champion
 from serving.decision_ids import DecisionIds
-from serving.http_app import HttpApp, Shop
+from serving.decisioning.policy import default_policy
+from serving.http_app import HttpApp
 from serving.http_clock import Clock
 from serving.http_metrics import Metrics
+from serving.http_shop import Shop
+from serving.http_state import StateDoor
+from serving.state.shop import State
+from serving.state.store import Store
+from serving.state_home import OpenState
+from tests.serving.state.memory_store import MemoryStore
+
+KEY = b"k" * 32
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,12 @@ class Client:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.send("POST", path, [content], **options)
 
+    def put(self, path: str, body: Any = None, **options: Any) -> Reply:
+        return self.send("PUT", path, [json.dumps(body).encode()], **options)
+
+    def delete(self, path: str, **options: Any) -> Reply:
+        return self.send("DELETE", path, [b""], **options)
+
     def get(self, path: str, **options: Any) -> Reply:
         return self.send("GET", path, [b""], **options)
 
@@ -61,7 +77,8 @@ class Client:
         scope = {
             "type": "http",
             "method": method,
-            "path": path,
+            "path": unquote(path),
+            "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
             "client": client,
@@ -93,11 +110,17 @@ class Client:
         return sent
 
 
-def client(home: Path, engine: object | None, now: datetime | None = None) -> Client:
-    """Return a client of a shop that `engine` serves (None: nothing serves), whose clock starts at `now`."""
+def client(home: Path, engine: object | None, now: datetime | None = None, store: Store | None = None) -> Client:
+    """Return a client of a shop that `engine` serves (None: nothing serves), whose clock stands at `now`.
+
+    Its state is in `store`, in memory where none is given.
+    """
     champion: Champion[Any] = Champion(home, lambda _folder: engine)
     if engine is not None:
         write_champion(home, "20180101-00000000")
         champion.take_up()
-    shop = Shop(champion, Clock(now, 0.0, seconds=lambda: 0.0), DecisionIds(b"k" * 32), Metrics(None))
+    ids, metrics, kept = DecisionIds(KEY), Metrics(None), store or MemoryStore()
+    door = StateDoor(lambda: OpenState(State(kept, KEY, default_policy().state), kept, ids), metrics)
+    door.open()
+    shop = Shop(champion, Clock(now, 0.0, seconds=lambda: 0.0), ids, metrics, door)
     return Client(HttpApp(shop, "0"), shop)

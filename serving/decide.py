@@ -1,0 +1,256 @@
+"""Decisions with all that is known: what the server's calls and `tercet batch` share between engine and state.
+
+The engine is asked with what the state knows of the customer and of the stock; a challenge stands as it was first
+made; and what was decided is recorded. Where the state is away, the bundle alone decides, and the answer says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar, cast
+
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
+from serving.api_answers import ChallengeAnswer, Decision
+from serving.api_codes import NoteCode
+from serving.decision_ids import DecisionIds
+from serving.engine import Engine
+from serving.errors import StateUnavailable
+from serving.live import epoch_us
+from serving.records import record_of
+from serving.state.challenges import KeptChallenge
+from serving.state.decisions import DecisionRecord
+from serving.state.known import Known, Trace
+from serving.state.shop import State
+
+T = TypeVar("T")
+
+Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
+
+
+class MustCommit(Exception):
+    """The answer has to be written before it is given, and whoever asked can't wait here."""
+
+
+class Door(Protocol):
+    """The way to the state; both raise StateUnavailable when it is away."""
+
+    def read(self, work: Callable[[State], T]) -> T:
+        """Return what `work` reads."""
+        ...
+
+    def write(self, work: Callable[[State], T]) -> T:
+        """Return what `work` writes."""
+        ...
+
+
+class _Away:
+    """The way to a state that is away, whenever it is asked."""
+
+    def read(self, _work: Callable[[State], T]) -> T:
+        raise StateUnavailable("the state is away")
+
+    write = read
+
+
+AWAY: Door = _Away()
+
+
+class Decider:
+    """Answers requests from one engine, by what the state behind `door` knows and has promised."""
+
+    def __init__(self, engine: Engine, door: Door, ids: DecisionIds, *, shows: bool = True) -> None:
+        """With `shows` a challenge that is answered has been shown: from then on its items stay."""
+        self._engine = engine
+        self._door = door
+        self.ids = ids
+        self._shows = shows
+
+    def decide(self, request: Request, now: datetime, *, may_commit: bool = True) -> Answered:
+        """Return the answer to a request, for `now` where it names no moment.
+
+        Raises
+        ------
+        MustCommit
+            When something has to be written first and `may_commit` is not given.
+        InvalidRequest, UnknownProduct
+            As the engine does.
+        """
+        at = request.at or now
+        match request:
+            case ChallengeRequest():
+                return self._challenge(request, at, may_commit=may_commit)
+            case ScoresRequest():
+                return self._scores(request, at)
+            case RecommendationsRequest() | AlsoBoughtRequest():
+                return self._ranking(request, at)
+        raise TypeError(f"{type(request).__name__} is no decision")
+
+    def _ranking(self, request: RecommendationsRequest | AlsoBoughtRequest, at: datetime) -> Answered:
+        trace = Trace()
+        known = self._known(request.customer_id, request.at, trace)
+        told = known or Known(trace=trace)
+        decision_id = self.ids.fresh()
+        if isinstance(request, RecommendationsRequest):
+            answer: Decision = self._engine.recommendations(request, at, decision_id, told)
+        else:
+            answer = self._engine.also_bought(request, at, decision_id, told)
+        if known is None:
+            return _unknowing(answer)
+        if not request.dry_run:
+            self._record(request, answer, at, known)
+        return answer
+
+    def _scores(self, request: ScoresRequest, at: datetime) -> Answered:
+        before_us = None if request.at is None else epoch_us(request.at)
+        try:
+            lives = self._door.read(lambda state: state.lives(request.customer_ids, before_us=before_us))
+        except StateUnavailable:
+            return _unknowing(self._engine.scores(request, at, self.ids.fresh()))
+        known = {customer_id: Known(live) for customer_id, live in lives.items()}
+        answer = self._engine.scores(request, at, self.ids.fresh(), known)
+        if not request.dry_run:
+            # Numbers for the shop's own use: nothing was shown to any of these customers.
+            self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
+        return answer
+
+    def _challenge(self, request: ChallengeRequest, at: datetime, *, may_commit: bool) -> Answered:
+        known = self._known(request.customer_id, request.at, Trace())
+        if known is None:
+            return _unknowing(self._engine.challenge(request, at, self.ids.fresh()))
+        if not self._engine.may_personalize(request.customer_id, known.live):
+            return self._common_challenge(request, at, known)
+        asked = _Asked(request, at, known, self._engine.week_of(request, at, known).first_day, may_commit)
+        try:
+            kept = self._standing(asked)
+        except StateUnavailable:
+            return _unknowing(self._draft(asked))
+        answer = self._draft(asked) if kept is None else self._told(asked, kept)
+        return self._engine.mark_stock(answer, known)
+
+    def _standing(self, asked: _Asked) -> KeptChallenge | None:
+        """Return the challenge that is kept, made now if there was none; None where nothing is to be kept."""
+        customer_id = asked.request.customer_id
+        kept = self._door.read(lambda state: state.challenge(customer_id, asked.monday))
+        if kept is not None or asked.request.dry_run:
+            return kept
+        asked.check_may_commit()
+        draft = self._draft(asked)
+        if not draft["items"]:
+            return None
+        at_us = epoch_us(asked.at)
+        kept = self._door.write(lambda state: state.issue(customer_id, asked.monday, draft, at_us))
+        self._record(asked.request, kept.answer, asked.at, asked.known)
+        return kept
+
+    def _told(self, asked: _Asked, kept: KeptChallenge) -> ChallengeAnswer:
+        """Return what is said of a kept challenge; before it is shown, what is out of stock is replaced."""
+        replaced = None
+        if not kept.is_shown:
+            replaced = self._engine.replacement(kept.told(), asked.request, asked.at, asked.known)
+        if asked.request.dry_run:
+            return replaced or _as_asked(kept, asked.request).told()
+        if not kept.is_shown and (self._shows or replaced is not None):
+            asked.check_may_commit()
+            kept = self._shown(asked, kept, replaced)
+        return _as_asked(kept, asked.request).told()
+
+    def _shown(self, asked: _Asked, kept: KeptChallenge, replaced: ChallengeAnswer | None) -> KeptChallenge:
+        customer_id = asked.request.customer_id
+        try:
+            stands = self._door.write(lambda state: state.show(customer_id, asked.monday, replaced))
+        except StateUnavailable:
+            return kept
+        if stands is None:  # forgotten in the meantime
+            return kept
+        if replaced is not None:
+            self._record(asked.request, stands.answer, asked.at, asked.known)
+        return stands
+
+    def _draft(self, asked: _Asked) -> ChallengeAnswer:
+        """Return the challenge as it would be made now."""
+        customer_id = asked.known.live.customer_id or asked.request.customer_id
+        decision_id = self.ids.of(json.dumps(["challenge", customer_id, asked.monday]))
+        return self._engine.challenge(asked.request, asked.at, decision_id, asked.known)
+
+    def _common_challenge(self, request: ChallengeRequest, at: datetime, known: Known) -> ChallengeAnswer:
+        """Return what everybody without consent gets in that week and store: no id or record leads to one of them."""
+        answer = self._engine.challenge(request, at, "", known)
+        shown = [item["product_id"] for item in answer["items"]]
+        answer["decision_id"] = self.ids.of(json.dumps([answer["model_version"], answer["valid_to"], shown]))
+        if not request.dry_run:
+            self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
+        return answer
+
+    def _known(self, customer_id: str | None, at: datetime | None, trace: Trace) -> Known | None:
+        """Return what the state knows, None when it is away."""
+        before_us = None if at is None else epoch_us(at)
+        try:
+            known = self._door.read(lambda state: state.known(customer_id, before_us=before_us))
+        except StateUnavailable:
+            return None
+        return replace(known, trace=trace)
+
+    def _record(self, request: Request, answer: Answered, at: datetime, known: Known) -> None:
+        customer_id: str | None = getattr(request, "customer_id", None)
+        if customer_id is not None:
+            is_linked = self._engine.may_personalize(customer_id, known.live)
+            customer_id = (known.live.customer_id or customer_id) if is_linked else None
+        self._keep(record_of(request, answer, at, customer_id=customer_id, trace=known.trace or Trace()))
+
+    def _keep(self, record: DecisionRecord) -> None:
+        """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""
+        with suppress(StateUnavailable):
+            self._door.write(lambda state: state.record(record))
+
+
+class Ranking:
+    """Answers requests from one engine alone, as if nothing were known besides the bundle, and keeps nothing."""
+
+    def __init__(self, engine: Engine, ids: DecisionIds) -> None:
+        self._engine = engine
+        self._ids = ids
+
+    def decide(self, request: Request, now: datetime) -> Answered:
+        """Return the answer to a request, for `now` where it names no moment."""
+        at, decision_id = request.at or now, self._ids.fresh()
+        match request:
+            case ChallengeRequest():
+                return self._engine.challenge(request, at, decision_id)
+            case RecommendationsRequest():
+                return self._engine.recommendations(request, at, decision_id)
+            case AlsoBoughtRequest():
+                return self._engine.also_bought(request, at, decision_id)
+            case ScoresRequest():
+                return self._engine.scores(request, at, decision_id)
+        raise TypeError(f"{type(request).__name__} is no decision")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A customer's challenge of a week that is asked for."""
+
+    request: ChallengeRequest
+    at: datetime
+    known: Known
+    monday: int
+    may_commit: bool
+
+    def check_may_commit(self) -> None:
+        if not self.may_commit:
+            raise MustCommit
+
+
+def _as_asked(kept: KeptChallenge, request: Request) -> KeptChallenge:
+    return kept if request.at is None else kept.as_of(epoch_us(request.at))
+
+
+# Any: an answer of any call.
+def _unknowing(answer: Any) -> Answered:
+    """Return the answer with a note that what happened since the bundle is not in it."""
+    note = {"code": NoteCode.STATE_UNAVAILABLE, "text": NoteCode.STATE_UNAVAILABLE.explanation}
+    answer["notes"] = [*answer.get("notes", ()), note]
+    return cast("Answered", answer)

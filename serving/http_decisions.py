@@ -1,0 +1,96 @@
+"""The four decisions over HTTP: body to request, request to answer, in place where nothing has to be waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from serving.api import Request, ScoresRequest
+from serving.api_codes import NoteCode
+from serving.champion import Serving
+from serving.decide import AWAY, Decider, MustCommit
+from serving.errors import InvalidRequest, StateUnavailable, UnknownProduct
+from serving.http_body import decode, read_body
+from serving.http_problems import (
+    JSON_TYPE,
+    Answer,
+    FieldError,
+    Headers,
+    Problem,
+    field_name,
+    invalid,
+    not_ready,
+    wrong_fields,
+)
+from serving.http_routes import Exchange, Handler
+from serving.http_shop import RETRY_SECONDS, Shop, check_head
+
+MAX_IN_PLACE = 8
+"""Customers of a call that are read while the event loop waits; a thread reads more of them."""
+
+_DECISION: Headers = (*JSON_TYPE, (b"cache-control", b"no-store"))
+_FALLBACK_SECONDS = 0.2  # for an answer without the state, where the state took too long
+
+
+class Decisions:
+    """Answers the decisions of `http_calls.CALLS`."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._deciders: tuple[Serving[Any], Decider, Decider] | None = None
+
+    def handler(self, model: type[Request]) -> Handler:
+        """Return what answers the requests of a model."""
+
+        async def answer(exchange: Exchange) -> Answer:
+            if not self._shop.gate.is_open():
+                raise not_ready("too many requests at once", 1)
+            body = await self._shop.gate.in_time(read_body(exchange.receive))
+            check_head(exchange.scope)
+            serving = self._shop.champion.current
+            if serving is None:
+                raise not_ready("no bundle serves yet", RETRY_SECONDS)
+            try:
+                decision = await self._decide(serving, model.model_validate(decode(body)), exchange.until)
+            except ValidationError as error:
+                raise invalid(error) from None
+            except InvalidRequest as error:
+                raise wrong_fields([FieldError(field_name(error.field), error.message)]) from None
+            except UnknownProduct:
+                raise Problem(404, "the product is not known") from None
+            self._count(decision)
+            return Answer(200, _DECISION, orjson.dumps(decision, option=orjson.OPT_SERIALIZE_NUMPY))
+
+        return answer
+
+    async def _decide(self, serving: Serving[Any], request: Request, until: float) -> Mapping[str, Any]:
+        shop = self._shop
+        decider, without_state = self._deciders_of(serving)
+        now = shop.clock.now()
+        if shop.door.reads_in_place and _is_small(request):
+            try:
+                return decider.decide(request, now, may_commit=False)
+            except MustCommit:
+                pass
+        try:
+            return await shop.door.beside(lambda: decider.decide(request, now), until - _FALLBACK_SECONDS)
+        except StateUnavailable:
+            return without_state.decide(request, now)
+
+    def _deciders_of(self, serving: Serving[Any]) -> tuple[Decider, Decider]:
+        """Return what decides with the state, and what decides without."""
+        ids, door = self._shop.current_ids, self._shop.door
+        if self._deciders is None or self._deciders[0] is not serving or self._deciders[1].ids is not ids:
+            self._deciders = (serving, Decider(serving.engine, door, ids), Decider(serving.engine, AWAY, ids))
+        return self._deciders[1], self._deciders[2]
+
+    def _count(self, decision: Mapping[str, Any]) -> None:
+        if any(note["code"] is NoteCode.STATE_UNAVAILABLE for note in decision.get("notes", ())):
+            self._shop.metrics.count_without_state()
+
+
+def _is_small(request: Request) -> bool:
+    return not isinstance(request, ScoresRequest) or len(request.customer_ids) <= MAX_IN_PLACE

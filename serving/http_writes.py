@@ -1,0 +1,201 @@
+"""What is told to the server: events, stock, identities and consent are checked, written, and only then confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from serving.api_writes import (
+    ConsentBody,
+    Entry,
+    EventEntry,
+    EventsBody,
+    IdentitiesBody,
+    IdentityEntry,
+    Rejected,
+    StockBody,
+    StockEntry,
+)
+from serving.errors import StateUnavailable
+from serving.http_body import MAX_ENTRIES_BYTES, decode, read_body
+from serving.http_problems import JSON_TYPE, Answer, breaches, invalid, not_ready
+from serving.http_routes import Exchange
+from serving.http_shop import Shop, check_head, check_query
+from serving.live import epoch_us
+from serving.state.accepting import Accepted
+from serving.state.events import Event
+from serving.state.merging import Identity
+from serving.state.stock_words import StockWord
+
+RETRY_SECONDS = 1
+
+_AWAY = "nothing of this call is confirmed: send it again, what was taken already counts once"
+
+B = TypeVar("B", bound=BaseModel)
+E = TypeVar("E", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[E]):
+    """The entries of a call that are in order with their places in it, and what is wrong with the others."""
+
+    taken: list[E]
+    places: list[int]
+    rejected: list[Rejected]
+
+    def reject(self, place: int, error: str) -> None:
+        """Reject an entry that was taken, by its place among those."""
+        self.rejected.append({"index": self.places[place], "error": error})
+
+
+def check_entries(
+    model: type[E], written: Sequence[Mapping[str, Any]], judge: Callable[[E], str | None] = lambda _entry: None
+) -> Checked[E]:
+    """Return which of the entries are what `model` says, and `judge` has nothing against."""
+    checked: Checked[E] = Checked([], [], [])
+    for index, each in enumerate(written):
+        try:
+            entry = model.model_validate(each)
+            wrong = judge(entry)
+        except ValidationError as error:
+            wrong = "; ".join(f"{breach.field}: {breach.message}" for breach in breaches(error))
+        if wrong is None:
+            checked.taken.append(entry)
+            checked.places.append(index)
+        else:
+            checked.rejected.append({"index": index, "error": wrong.removeprefix("body: ")})
+    return checked
+
+
+class Writes:
+    """Answers what is told: each call in a thread, since it ends on the disk or the network."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    async def events(self, exchange: Exchange) -> Answer:
+        """Answer what became of the events of a call."""
+        return await self._tell(exchange, self._accept)
+
+    async def stock(self, exchange: Exchange) -> Answer:
+        """Answer what became of the words on stock of a call."""
+        return await self._tell(exchange, self._put_stock)
+
+    async def identities(self, exchange: Exchange) -> Answer:
+        """Answer what became of the identities of a call."""
+        return await self._tell(exchange, self._link)
+
+    async def consent(self, exchange: Exchange) -> Answer:
+        """Answer the consent as it stands now."""
+        return await self._tell(exchange, lambda body: self._put_consent(exchange.id, body), status=200)
+
+    async def forget(self, exchange: Exchange) -> Answer:
+        """Answer that the customer is out of every answer."""
+        check_query(exchange.scope)
+        now_us = epoch_us(self._shop.clock.now())
+
+        def work() -> Answered:
+            self._shop.door.write(lambda state: state.forget(exchange.id, now_us))
+            return {"accepted": True}
+
+        return await self._confirm(work, exchange.until, 202)
+
+    async def _tell(self, exchange: Exchange, take: Callable[[bytes], Answered], *, status: int = 202) -> Answer:
+        gate = self._shop.gate
+        if not gate.is_open():
+            raise not_ready("too many requests at once", RETRY_SECONDS)
+        body = await gate.in_time(read_body(exchange.receive, MAX_ENTRIES_BYTES))
+        check_head(exchange.scope)
+        return await self._confirm(lambda: take(body), exchange.until, status)
+
+    async def _confirm(self, work: Callable[[], Answered], until: float, status: int) -> Answer:
+        try:
+            told = await self._shop.door.beside(work, until)
+        except ValidationError as error:
+            raise invalid(error) from None
+        except StateUnavailable as error:
+            raise not_ready(f"{error}; {_AWAY}", RETRY_SECONDS) from None
+        return Answer(status, JSON_TYPE, orjson.dumps(told))
+
+    def _accept(self, body: bytes) -> Answered:
+        shop = self._shop
+        now = shop.clock.now()
+        written = EventsBody.model_validate(decode(body)).events
+        limits = shop.policy.state
+        checked = check_entries(
+            EventEntry,
+            written,
+            lambda event: _wrong_time(
+                event.at, now, ahead_hours=limits.max_clock_ahead_hours, kept_days=limits.events_days
+            ),
+        )
+        events = [_event(entry, epoch_us(now)) for entry in checked.taken]
+        done = (
+            shop.door.write(lambda state: state.accept(events, may_keep=shop.may_keep, kind_of=shop.kind_of))
+            if events
+            else Accepted()
+        )
+        n_rejected = len(checked.rejected)
+        shop.metrics.count_events(accepted=done.accepted, duplicates=done.duplicates, rejected=n_rejected)
+        return {"accepted": done.accepted, "duplicates": done.duplicates, "rejected": checked.rejected}
+
+    def _put_stock(self, body: bytes) -> Answered:
+        checked = check_entries(StockEntry, StockBody.model_validate(decode(body)).stock)
+        words = [StockWord(each.product_id, each.store_id, each.available) for each in checked.taken]
+        if words:
+            self._shop.door.write(lambda state: state.put_stock(words))
+        return {"accepted": len(words), "rejected": checked.rejected}
+
+    def _link(self, body: bytes) -> Answered:
+        shop = self._shop
+        checked = check_entries(IdentityEntry, IdentitiesBody.model_validate(decode(body)).identities)
+        identities = [Identity(each.customer_id, each.kind, each.value) for each in checked.taken]
+        now_us = epoch_us(shop.clock.now())
+        linked = shop.door.write(lambda state: state.link(identities, is_loyal=shop.is_loyal, now_us=now_us))
+        for place in linked.rejected:
+            checked.reject(place, "value: says nothing once blanks and punctuation are taken off")
+        merged = [{"customer_id": each.customer_id, "into": each.into} for each in linked.merged]
+        return {"accepted": linked.accepted, "merged": merged, "rejected": checked.rejected}
+
+    def _put_consent(self, customer_id: str, body: bytes) -> Answered:
+        consent = ConsentBody.model_validate(decode(body)).model_dump()
+        now_us = epoch_us(self._shop.clock.now())
+        self._shop.door.write(lambda state: state.put_consent(customer_id, consent, now_us))
+        return consent
+
+
+Answered = Mapping[str, Any]  # Any: one of the answers of serving/api_writes.py
+
+
+def _wrong_time(at: datetime, now: datetime, *, ahead_hours: int, kept_days: int) -> str | None:
+    """Return what speaks against the moment of an event, if anything does."""
+    if at > now + timedelta(hours=ahead_hours):
+        return f"at: is more than {ahead_hours} hours ahead of the server's clock"
+    if at < now - timedelta(days=kept_days):
+        return f"at: is older than events are kept, {kept_days} days"
+    return None
+
+
+def _event(entry: EventEntry, accepted_us: int) -> Event:
+    return Event(
+        entry.event_id,
+        entry.customer_id,
+        entry.type,
+        epoch_us(entry.at),
+        accepted_us,
+        entry.product_id,
+        entry.order_id,
+        entry.quantity,
+        entry.amount,
+        entry.discount,
+        entry.store_id,
+        entry.offer_id,
+        entry.decision_id,
+        entry.channel,
+        entry.value,
+    )

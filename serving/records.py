@@ -1,0 +1,43 @@
+"""Decisions as records: what is kept of an answer so that it can be looked up, explained and measured later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
+from serving.live import epoch_us
+from serving.state.decisions import DecisionPart, DecisionRecord
+from serving.state.known import Trace
+
+# What tells later why an item was shown and what was promised of it; names and prices stand in the catalogue.
+_KEPT_FIELDS = ("product_id", "role", "reason", "probability", "score", "target_quantity", "counts")
+
+_CALLS: dict[type[Request], str] = {
+    ChallengeRequest: "challenge",
+    RecommendationsRequest: "recommendations",
+    AlsoBoughtRequest: "also-bought",
+    ScoresRequest: "scores",
+}
+
+Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
+
+
+def record_of(
+    request: Request, answer: Answered, at: datetime, *, customer_id: str | None, trace: Trace
+) -> DecisionRecord:
+    """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it."""
+    shown = tuple({name: item[name] for name in _KEPT_FIELDS if name in item} for item in answer.get("items", ()))
+    return DecisionRecord(
+        answer["decision_id"],
+        _CALLS[type(request)],
+        epoch_us(at),
+        answer["model_version"],
+        (DecisionPart(customer_id, shown, tuple(trace.withheld)),),
+        placement=request.placement,
+        channel=getattr(request, "channel", None),
+        store_id=getattr(request, "store_id", None),
+        experiment=answer["experiment"],
+        is_personal=answer["personalized"],
+    )
