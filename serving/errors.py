@@ -6,6 +6,7 @@
     └── ServingError
         ├── BundleError        a bundle that is damaged, foreign, of another schema, or can't be written
         ├── PolicyError        policy.toml has unknown keys or values that are not allowed
+        ├── ExperimentsError   experiments.toml has mistakes, or an arm's policy does not fit the bundle's
         ├── SettingsError      an option of the server is wrong; names the option
         ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
         ├── StateUnavailable   the state can't be read or written now; it may be in a moment
@@ -29,6 +30,10 @@ class BundleError(ServingError):
 
 class PolicyError(ServingError):
     """The policy has unknown keys or values that are not allowed; the message names every one of them."""
+
+
+class ExperimentsError(ServingError):
+    """The experiments have unknown keys or values that are not allowed; the message names every one of them."""
 
 
 class SettingsError(ServingError):

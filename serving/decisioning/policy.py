@@ -221,19 +221,28 @@ def _literal(value: str | float | bool) -> str:
 
 
 def _parse_section(name: str, kind: type, found: Mapping[str, Any], mistakes: list[str]) -> Any:  # Any: one per section
+    values, wrong = parsed_values(name, kind, found)
+    mistakes += wrong
+    return kind(**values) if len(values) == len(fields(kind)) else None
+
+
+def parsed_values(name: str, kind: type, found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of a section of a TOML table, by field of the dataclass `kind`, and what is wrong with them.
+
+    A field's annotation says its type and its Range.
+    """
     section = found.get(name)
     if not isinstance(section, dict):
-        mistakes.append(f"{name}: this section is missing")
-        return None
+        return {}, [f"{name}: this section is missing"]
     hints = get_type_hints(kind, include_extras=True)
-    mistakes += [f"{name}.{key}: unknown key" for key in section if key not in hints]
+    mistakes = [f"{name}.{key}: unknown key" for key in section if key not in hints]
     mistakes += [f"{name}.{key}: missing" for key in hints if key not in section]
     values = {}
     for key, hint in hints.items():
         if key in section:
             values[key], mistake = _parse_value(section[key], hint)
             mistakes += [f"{name}.{key}: {mistake}"] if mistake else []
-    return kind(**values) if len(values) == len(fields(kind)) else None
+    return values, mistakes
 
 
 def _parse_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value and a type hint
