@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from serving.errors import SettingsError, StateUnavailable, StateUnfit
@@ -38,8 +39,10 @@ def connect(url: str) -> redis.Redis:
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
         retry=Retry(NoBackoff(), 0),
-        # The plain protocol: no handshake, and no notices of a provider that would stretch the time limits.
-        protocol=2,
+        # Its handshake reads what TLS sends after its own, which the client would else take for a stale answer.
+        protocol=3,
+        # A provider's notices would stretch the time limits.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         driver_info=None,
     )
 
