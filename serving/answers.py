@@ -24,7 +24,7 @@ from serving.api_codes import Level, NoteCode, ShortfallCode
 from serving.bundle import Bundle
 from serving.candidates import Habit, Neighbour
 from serving.decisioning.challenge import N_ITEMS, Pick
-from serving.decisioning.reward import Offered, Stake, reward_for
+from serving.decisioning.reward import NO_REWARD, Stake, reward_for
 from serving.decisioning.slate import Entry
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
 from serving.shelf import Shelf, floats, ints
@@ -71,24 +71,37 @@ class Answers:
         self, decision: Decision, picks: Sequence[Pick], window: Window, *, completion: float, shopper: Shopper
     ) -> ChallengeAnswer:
         """Return the challenge of the picks, with what completing it earns."""
-        offered = self._offered(picks, completion)
         answer: ChallengeAnswer = {
             **decision,  # type: ignore[typeddict-item] # a decision brings no shortfall
-            "items": self._challenge_items(picks, shopper),
+            "items": self.challenge_items(picks, shopper),
             "completion_probability": completion,
             "reward": None,
-            "expected_value": offered.expected_value,
+            "expected_value": 0.0,
             "valid_from": iso(window.starts),
             "valid_to": iso(window.ends),
             "progress": {"done": 0, "of": len(picks), "completed_at": None, "reward_id": None},
             "cold_start": shopper.row < 0,
         }
-        if offered.value > 0.0:
-            answer["reward"] = {"kind": self._reward.kind, "value": offered.value, "cost": offered.cost}
+        self.add_reward(answer, [each.is_new for each in picks])
         notes = self._notes([each.product for each in picks])
         if notes:
             answer["notes"] = notes
         return answer
+
+    def add_reward(self, answer: ChallengeAnswer, are_new: Sequence[bool]) -> None:
+        """Set the reward and the expected value by the items' chances, and whether each is new to the customer."""
+        habit, stretch = self._reward.habit_uplift, self._reward.stretch_uplift
+        stakes = []
+        for item, is_new in zip(answer["items"], are_new, strict=True):
+            row = self._shelf.row_of(item["product_id"])
+            margin = self._shelf.margin(row) if row >= 0 else None
+            stakes.append(Stake(item["probability"], margin, stretch if is_new else habit))
+        completion = answer["completion_probability"]
+        offered = NO_REWARD if len(stakes) < N_ITEMS else reward_for(stakes, completion, self._reward)
+        answer["expected_value"] = offered.expected_value
+        answer["reward"] = None
+        if offered.value > 0.0:
+            answer["reward"] = {"kind": self._reward.kind, "value": offered.value, "cost": offered.cost}
 
     def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
         """Return the ranking of the entries."""
@@ -139,7 +152,7 @@ class Answers:
             "features_at": self._features_at,
             "cold_start": row < 0,
         }
-        if shopper.is_personal:
+        if shopper.is_personal and row >= 0:
             expected = plus_days(as_of, min(self._next_days[row], _FARTHEST_DAYS))
             score["churn_probability"] = round(self._churn[row], 6)
             score["next_purchase_at"] = iso(max(expected, at))
@@ -163,7 +176,8 @@ class Answers:
         entries = range(start, min(start + k, offsets[row + 1]))
         return [{"category": names[category[e]], "probability": round(p28[e], 6)} for e in entries]
 
-    def _challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
+    def challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
+        """Return the picks as items, in their order."""
         items: list[ChallengeItem] = []
         known = self._bought_before([each.product for each in picks], shopper)
         for pick, habit in zip(picks, known, strict=True):
@@ -194,15 +208,6 @@ class Answers:
             item["last_bought_at"] = midnight_text(known.last_day, shopper.zone)
             item["due_at"] = None if known.gap_days is None else due_text(known.due_day, shopper.zone)
             item["usual_quantity"] = known.quantity
-
-    def _offered(self, picks: Sequence[Pick], completion: float) -> Offered:
-        habit, stretch = self._reward.habit_uplift, self._reward.stretch_uplift
-        stakes = [
-            Stake(each.chance, self._shelf.margin(each.product), stretch if each.is_new else habit) for each in picks
-        ]
-        if len(picks) < N_ITEMS:
-            return Offered(0.0, 0.0, 0.0)
-        return reward_for(stakes, completion, self._reward)
 
     def _notes(self, products: Sequence[int]) -> list[Note]:
         shelf = self._shelf

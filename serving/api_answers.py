@@ -108,6 +108,9 @@ class ChallengeItem(Item):
     target_quantity: Annotated[int, Field(ge=1, description="Pieces that net purchases must reach.")]
     counts: Counts
     done: bool
+    out_of_stock: NotRequired[
+        Annotated[bool, Field(description="True where it has run out since the challenge was shown; else left out.")]
+    ]
 
 
 @with_config(extra="forbid")

@@ -21,6 +21,7 @@ from serving.api_answers import (
 )
 from serving.api_codes import Role
 from serving.api_writes import ConsentAnswer
+from serving.customer_view import Feature, KnownHabit
 from serving.state.events import EventType
 
 
@@ -143,16 +144,6 @@ class GrantedReward(TypedDict):
 
 
 @with_config(extra="forbid")
-class Feature(TypedDict):
-    """One thing that is known of a customer, as of the bundle."""
-
-    name: str
-    value: float | int | str | None
-    unit: str
-    meaning: NotRequired[str]
-
-
-@with_config(extra="forbid")
 class CustomerAnswer(TypedDict):
     """The single customer view."""
 
@@ -164,6 +155,7 @@ class CustomerAnswer(TypedDict):
     first_seen_at: Annotated[Time | None, Field(description="When the first event or identity was told.")]
     consent: Annotated[ConsentAnswer, Field(description="As it is honoured: said, on record, or assumed.")]
     features: list[Feature]
+    habits: Annotated[list[KnownHabit], Field(description="What they buy again, the most probable first.")]
     scores: Annotated[Score | None, Field(description="Null without consent to personalize, or without a bundle.")]
     events: Annotated[list[KeptEvent], Field(description="The newest first.")]
     identities: Annotated[list[str], Field(description="Kinds of identities that are linked, one for each value.")]

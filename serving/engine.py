@@ -7,6 +7,7 @@ UTC, money is in the bundle's currency, probabilities are rounded to six places.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
@@ -14,16 +15,17 @@ from types import MappingProxyType
 from serving.answers import Answers, as_shortfall
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
-from serving.api_codes import ShortfallCode
+from serving.api_codes import Role, ShortfallCode
 from serving.bundle import Bundle
 from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.candidates import UNKNOWN, Candidates, Neighbour
-from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft
+from serving.customer_view import CustomerView, CustomerViews
+from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft, Pick
 from serving.decisioning.completion import completion_probability
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import FILTERS, GONE, Gone, Pace, Screen, Withheld, price_and_category
 from serving.decisioning.slate import Ask, SlateMaker
-from serving.decisioning.windows import Window, challenge_window, day_of, iso
+from serving.decisioning.windows import Week, Window, challenge_window, day_of, iso, week_of
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.live import Shoppers
 from serving.live_stock import StockRoom
@@ -73,6 +75,7 @@ class Engine:
         self._answers = Answers(bundle, self._shelf)
         self._stock = StockRoom(self._shelf)
         self._shoppers = Shoppers(bundle, self._shelf, self._candidates, applies_rules=applies_rules)
+        self._views = CustomerViews(bundle, self._shelf, self._shoppers, self._answers)
 
     def challenge(
         self, request: ChallengeRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
@@ -98,6 +101,69 @@ class Engine:
         if len(picks) < N_ITEMS:
             answer["shortfall"] = as_shortfall(_challenge_shortfall(len(picks), draft.screen.met))
         return answer
+
+    def week_of(self, request: ChallengeRequest, at: datetime, known: Known = NOTHING_KNOWN) -> Week:
+        """Return the week of the customer's challenge at `at`: Monday to Monday in the zone of their usual store.
+
+        InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        self._check(at)
+        zone = self._shoppers.place(request.customer_id, None, known.live).zone
+        return week_of(day_of(at, zone), zone)
+
+    def replacement(
+        self, kept: ChallengeAnswer, request: ChallengeRequest, at: datetime, known: Known = NOTHING_KNOWN
+    ) -> ChallengeAnswer | None:
+        """Return a challenge that nobody has seen yet with items in place of those out of stock; None where none is.
+
+        Each keeps its slot's purpose: a habit for a habit, a stretch for a stretch, of a category that is in no other
+        slot. Chances are those of the challenge's own window. An item for which there is nothing stays. `request` says
+        for whom and which store, and what is excluded or in the basket.
+        """
+        shopper = self._shopper(request.customer_id, request.store_id, at, known)
+        is_out = self._is_out(shopper.store_id, known)
+        slots = [place for place, item in enumerate(kept["items"]) if is_out(self._shelf.row_of(item["product_id"]))]
+        if not slots:
+            return None
+        window = challenge_window(datetime.fromisoformat(kept["valid_from"]), shopper.zone)
+        draft = self._draft(request, shopper, window, known)
+        picks = self._refill(draft, kept, slots, shopper)
+        if not picks:
+            return None
+        items = list(kept["items"])
+        for place, item in zip(picks, self._answers.challenge_items(list(picks.values()), shopper), strict=True):
+            items[place] = item
+        answer: ChallengeAnswer = {**kept, "items": items}
+        answer["completion_probability"] = self._completion(shopper, [each["probability"] for each in items], window)
+        self._answers.add_reward(
+            answer,
+            [
+                picks[place].is_new if place in picks else shopper.is_personal and item["role"] is Role.STRETCH
+                for place, item in enumerate(items)
+            ],
+        )
+        return answer
+
+    def mark_stock(
+        self, answer: ChallengeAnswer, request: ChallengeRequest, known: Known = NOTHING_KNOWN
+    ) -> ChallengeAnswer:
+        """Return a challenge whose items say so where they are out of stock now, in the request's store or theirs."""
+        if not known.stock.available:
+            return answer
+        store_id = self._shoppers.place(request.customer_id, request.store_id, known.live).store_id
+        is_out = self._is_out(store_id, known)
+        items = [each.copy() for each in answer["items"]]
+        for item in items:
+            if is_out(self._shelf.row_of(item["product_id"])):
+                item["out_of_stock"] = True
+        return {**answer, "items": items}
+
+    def kinds(self, product_id: str) -> tuple[str, str] | None:
+        """Return the product type and the category that a purchase of a product counts as; None for an unknown one."""
+        row = self._shelf.row_of(product_id)
+        if row < 0:
+            return None
+        return self._shelf.type_names[self._shelf.type[row]], self._shelf.category_names[self._shelf.category[row]]
 
     def recommendations(
         self, request: RecommendationsRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
@@ -182,13 +248,23 @@ class Engine:
         """Return whether the bundle knows the customer."""
         return self._candidates.customer_row(customer_id) >= 0
 
+    def customer_view(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> CustomerView:
+        """Return what the bundle knows of a customer, and by which consent; nothing where they don't agree.
+
+        InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        return self._views.view(customer_id, self._shopper(customer_id, None, at, known), at, known.live)
+
     def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
+        self._check(at)
+        return self._shoppers.shopper(customer_id, store_id, at, known.live)
+
+    def _check(self, at: datetime) -> None:
         as_of = self.bundle.manifest.as_of
         if at < as_of:
             raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
         if at.year > _LAST_YEAR:
             raise InvalidRequest("at", f"is after the year {_LAST_YEAR}")
-        return self._shoppers.shopper(customer_id, store_id, at, known.live)
 
     def _draft(self, request: ChallengeRequest, shopper: Shopper, window: Window, known: Known) -> Draft:
         """Return an empty challenge for the shopper, with what may not be in it."""
@@ -204,6 +280,24 @@ class Engine:
             closed_types={self._shelf.type[row] for row in basket} | bought_types,
         )
 
+    def _refill(self, draft: Draft, kept: ChallengeAnswer, slots: Sequence[int], shopper: Shopper) -> dict[int, Pick]:
+        """Return a pick for each of the slots for which there is one, by place."""
+        others = [self._shelf.row_of(item["product_id"]) for item in kept["items"]]
+        for place, row in enumerate(others):
+            if row >= 0 and place not in slots:
+                draft.categories.add(self._shelf.category[row])
+                draft.closed_types.add(self._shelf.type[row])
+        picks: dict[int, Pick] = {}
+        for place in slots:
+            slot = replace(draft, roles=(Role(kept["items"][place]["role"]),), picks=[])
+            found = self._challenges.personal(slot) if shopper.is_personal else self._challenges.popular(slot, [])
+            if found:
+                picks[place] = found[0]
+        return picks
+
+    def _is_out(self, store_id: str | None, known: Known) -> Callable[[int], bool]:
+        return self._stock.is_out(known.stock, store_id) if self._applies_rules else _never
+
     def _screen(
         self,
         request: ChallengeRequest | RecommendationsRequest | AlsoBoughtRequest,
@@ -217,12 +311,11 @@ class Engine:
         gone = Gone(
             self._shelf.rows_of(request.exclude), self._shelf.rows_of(basket) | shopper.basket, shopper.dismissed
         )
-        is_out = self._stock.is_out(known.stock, shopper.store_id) if self._applies_rules else _never
         return Screen(
             self._shelf,
             gone=gone,
             forbidden_flags=forbidden_flags,
-            is_out=is_out,
+            is_out=self._is_out(shopper.store_id, known),
             trace=known.trace,
             extra=extra,
         )

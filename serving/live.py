@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from serving.bundle import Bundle
 from serving.candidates import UNKNOWN, Candidates
+from serving.decisioning.policy import ConsentPolicy
 from serving.decisioning.windows import day_of, zone_named
 from serving.errors import BundleError
 from serving.fold_in import FoldIn
-from serving.live_events import EventFold, events_since
+from serving.live_events import Doings, EventFold, events_since
 from serving.live_merge import MergedTaste
 from serving.live_taste import Lately, LiveTaste
 from serving.shelf import Shelf
 from serving.state.known import Live
-from serving.taste import BundleTaste, Shopper, Taste
+from serving.taste import BundleTaste, Place, Shopper, Taste
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -45,38 +47,41 @@ class Shoppers:
         self._n_baskets = bundle.customers.n_baskets
 
     def shopper(self, customer_id: str | None, store_id: str | None, at: datetime, live: Live) -> Shopper:
-        """Return who asks; the store is that of the call, else their usual one, else that of their latest event.
-
-        A merged id, or one without a customer, may be asked about as well: `live.customer_id` is the one that stands.
-        """
+        """Return who asks; an id that was merged into another may be asked about as well."""
         rows = [] if customer_id is None else self._rows(customer_id, live)
         row = rows[0] if rows else UNKNOWN
-        usual_store = self._candidates.usual_store(row)
-        zone = self._zone_of(usual_store)
+        place = self._place(row, store_id, live)
         is_personal = customer_id is not None and self._consents(row, live)
-        taste = self._taste(rows) if is_personal else self._nobody
-        doings = None
-        if live.events and is_personal:
-            events = events_since(live, self._as_of_us, self._bundle.manifest.log_until_us)
-            doings = self._fold.doings(events, epoch_us(at), zone) if events else None
-        if row < 0 and (doings is None or doings.n_product_events < self._policy.min_product_events):
-            is_personal, taste, doings = False, self._nobody, None
-        if doings is not None:
-            taste = LiveTaste(taste, doings, self._lately, today=day_of(at, zone))
-            if usual_store < 0:
-                usual_store = self._candidates.store_row(doings.store_id)
-        store = self._candidates.store_row(store_id)
-        store = store if store >= 0 else usual_store
+        doings = self._doings(live, at, place.zone) if is_personal and live.events else None
+        if not is_personal or (row < 0 and not self._is_enough(doings)):
+            return Shopper(row, place, is_personal=False, taste=self._nobody)
+        taste = self._taste(rows)
+        if doings is None:
+            return Shopper(row, place, is_personal=True, taste=taste)
         return Shopper(
-            row=row,
-            store=store,
-            store_id=store_id or (self._bundle.stores.id[store] if store >= 0 else None),
-            zone=zone,
-            is_personal=is_personal,
-            taste=taste,
-            basket=frozenset() if doings is None else frozenset(doings.basket),
-            dismissed=frozenset() if doings is None else frozenset(doings.dismissed),
+            row,
+            place,
+            is_personal=True,
+            taste=LiveTaste(taste, doings, self._lately, today=day_of(at, place.zone)),
+            basket=frozenset(doings.basket),
+            dismissed=frozenset(doings.dismissed),
         )
+
+    def place(self, customer_id: str, store_id: str | None, live: Live) -> Place:
+        """Return where an answer to the customer is for: the call's store, else their usual one, else the latest."""
+        rows = self._rows(customer_id, live)
+        return self._place(rows[0] if rows else UNKNOWN, store_id, live)
+
+    def consent(self, customer_id: str, live: Live) -> dict[str, bool]:
+        """Return the customer's whole consent as it is honoured: said, else on record, else assumed."""
+        rows = self._rows(customer_id, live)
+        row = rows[0] if rows else UNKNOWN
+        assumed = {each.name: getattr(self._bundle.policy.consent, each.name) for each in fields(ConsentPolicy)}
+        held = {
+            key: is_assumed if row < 0 else self._candidates.consents(row, key, assumed=is_assumed)
+            for key, is_assumed in assumed.items()
+        }
+        return held | {key: said for key, said in (live.consent or {}).items() if key in held}
 
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""
@@ -109,9 +114,25 @@ class Shoppers:
         assumed = self._bundle.policy.consent.personalize
         return assumed if row < 0 else self._candidates.consents(row, "personalize", assumed=assumed)
 
-    def _zone_of(self, store: int) -> ZoneInfo:
-        named = zone_named(self._bundle.stores.time_zone[store]) if store >= 0 else None
-        return named or self._zone
+    def _doings(self, live: Live, at: datetime, zone: ZoneInfo) -> Doings | None:
+        events = events_since(live, self._as_of_us, self._bundle.manifest.log_until_us)
+        return self._fold.doings(events, epoch_us(at), zone) if events else None
+
+    def _is_enough(self, doings: Doings | None) -> bool:
+        """Return whether one whom the bundle doesn't know has done enough for personal answers."""
+        return doings is not None and doings.n_product_events >= self._policy.min_product_events
+
+    def _place(self, row: int, store_id: str | None, live: Live) -> Place:
+        usual = self._candidates.usual_store(row)
+        named = zone_named(self._bundle.stores.time_zone[usual]) if usual >= 0 else None
+        zone = named or self._zone
+        store = self._candidates.store_row(store_id)
+        if store_id is not None and store >= 0:
+            return Place(store, store_id, zone)
+        if usual < 0:
+            visited = (each.store_id for each in reversed(live.events) if each.store_id is not None)
+            usual = self._candidates.store_row(next(visited, None))
+        return Place(usual, store_id or (self._bundle.stores.id[usual] if usual >= 0 else None), zone)
 
 
 def epoch_us(moment: datetime) -> int:

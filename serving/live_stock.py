@@ -20,7 +20,7 @@ class StockRoom:
         self._shelves: _Shelves = _Shelves(shelf, Stock())
 
     def is_out(self, stock: Stock, store_id: str | None) -> Callable[[int], bool]:
-        """Return the claim that a product (its row) is out of stock in a store, or everywhere for None."""
+        """Return the claim that a product (its row; -1 never) is out of stock in a store, or everywhere for None."""
         if not stock.available:
             return self._is_flagged
         found = self._shelves
@@ -29,7 +29,7 @@ class StockRoom:
         return found.of(store_id)
 
     def _is_flagged(self, product: int) -> bool:
-        return bool(self._shelf.flags[product] & OUT_OF_STOCK)
+        return product >= 0 and bool(self._shelf.flags[product] & OUT_OF_STOCK)
 
 
 class _Shelves:
@@ -46,6 +46,8 @@ class _Shelves:
         known = self._found[store]
 
         def is_out(product: int) -> bool:
+            if product < 0:
+                return False
             found = known.get(product)
             if found is None:
                 found = known[product] = self._is_out(product, store)

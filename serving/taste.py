@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from typing_extensions import override
@@ -122,20 +123,40 @@ class BundleTaste(Taste):
         return between_days(self._candidates.p_shop(self.row), days)
 
 
-@dataclass(frozen=True, slots=True)
-class Shopper:
-    """Who asks: the row (-1 unknown to the bundle), the store the answer is for, the zone of their days.
+class Place(NamedTuple):
+    """The store that an answer is for (-1 unknown, its id also where the bundle lacks it), and the zone of its days."""
 
-    `store_id` is known even where the bundle doesn't know the store. `is_personal` says whether their history may be
-    used; where not, `taste` is that of nobody. `basket` holds the products that their events put there, `dismissed`
-    those that they turned away.
-    """
-
-    row: int
     store: int
     store_id: str | None
     zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """Who asks: the row (-1 unknown to the bundle), and where.
+
+    `is_personal` says whether their history may be used; where not, `taste` is that of nobody. `basket` holds the
+    products that their events put there, `dismissed` those that they turned away.
+    """
+
+    row: int
+    place: Place
     is_personal: bool
     taste: Taste
     basket: frozenset[int] = frozenset()
     dismissed: frozenset[int] = frozenset()
+
+    @property
+    def store(self) -> int:
+        """The row of the store that the answer is for, -1 unknown."""
+        return self.place.store
+
+    @property
+    def store_id(self) -> str | None:
+        """The id of that store, also where the bundle doesn't know it."""
+        return self.place.store_id
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of their days."""
+        return self.place.zone

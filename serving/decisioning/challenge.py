@@ -31,7 +31,7 @@ from serving.taste import Taste
 
 N_HABITS = 2
 N_ITEMS = 3
-_ROLES = (Role.HABIT, Role.HABIT, Role.STRETCH)
+ROLES = (Role.HABIT, Role.HABIT, Role.STRETCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Pick:
 
 @dataclass(slots=True)
 class Draft:
-    """A challenge in the making; `closed_types` are those just bought or in the basket."""
+    """A challenge in the making; `closed_types` are those just bought or in the basket, `roles` are to be filled."""
 
     taste: Taste
     store: int
@@ -59,6 +59,17 @@ class Draft:
     closed_types: set[int]
     picks: list[Pick] = field(default_factory=list)
     categories: set[int] = field(default_factory=set)
+    roles: tuple[Role, ...] = ROLES
+
+    @property
+    def n_habits(self) -> int:
+        """How many of the roles are habits: they come first."""
+        return self.roles.count(Role.HABIT)
+
+    @property
+    def n_open(self) -> int:
+        """How many items are still missing."""
+        return len(self.roles) - len(self.picks)
 
 
 class ChallengeMaker:
@@ -86,10 +97,8 @@ class ChallengeMaker:
         self._add_habits(draft)
         if draft.taste.is_cold:
             return self._add_suggestions(draft)
-        n_habits = len(draft.picks)
-        if n_habits < N_HABITS:
-            self._add_popular(draft, N_HABITS - n_habits)
-        if len(draft.picks) == N_HABITS:
+        self._add_popular(draft, draft.n_habits - len(draft.picks))
+        if len(draft.picks) == draft.n_habits and draft.n_open:
             self._add_stretch(draft)
         return draft.picks
 
@@ -97,25 +106,27 @@ class ChallengeMaker:
         """Fill up for one known from events only: what these lead to, then what is popular; the last one is new."""
         known = draft.taste.recent_categories()
         for found in draft.taste.discoveries():
-            if len(draft.picks) == N_ITEMS:
+            if not draft.n_open:
                 return draft.picks
             category = self._shelf.category[found.product]
-            if len(draft.picks) < N_HABITS or (category not in known and category not in draft.basket_categories):
+            if len(draft.picks) < draft.n_habits or (category not in known and category not in draft.basket_categories):
                 reason = self._reasons.discovery(found, draft.window.first_day)
                 self._try_popular(draft, found.product, reason, least=found.p7)
-        self._add_popular(draft, N_ITEMS - len(draft.picks))
+        self._add_popular(draft, draft.n_open)
         return draft.picks
 
     def popular(self, draft: Draft, neighbours: Iterable[Neighbour]) -> list[Pick]:
         """Return the items for one whom nobody knows: what goes with the basket, then what is popular."""
         for neighbour in neighbours:
-            if len(draft.picks) == N_ITEMS:
+            if not draft.n_open:
                 return draft.picks
             self._try_popular(draft, neighbour.product, self._reasons.together(neighbour, is_basket=True))
-        self._add_popular(draft, N_ITEMS - len(draft.picks))
+        self._add_popular(draft, draft.n_open)
         return draft.picks
 
     def _add_habits(self, draft: Draft) -> None:
+        if not draft.n_habits:
+            return
         waiting: list[Habit] = []
         for habit in draft.taste.habits():
             if self._pace.is_just_bought(habit, draft.window.first_day):
@@ -146,7 +157,7 @@ class ChallengeMaker:
             chance = within_days(habit.p7, window.n_days, self._numbers.habit_window)
             level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
             self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, habit=habit))
-        return len(draft.picks) == N_HABITS
+        return len(draft.picks) >= draft.n_habits
 
     def _add_popular(self, draft: Draft, n_wanted: int) -> None:
         """Add up to `n_wanted` popular products of further categories."""
@@ -161,7 +172,7 @@ class ChallengeMaker:
         category = self._shelf.category[product]
         is_open = category not in draft.categories and self._shelf.type[product] not in draft.closed_types
         if is_open and draft.screen.withheld(product) is None:
-            role = _ROLES[len(draft.picks)]
+            role = draft.roles[len(draft.picks)]
             self._add(draft, self._population_pick(draft, product, role=role, reason=reason, least=least))
 
     def _population_pick(

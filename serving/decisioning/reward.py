@@ -29,6 +29,9 @@ class Offered:
     expected_value: float
 
 
+NO_REWARD = Offered(0.0, 0.0, 0.0)
+
+
 def reward_for(stakes: Sequence[Stake], completion: float, policy: RewardPolicy) -> Offered:
     """Return the largest reward whose expected cost stays within the policy's share of the expected extra margin.
 
