@@ -49,7 +49,7 @@ class Told:
 
 
 @contextmanager
-def told_under(home: Path, url: str = FILE, *, settle_seconds: float = SETTLE_SECONDS) -> Iterator[Told]:
+def told_under(home: Path, url: str = FILE, *, settle_seconds: float | None = None) -> Iterator[Told]:
     """Give what the shop's state adds to a source; the log's file is gone afterwards.
 
     A shop that has no state yet adds nothing, and none is made for it. StateUnavailable when there is one, and it can't
@@ -62,7 +62,7 @@ def told_under(home: Path, url: str = FILE, *, settle_seconds: float = SETTLE_SE
     # What a run that was killed leaves there is removed by a later one (features.conform), or by an erasure.
     work = home / "features" / "tables" / f".building-{uuid4().hex}"
     try:
-        yield _told(opened.state, work / "log.parquet", settle_seconds)
+        yield _told(opened.state, work / "log.parquet", SETTLE_SECONDS if settle_seconds is None else settle_seconds)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         opened.close()
