@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -38,6 +39,8 @@ T = TypeVar("T")
 P_SHOP = tuple(f"p_shop_{h}" for h in range(1, WINDOW_DAYS + 1))
 MIN_EVENTS = 100
 """With fewer trips or days without one than this, rates by recency and frequency stand in for trees."""
+
+_N_KEPT = 4  # a hazard for each cutoff that is judged, and one for what ships
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,12 @@ class TripHazard:
         return np.asarray(1.0 - np.cumprod(1.0 - hazard, axis=1), dtype=np.float64)
 
 
+@lru_cache(maxsize=_N_KEPT)
 def fit_hazard(history: History, config: HazardConfig) -> TripHazard:
-    """Return the hazard learned from the latest weeks; with too little to learn from, one of rates that says so."""
+    """Return the hazard learned from the latest weeks; with too little to learn from, one of rates that says so.
+
+    The latest few are kept: both levels of habit and the next purchase rest on the same one.
+    """
     cutoffs = history.cutoff_before(WINDOW_DAYS, config.n_cutoffs)
     weeks = [hazard_examples(history, moment) for moment in cutoffs]
     early_weeks, late_weeks = early_and_late(weeks, config.n_held_out)

@@ -10,7 +10,11 @@ from features.build import FeatureStore
 from features.tables import TableSet
 from tests.features.tiny import at, line, write_tables
 from training import metrics
+from training.config import load_config
+from training.habit import HabitConfig
 from training.history import History
+from training.learners import HABIT_PRODUCT, HABIT_TYPE
+from training.next_purchase import NextPurchaseConfig
 from training.next_purchase_rows import days_examples, hazard_examples, trip_examples, trip_rates, weekday_shares
 from training.trip_hazard import P_SHOP, HazardConfig, fit_hazard
 
@@ -98,3 +102,18 @@ def test_a_source_without_times_has_even_weeks(tmp_path: Path) -> None:
     rows = hazard_examples(history, at(14)).features
     assert rows["weekday_share"].between(0, 1).all()
     assert len(fit_hazard(history, HazardConfig()).chances(history, at(28))) == 1
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_habits_and_the_next_purchase_rest_on_one_hazard(is_quick: bool) -> None:
+    habits = [load_config(HabitConfig, name, is_quick=is_quick).shop for name in (HABIT_TYPE, HABIT_PRODUCT)]
+
+    assert habits == [load_config(NextPurchaseConfig, "next_purchase", is_quick=is_quick).hazard] * 2
+
+
+def test_a_hazard_is_learned_once_for_each_history_and_config(tiny: History) -> None:
+    first = fit_hazard(tiny.until(at(30)), HazardConfig())
+
+    assert fit_hazard(tiny.until(at(30)), HazardConfig()) is first
+    assert fit_hazard(tiny.until(at(29)), HazardConfig()) is not first
+    assert fit_hazard(tiny.until(at(30)), HazardConfig(seed=1)) is not first
