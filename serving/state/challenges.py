@@ -95,6 +95,11 @@ class KeptChallenge:
     challenge: Challenge
     kinds: Kinds
 
+    @property
+    def decision_id(self) -> str:
+        """The id under which it was decided, the same on every call of the week."""
+        return self.challenge.decision_id
+
     def progress(self) -> Progress:
         """Return how far the customer has come, as answers say it."""
         return {

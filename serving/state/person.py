@@ -63,7 +63,7 @@ class Person:
     def is_blank(self) -> bool:
         """Whether there is nothing to keep."""
         contents = (self.events, self.consent, self.challenges, self.rewards, self.also, self.identities)
-        return not any(contents)
+        return not any(contents) and self.cut_us is None
 
 
 def before(live: Live, before_us: int) -> Live:
@@ -196,10 +196,12 @@ def without_old(person: Person, now_us: int, limits: StatePolicy) -> Person:
     granted_after = now_us - limits.decisions_days * DAY_US
     challenges = {day: each for day, each in person.challenges.items() if each.ends_us > ended_after}
     rewards = tuple(reward for reward in person.rewards if reward.completed_us > granted_after)
-    younger = replace(person, challenges=challenges, rewards=rewards)
-    return with_newest(
-        younger, (event for event in person.events if event.accepted_us > accepted_after), limits.events_per_customer
+    events = [event for event in person.events if event.accepted_us > accepted_after]
+    younger = with_newest(
+        replace(person, challenges=challenges, rewards=rewards), events, limits.events_per_customer
     )
+    is_cut = younger.cut_us is not None and younger.cut_us > accepted_after
+    return younger if is_cut else replace(younger, cut_us=None)
 
 
 def _with_granted(person: Person) -> Person:

@@ -22,6 +22,10 @@ class MemoryStore:
         self._last_version = ABSENT
         self._lock = threading.Lock()
 
+    def check(self) -> tuple[str, ...]:
+        self._check_there()
+        return ()
+
     def read(self, keys: Sequence[str]) -> list[Document | None]:
         self._check_there()
         with self._lock:
