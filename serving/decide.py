@@ -129,7 +129,7 @@ class Decider:
         except StateUnavailable:
             return _unknowing(self._draft(asked))
         answer = self._draft(asked) if kept is None else self._told(asked, kept)
-        return self._engine.mark_stock(answer, known)
+        return self._engine.mark_stock(answer, request, known)
 
     def _standing(self, asked: _Asked) -> KeptChallenge | None:
         """Return the challenge that is kept, made now if there was none; None where nothing is to be kept."""
@@ -178,11 +178,12 @@ class Decider:
 
     def _common_challenge(self, request: ChallengeRequest, at: datetime, known: Known) -> ChallengeAnswer:
         """Return what everybody without consent gets in that week and store: no id or record leads to one of them."""
-        answer = self._engine.challenge(request, at, "", known)
+        starts = max(self._engine.week_of(request, at, known).starts, self._engine.bundle.manifest.as_of)
+        answer = self._engine.challenge(request, starts, "", known)
         shown = [item["product_id"] for item in answer["items"]]
         answer["decision_id"] = self.ids.of(json.dumps([answer["model_version"], answer["valid_to"], shown]))
         if not request.dry_run:
-            self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
+            self._keep(record_of(request, answer, starts, customer_id=None, trace=Trace()))
         return answer
 
     def _known(self, customer_id: str | None, at: datetime | None, trace: Trace) -> Known | None:

@@ -31,7 +31,7 @@ from serving.live import Shoppers
 from serving.live_stock import StockRoom
 from serving.numbers import between_days
 from serving.shelf import Shelf
-from serving.state.known import NOTHING_KNOWN, Known, Live
+from serving.state.known import NOBODY, NOTHING_KNOWN, Known, Live
 from serving.taste import Shopper
 
 # Published answers have six places: a joint chance is never shown as impossible.
@@ -244,9 +244,9 @@ class Engine:
         """Return whether the customer's history may be used, and what they do be kept under their id."""
         return self._shoppers.may_personalize(customer_id, live)
 
-    def knows(self, customer_id: str) -> bool:
-        """Return whether the bundle knows the customer."""
-        return self._candidates.customer_row(customer_id) >= 0
+    def knows(self, customer_id: str, live: Live = NOBODY) -> bool:
+        """Return whether the bundle knows the customer by any of their ids, and not from before they were forgotten."""
+        return self._shoppers.knows(customer_id, live)
 
     def customer_view(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> CustomerView:
         """Return what the bundle knows of a customer, and by which consent; nothing where they don't agree.
@@ -254,6 +254,10 @@ class Engine:
         InvalidRequest when `at` lies before the bundle's as-of.
         """
         return self._views.view(customer_id, self._shopper(customer_id, None, at, known), at, known.live)
+
+    def odds(self, _label: Mapping[str, str] | None) -> float:
+        """Return the probability with which the arm of an answer was drawn: 1, as this engine draws none."""
+        return 1.0
 
     def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
         self._check(at)

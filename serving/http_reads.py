@@ -65,6 +65,6 @@ class Reads:
         known = self._shop.door.read(lambda state: state.known(customer_id))
         kept = self._shop.door.read(lambda state: state.customer(customer_id))
         view = serving.engine.customer_view(known.live.customer_id or customer_id, now, known)
-        if kept is None and not serving.engine.knows(customer_id):
+        if kept is None and not serving.engine.knows(customer_id, known.live):
             raise Problem(404, "nobody knows this customer")
         return customer_answer(customer_id, kept, view)

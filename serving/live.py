@@ -83,6 +83,10 @@ class Shoppers:
         }
         return held | {key: said for key, said in (live.consent or {}).items() if key in held}
 
+    def knows(self, customer_id: str, live: Live) -> bool:
+        """Return whether the bundle knows the customer by any of their ids, and not from before they were forgotten."""
+        return bool(self._rows(customer_id, live))
+
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""
         rows = self._rows(customer_id, live)

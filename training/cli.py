@@ -221,11 +221,11 @@ def batch(
     level: Annotated[LevelName, typer.Option(help="For recommendations.")] = LevelName.PRODUCT,
     no_rules: Annotated[bool, typer.Option("--no-rules", help="The ranking alone.")] = False,
     issue: Annotated[bool, typer.Option("--issue", help="Keep what is answered.")] = False,
+    state: StateUrl = DEFAULT_STATE,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Write the engine's answers for many customers as Parquet; print the file and how many rows it has."""
     from serving.batch import BatchJob, write_batch
-    from serving.state.opening import FILE
 
     job = BatchJob(
         kind.value,
@@ -235,7 +235,7 @@ def batch(
         level=level.value,
         with_rules=not no_rules,
         issues=issue,
-        state=os.environ.get("TERCET_STATE") or FILE,
+        state=state,
     )
     with Progress() as progress:
         n_rows = write_batch(home, job, out, customers, progress)

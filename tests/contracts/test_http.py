@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter
 from serving.api_codes import NoteCode, ReasonCode, ShortfallCode
 from serving.bundle import Bundle
 from serving.engine import Engine
-from serving.http_calls import CALLS, Call
+from serving.http_calls import CALLS, TELLINGS, Call
 from serving.http_pages import DOCUMENTED
 from serving.launch import Server
 from tests.serving.asgi import Client, client
@@ -27,6 +28,7 @@ from tests.serving.tiny import CUSTOMERS, PRODUCTS
 
 EVERY_CUSTOMER = (*CUSTOMERS, "nobody-knows-me")
 DECISION = {"decision_id", "model_version", "personalized", "experiment", "currency"}
+EVENT = dict(TELLINGS[0].example["events"][0])  # type: ignore[index]  # an example is an object like any other
 ITEM = {"product_id", "name", "product_type", "category", "price", "reason"}
 
 
@@ -43,10 +45,11 @@ def spec(api: Client) -> Any:
 def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
     challenge, also_bought, recommendations, scores = CALLS
     for customer in EVERY_CUSTOMER:
+        # A week of its own each: within a week the first challenge stands, whatever is asked later.
         for more in (
-            {},
-            {"basket": ["coffee-1", "what-is-this"]},
-            {"exclude": list(PRODUCTS)[:4], "store_id": "s-berlin"},
+            {"at": "2018-01-02T12:00:00Z"},
+            {"at": "2018-01-09T12:00:00Z", "basket": ["coffee-1", "what-is-this"]},
+            {"at": "2018-01-16T12:00:00Z", "exclude": list(PRODUCTS)[:4], "store_id": "s-berlin"},
         ):
             yield challenge, {"customer_id": customer, "channel": "app", "placement": "home", **more}
         for intent in ("buy_again", "discover", "mixed"):
@@ -116,7 +119,7 @@ def test_a_challenge_keeps_its_id_on_every_channel_and_through_the_week(api: Cli
     assert asked(channel="app", placement="till", at="2018-01-05T12:00:00Z") == first
     assert re.fullmatch("[0-9a-f]{32}", first["decision_id"])
     assert asked(at="2018-01-09T12:00:00Z")["decision_id"] != first["decision_id"]
-    assert asked(exclude=["wine-1"])["decision_id"] != first["decision_id"]
+    assert asked(exclude=["wine-1"], basket=["milk-1"]) == first
 
 
 def test_one_unknown_product_is_a_404_and_several_are_ignored(api: Client) -> None:
@@ -164,16 +167,35 @@ def test_a_whole_number_may_be_written_with_a_point(api: Client) -> None:
 
 
 def test_the_document_has_exactly_the_paths_that_answer(api: Client, spec: Any) -> None:
-    assert spec["paths"].keys() == {call.path for call in CALLS} | DOCUMENTED.keys()
+    decision_id = ask(api, CALLS[0], {"customer_id": "anna"})["decision_id"]
+    assert spec["paths"].keys() == {call.path for call in (*CALLS, *TELLINGS)} | DOCUMENTED.keys()
     for path, methods in spec["paths"].items():
+        asked = path.replace("{id}", decision_id if "decisions" in path else "anna")
         for method in methods:
-            assert api.send(method.upper(), path, [b"{}"]).status not in (404, 405)
+            assert api.send(method.upper(), asked, [b"{}"]).status not in (404, 405)
+
+
+@pytest.mark.parametrize("call", [*CALLS, *TELLINGS], ids=lambda call: call.name)
+def test_every_call_answers_its_own_example_as_the_document_says(api: Client, spec: Any, call: Call) -> None:
+    api.post("/v1/stock", {"stock": [{"product_id": "milk-1", "available": True}]})
+    told = {"also-bought": {"product_ids": ["milk-1"]}, "events": {"events": [{**EVENT, "at": "2018-01-01T13:00:00"}]}}
+    decision_id = ask(api, CALLS[0], {"customer_id": "anna"})["decision_id"]
+    path = call.path.replace("{id}", decision_id if call.id_of == "decision" else "anna")
+    body = b"" if call.request is None else json.dumps(told.get(call.name, call.example)).encode()
+
+    reply = api.send(call.method, path, [body])
+
+    assert reply.status == call.status, reply.body
+    schema = spec["paths"][call.path][call.method.lower()]["responses"][str(call.status)]["content"]["application/json"]
+    jsonschema.validate(reply.json(), {**schema["schema"], "components": spec["components"]})
+    TypeAdapter(call.answer).validate_python(reply.json())
 
 
 def test_every_field_that_goes_in_is_described(spec: Any) -> None:
-    for call in CALLS:
-        for name, field in spec["components"]["schemas"][call.request.__name__]["properties"].items():
-            assert field.get("description"), f"{call.path} {name}"
+    for call in (*CALLS, *TELLINGS):
+        if call.request is not None:
+            for name, field in spec["components"]["schemas"][call.request.__name__]["properties"].items():
+                assert field.get("description"), f"{call.path} {name}"
 
 
 def test_every_code_is_explained_in_the_document(spec: Any) -> None:
