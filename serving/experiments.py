@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated
 
+from serving.api_answers import Experiment as Label
 from serving.decisioning.policy import Range
 
 HOLDOUT = "holdout"
@@ -90,7 +91,7 @@ class Assignment:
         """Whether they get the non-personal answer."""
         return self.experiment == HOLDOUT
 
-    def label(self) -> dict[str, str]:
+    def label(self) -> Label:
         """Return what a decision says of it."""
         return {"name": self.experiment, "arm": self.arm}
 
