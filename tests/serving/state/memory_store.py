@@ -19,6 +19,7 @@ class MemoryStore:
         self.documents: dict[str, Document] = {}
         self.n_scrubs = 0
         self.is_away = False
+        self.is_read_only = False
         self._last_version = ABSENT
         self._lock = threading.Lock()
 
@@ -41,6 +42,8 @@ class MemoryStore:
 
     def commit(self, commit: Commit) -> bool:
         self._check_there()
+        if self.is_read_only:
+            raise StateUnavailable("the memory store takes nothing, as the test wants it")
         with self._lock:
             for key, version in commit.expect.items():
                 found = self.documents.get(key)
