@@ -49,13 +49,14 @@ class Baskets:
 
 
 def known_lines(history: History) -> pd.DataFrame:
-    """Return every line from the source's first day to the end of the history (columns of `purchases_after`)."""
+    """Return every line from the source's first day to the end of the history: `purchases_after`, and its local day."""
     zone = history.tables.time_zone
     days = max(history.known_until.day - history.tables.first_day, 0) + 1
     start = history.known_until.plus_days(-days, zone)
     if start.plus_days(days, zone) != history.known_until:  # a local time that the clock change of that day left out
         days, start = days + 1, history.known_until.plus_days(-days - 1, zone)
-    return history.purchases_after(start, days)
+    lines = history.purchases_after(start, days)
+    return lines.assign(**{c.ORDERED_DAY: lines[c.DAY_OFFSET] + start.day})
 
 
 def baskets_of(lines: pd.DataFrame, n_products: int) -> Baskets:

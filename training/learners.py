@@ -30,6 +30,7 @@ from training import (
     segments,
     stretch,
     substitutes,
+    substitutes_judging,
 )
 from training.config import load_config
 from training.history import History
@@ -104,7 +105,7 @@ _SOURCES = (
     _Source(habit, "Habit", habit_judging, name=HABIT_PRODUCT),
     _Source(next_purchase, "NextPurchase", next_purchase_judging),
     _Source(also_bought, "AlsoBought", also_bought),
-    _Source(substitutes, "Substitutes", substitutes),
+    _Source(substitutes, "Substitutes", substitutes_judging),
     _Source(stretch, "Stretch", stretch),
     _Source(discover, "Discover", discover),
     _Source(churn, "Churn", churn),
