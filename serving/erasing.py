@@ -93,7 +93,7 @@ def erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, 
     writes batches under this home is waited for.
     """
     with erasing_in(home, say):
-        return _erase(home, state, customer_ids, now_us, typed=frozenset())
+        return _erase(home, state, customer_ids, now_us)
 
 
 def erase_identity(home: Path, state: State, kind: str, value: str, *, now_us: int, say: Say) -> Erasure | None:
@@ -102,7 +102,7 @@ def erase_identity(home: Path, state: State, kind: str, value: str, *, now_us: i
         name = state.erased().hashes.identity_name(kind, value)
         known = state.customer_of(kind, value)
         found = customers_with(home, name) | ({known} if known else frozenset())
-        return _erase(home, state, found, now_us, typed=frozenset({value})) if found else None
+        return _erase(home, state, found, now_us, _Typed(name, value)) if found else None
 
 
 def erase_pending(home: Path, state: State, say: Say) -> int:
@@ -112,11 +112,21 @@ def erase_pending(home: Path, state: State, say: Say) -> int:
         return 0
     with erasing_in(home, say):
         say(f"erase {len(pending):,} ids of customers who asked for it")
-        _erase(home, state, pending, max(pending.values()), typed=frozenset())
+        _erase(home, state, pending, max(pending.values()))
     return len(pending)
 
 
-def _erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, *, typed: frozenset[str]) -> Erasure:
+@dataclass(frozen=True)
+class _Typed:
+    """An identity as somebody typed it, and the keyed hash by which it is known."""
+
+    name: str
+    value: str
+
+
+def _erase(
+    home: Path, state: State, customer_ids: Collection[str], now_us: int, typed: _Typed | None = None
+) -> Erasure:
     """Take customers out of the state, then out of the files, and only then off the list of what is pending."""
     hashes = state.erased().hashes
     found = same_customers(home, customer_ids)
@@ -136,6 +146,7 @@ def _erase(home: Path, state: State, customer_ids: Collection[str], now_us: int,
     return Erasure(reference, max(moments), counts + Counter(done.counts), done.versions)
 
 
-def _forgotten(home: Path, customer_ids: frozenset[str], hashes: Hashes, typed: frozenset[str]) -> Forgotten:
-    names = identities_of(home, customer_ids)
-    return Forgotten(customer_ids, lambda kind, value: hashes.identity_name(kind, value) in names, typed)
+def _forgotten(home: Path, customer_ids: frozenset[str], hashes: Hashes, typed: _Typed | None) -> Forgotten:
+    names = identities_of(home, customer_ids) | ({typed.name} if typed else frozenset())
+    texts = frozenset({typed.value} if typed else ())
+    return Forgotten(customer_ids, lambda kind, value: hashes.identity_name(kind, value) in names, texts)
