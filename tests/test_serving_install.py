@@ -70,6 +70,14 @@ def test_batch_answers_for_everyone(installed: Path, home: Path) -> None:
     assert pq.read_metadata(out).num_rows > 0
 
 
+def test_a_customer_is_erased_from_bundle_and_outputs(installed: Path, home: Path) -> None:
+    out = home / "challenge.parquet"
+    run(installed / "tercet", "batch", "challenge", "--out", out, "--home", home)
+    receipt = run(installed / "tercet", "erase", "anna", "--home", home)
+    assert "bundles written anew" in receipt
+    assert "anna" not in pq.read_table(out)["customer_id"].to_pylist()
+
+
 def test_train_says_what_is_missing_in_one_line(installed: Path, home: Path) -> None:
     done = subprocess.run(
         [installed / "tercet", "train", "synthetic", "--home", home], capture_output=True, text=True, check=False
