@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from serving.state.challenges import KeptChallenge, kept
 from serving.state.codec import Raw, decode, encode
 from serving.state.decisions import (
+    DecisionHead,
     DecisionPart,
     DecisionRecord,
     DecisionSummary,
@@ -91,6 +92,22 @@ class Deciding:
             if head is not None
         ]
         return tuple(sorted(found, key=lambda each: (-each.at_us, each.decision_id)))
+
+    def heads(self, aliases: Mapping[str, str], moment_us: Callable[[str], int | None]) -> Iterator[DecisionHead]:
+        """Return all decisions by id, without what was shown: customers by the id that stands, by their erasures."""
+        for _, document in scanned(self._people.store, "decision/"):
+            raw = decode(document.value)
+            known = [each for each in raw["customers"] if (moment_us(each) or -1) < raw["us"]]
+            yield DecisionHead(
+                raw["id"],
+                raw["call"],
+                raw["us"],
+                raw["model"],
+                raw["experiment"],
+                raw["probability"],
+                tuple(aliases.get(each, each) for each in known),
+                raw["erased"] + len(raw["customers"]) - len(known),
+            )
 
     def _summary(self, head: Raw, part: DecisionPart, events: list[Event]) -> DecisionSummary:
         outcome = self._outcome(head["id"], head["us"], part, events)

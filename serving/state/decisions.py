@@ -83,6 +83,20 @@ class DecisionSummary:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionHead:
+    """Who was decided for, when and in which arm; `customer_ids` has those who were not forgotten since."""
+
+    decision_id: str
+    call: str
+    at_us: int
+    model_version: str
+    experiment: Mapping[str, str] | None
+    probability: float
+    customer_ids: tuple[str, ...]
+    n_erased: int
+
+
 def head_of(record: DecisionRecord, n_erased: int = 0) -> dict[str, object]:
     """Return the document of a decision's head: its anonymous parts in full, the others by customer."""
     return {

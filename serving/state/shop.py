@@ -16,7 +16,7 @@ from serving.state.codec import decode, live_of_raw, person_of
 from serving.state.compacting import Compacted, Compacting
 from serving.state.consent import with_whole
 from serving.state.deciding import Deciding
-from serving.state.decisions import DecisionRecord, DecisionSummary, StoredDecision
+from serving.state.decisions import DecisionHead, DecisionRecord, DecisionSummary, StoredDecision
 from serving.state.erasing import Erased, Erasing, Receipt
 from serving.state.events import Event
 from serving.state.keys import Hashes, identity_key, person_key
@@ -286,6 +286,14 @@ class State:
         for each in logged(self._people):
             event = each.event
             yield replace(event, customer_id=aliases.get(event.customer_id, event.customer_id))
+
+    def decided(self) -> Iterator[DecisionHead]:
+        """Return every kept decision without what was shown, in no order of time; none of a forgotten customer."""
+        return self._deciding.heads(self.aliases(), self.erased().moment_us)
+
+    def rewards(self) -> Iterator[tuple[str, Reward]]:
+        """Return every granted reward with its customer."""
+        return ((person.customer_id, reward) for person in self._persons() for reward in person.rewards)
 
     def aliases(self) -> dict[str, str]:
         """Return the id that stands, by each id that was merged into it."""
