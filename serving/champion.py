@@ -27,21 +27,29 @@ def bundle_folder(home: Path, version: str) -> Path:
 
 def read_champion(home: Path) -> str | None:
     """Return the version that the pointer file names; None when there is no such file or it names none."""
-    try:
-        text = (home / "champion").read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return None
-    return text if _VERSION.fullmatch(text) else None
+    return _read_version(home / "champion")
 
 
 def write_champion(home: Path, version: str) -> None:
     """Make `version` the champion: at any moment the pointer file names the old one or the new one, whole."""
     if not _VERSION.fullmatch(version):
         raise ValueError(f"{version!r} is not a bundle's version")
-    home.mkdir(parents=True, exist_ok=True)
-    draft = home / f".champion.{os.getpid()}"
+    _write_version(home / "champion", version)
+
+
+def _read_version(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if _VERSION.fullmatch(text) else None
+
+
+def _write_version(path: Path, version: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(version + "\n", encoding="utf-8")
-    draft.replace(home / "champion")
+    draft.replace(path)
 
 
 @dataclass(frozen=True)
@@ -57,12 +65,14 @@ class Champion(Generic[E]):
 
     `current` is read by every request and replaced by one assignment, so a request sees the old engine or the new one,
     whole. `open_engine` makes an engine from a bundle's folder, or raises a TercetError that says what is wrong;
-    then the old one serves on, and the bad one is tried again only when the pointer file has been written anew.
+    then the old one serves on, and the bad one is tried again only when the pointer file has been written anew. A
+    process that begins while a bad one is named serves what served last under this home.
     """
 
     def __init__(self, home: Path, open_engine: Callable[[Path], E]) -> None:
         self.current: Serving[E] | None = None
         self._home = home
+        self._last = home / "state" / "served"
         self._open_engine = open_engine
         self._seen: tuple[int, int] | None = None
 
@@ -85,7 +95,18 @@ class Champion(Generic[E]):
             return False
         if self.current is not None and self.current.version == version:
             return False
-        return self._open(version)
+        if self._open(version):
+            self._remember(version)
+            return True
+        last = None if self.current is not None else _read_version(self._last)
+        return last is not None and last != version and self._open(last)
+
+    def _remember(self, version: str) -> None:
+        try:
+            if _read_version(self._last) != version:
+                _write_version(self._last, version)
+        except OSError as error:
+            logger.warning("can't note in %s that bundle %s serves: %s", self._last, version, error.strerror)
 
     def _open(self, version: str) -> bool:
         started = time.perf_counter()

@@ -20,12 +20,13 @@ from tests.serving.tiny import tiny_contents
 
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 CHALLENGE = "/v1/challenge"
+RECOMMENDATIONS = "/v1/recommendations"
 
 
 @contextmanager
-def running(home: Path, *, workers: int = 2, log_requests: bool = False) -> Iterator[Server]:
+def running(home: Path, *, workers: int = 2, log_requests: bool = False, state: str = "file") -> Iterator[Server]:
     """Run a server whose clock starts at `NOW`, and end it; its home may have a champion or not."""
-    settings = Settings(home, port=free_port(), workers=workers, now=NOW, log_requests=log_requests)
+    settings = Settings(home, port=free_port(), workers=workers, now=NOW, log_requests=log_requests, state=state)
     with start(settings) as server:
         server.wait_until_live(seconds=120)
         yield server
@@ -50,9 +51,15 @@ def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
     return False
 
 
-def ask(server: Server, customer_id: str = "anna") -> httpx.Response:
-    """Ask for a challenge over a connection of its own, so that any worker may answer."""
-    return httpx.post(server.url + CHALLENGE, json={"customer_id": customer_id}, timeout=10)
+def ask(server: Server, customer_id: str = "anna", path: str = CHALLENGE) -> httpx.Response:
+    """Ask for a decision over a connection of its own, so that any worker may answer."""
+    return httpx.post(server.url + path, json={"customer_id": customer_id}, timeout=10)
+
+
+def serving_version(server: Server) -> str:
+    """The bundle that decides; a challenge that is kept goes on to name the one that it was made from."""
+    version: str = ask(server, path=RECOMMENDATIONS).json()["model_version"]
+    return version
 
 
 def worker_pids(server: Server) -> list[int]:

@@ -115,3 +115,25 @@ def test_a_pointer_that_goes_away_leaves_what_serves(champion: Champion[str], tm
 
     assert not champion.take_up()
     assert champion.current is not None
+
+
+def test_a_process_that_begins_while_a_bad_one_is_named_serves_what_served_last(
+    champion: Champion[str], tmp_path: Path
+) -> None:
+    write_champion(tmp_path, FIRST)
+    champion.take_up()
+    write_champion(tmp_path, "bad-one")
+    begun: Champion[str] = Champion(tmp_path, open_engine)
+
+    assert begun.take_up()
+    assert begun.current is not None
+    assert begun.current.version == FIRST
+
+
+def test_a_process_that_begins_with_a_bad_one_and_nothing_before_serves_nothing(
+    champion: Champion[str], tmp_path: Path
+) -> None:
+    write_champion(tmp_path, "bad-one")
+
+    assert not champion.take_up()
+    assert champion.current is None

@@ -19,7 +19,17 @@ import pytest
 
 from serving.champion import write_champion
 from serving.launch import Server
-from tests.serving.running import CHALLENGE, ask, eventually, is_running, publish, running, worker_pids
+from tests.serving.running import (
+    CHALLENGE,
+    RECOMMENDATIONS,
+    ask,
+    eventually,
+    is_running,
+    publish,
+    running,
+    serving_version,
+    worker_pids,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -39,17 +49,17 @@ def bare(home: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def server(bare: Server, home: Path) -> Server:
     """The same server, as soon as both workers serve the first bundle."""
+    assert eventually(lambda: len(workers_that_answer(bare)) == 2)
     publish(home)
     bare.wait_until_ready()
-    assert eventually(lambda: both_serve(bare))
+    # Ready means every worker: from here on none answers 503.
+    assert {ask(bare).status_code for _ in range(40)} == {200}
     return bare
 
 
-def both_serve(server: Server) -> bool:
-    """Whether twenty calls in a row were answered, by two workers: one that starts late is not ready at once."""
-    replies = [ask(server) for _ in range(20)]
-    workers = {reply.headers["x-request-id"].partition("-")[0] for reply in replies}
-    return len(workers) == 2 and all(reply.status_code == 200 for reply in replies)
+def workers_that_answer(server: Server) -> set[str]:
+    replies = [httpx.get(server.url + "/livez") for _ in range(20)]
+    return {reply.headers["x-request-id"].partition("-")[0] for reply in replies}
 
 
 def test_without_a_bundle_it_lives_and_answers_503(bare: Server) -> None:
@@ -63,8 +73,8 @@ def test_without_a_bundle_it_lives_and_answers_503(bare: Server) -> None:
 def test_the_first_champion_is_taken_up(server: Server, home: Path) -> None:
     version = (home / "champion").read_text().strip()
 
-    assert httpx.get(server.url + "/readyz").json() == {"ready": True, "model_version": version}
-    assert ask(server).json()["model_version"] == version
+    assert httpx.get(server.url + "/readyz").json() == {"ready": True, "model_version": version, "state": "available"}
+    assert serving_version(server) == version
 
 
 def test_every_worker_gives_the_same_answer(server: Server) -> None:
@@ -97,7 +107,7 @@ def test_a_swap_under_load_loses_nothing(server: Server, home: Path) -> None:
     def load() -> None:
         with httpx.Client() as session:
             while not done.is_set():
-                reply = session.post(server.url + CHALLENGE, json={"customer_id": "anna"})
+                reply = session.post(server.url + RECOMMENDATIONS, json={"customer_id": "anna"})
                 versions.append(reply.json()["model_version"] if reply.status_code == 200 else str(reply.status_code))
 
     threads = [threading.Thread(target=load) for _ in range(4)]
@@ -121,7 +131,7 @@ def test_a_damaged_bundle_is_refused_in_a_line_and_the_old_one_serves_on(server:
     write_champion(home, bad)
 
     assert eventually(lambda: server.log.read_text().count(f"bundle {bad} refused, {good} serves on") == 2)
-    assert ask(server).json()["model_version"] == good
+    assert serving_version(server) == good
     assert "Traceback" not in server.log.read_text()
 
 
@@ -205,7 +215,9 @@ def test_a_killed_worker_comes_back(server: Server) -> None:
     os.kill(victim, signal.SIGKILL)
 
     assert eventually(lambda: len(set(worker_pids(server)) - {victim}) == 2, seconds=60)
-    assert eventually(lambda: httpx.get(server.url + "/readyz").status_code == 200)
+    # It takes requests only once it serves: nobody meets a worker that is not ready.
+    assert eventually(lambda: len(workers_that_answer(server)) == 2, seconds=60)
+    assert {ask(server).status_code for _ in range(40)} == {200}
 
 
 def test_it_ends_with_all_its_workers_when_told_to(server: Server) -> None:
