@@ -5,6 +5,8 @@ TercetError (features.errors)
     ├── ConfigError         a settings file has unknown keys, wrong values or dangling references
     ├── EmbargoError       somebody asked for what was not yet known
     ├── GateError          a bundle may not become the champion
+    ├── LiftError          an experiment can't be measured: it isn't known, or what it needs can't be read
+    │   └── LiftRefused    it would not be honest to: a check failed, which the message names with the counts
     └── NothingToLearn     the source holds no purchase before the moment asked for
 """
 
@@ -27,6 +29,14 @@ class EmbargoError(TrainingError):
 
 class GateError(TrainingError):
     """A bundle may not become the champion."""
+
+
+class LiftError(TrainingError):
+    """An experiment can't be measured; the message says what is missing."""
+
+
+class LiftRefused(LiftError):
+    """A check says that an experiment can't be measured honestly; the message begins with the check's name."""
 
 
 class NothingToLearn(TrainingError):
