@@ -131,6 +131,10 @@ test-slow: $(STAMP) ## Spark, PostgreSQL, schemathesis, notebooks and whole runs
 bench: $(STAMP) ## benchmarks, as ratios within one run
 	@$(PYTEST) -q -m bench --benchmark-enable --benchmark-only
 
+.PHONY: soak
+soak: $(STAMP) ## a steady load on a real server for MINUTES=10: memory stays flat, files follow what is kept (STATE=redis)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --state $(or $(STATE),file)
+
 .PHONY: docs
 docs: $(STAMP) ## write docs/features.md from the catalogue
 	@$(BIN)/python -m features.catalogue > docs/features.md
