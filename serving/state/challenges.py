@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from serving.api_answers import ChallengeAnswer, ChallengeItem, Progress
 
@@ -185,15 +186,20 @@ def with_lines(challenge: Challenge, lines: Iterable[Line], kinds: Kinds, reward
 
 
 def _completion_us(challenge: Challenge, kinds: Kinds) -> int | None:
-    """Return the at of the first purchase, in order of time, by which all items were done; None when there is none."""
-    sums = [0.0] * len(challenge.answer["items"])
-    for line in challenge.lines:
-        hits = counted_items(challenge.answer["items"], line.product_id, kinds)
-        for item in hits:
-            sums[item] += line.quantity
-        if hits and _is_all(_reached(challenge, sums)):
-            return line.at_us
+    """Return the first moment, in order of time, by which all items were done; None when there is none."""
+    items = challenge.answer["items"]
+    sums = [0.0] * len(items)
+    for at_us, lines in groupby(challenge.lines, key=_moment):
+        for line in lines:
+            for item in counted_items(items, line.product_id, kinds):
+                sums[item] += line.quantity
+        if _is_all(_reached(challenge, sums)):
+            return at_us
     return None
+
+
+def _moment(line: Line) -> int:
+    return line.at_us
 
 
 def _reached(challenge: Challenge, quantities: Iterable[float]) -> tuple[bool, ...]:

@@ -43,9 +43,10 @@ def decode(value: bytes) -> Raw:
     try:
         raw = orjson.loads(value)
         schema = raw["v"]
+        is_newer = schema > SCHEMA
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StateUnfit("a document of the state is damaged; restore the state from a backup") from error
-    if schema > SCHEMA:
+    if is_newer:
         raise StateUnfit(
             f"the state was written by a newer tercet (schema {schema}, this one reads up to {SCHEMA}); update this one"
         )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from serving.state.codec import decode, encode
 from serving.state.keys import Hashes, decision_key, forget_key, identity_key, person_key
 from serving.state.log import scanned
 from serving.state.people import People, View
-from serving.state.store import Commit, Document, prefix_of
+from serving.state.store import ABSENT, Commit, Document, prefix_of
 
 _PAGE = 1000
 _BATCH = 100  # decisions whose heads are rewritten in one commit
@@ -28,11 +28,18 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """An erasure that is to be carried out: up to when, all ids of the customer, and what is gone already."""
+    """An erasure to be carried out: until when, by id of the customer; what is hidden already; whether the state is done."""
 
-    until_us: int
-    ids: tuple[str, ...]
+    customer_id: str
+    until_us: Mapping[str, int]
     counts: Mapping[str, int]
+    is_out_of_state: bool = False
+    version: int = ABSENT
+
+    def encoded(self) -> bytes:
+        return encode(
+            {"id": self.customer_id, "us": self.until_us, "counts": self.counts, "done": self.is_out_of_state}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +67,32 @@ class Erasing:
 
     def erase(self, customer_id: str, now_us: int) -> Receipt:
         """Return what was erased of a customer, after forgetting them where that was not done before."""
-        note = self._note_of(customer_id)
+        note = self._notes([customer_id]).get(customer_id)
         if note is None:
             self.forget(customer_id, now_us)
-            note = self._note_of(customer_id) or _Note(now_us, (customer_id,), {})
+            note = self._notes([customer_id]).get(customer_id, _Note(customer_id, {customer_id: now_us}, {}))
         counts = Counter(note.counts)
-        for each in note.ids:
-            counts["events"] += self._erase_log(each, note.until_us)
-            counts["decisions"] += self._erase_decisions(each, note.until_us)
+        for each, until_us in note.until_us.items():
+            counts["events"] += self._erase_log(each, until_us)
+            counts["decisions"] += self._erase_decisions(each, until_us)
         self._people.store.scrub()
-        return Receipt(note.until_us, note.ids, dict(counts))
+        self._people.tried(partial(self._mark, note))
+        return Receipt(note.until_us[customer_id], tuple(note.until_us), dict(counts))
 
     def finish(self, customer_id: str) -> None:
-        """Take an erasure off the list of what is still to be carried out; after it nothing holds the id."""
-        note = self._note_of(customer_id)
-        if note is not None:
-            self._people.store.commit(Commit(delete=[forget_key(each) for each in note.ids]))
+        """Take a customer off the list of what is still to be carried out; after it nothing holds the id.
+
+        One who asked again since they were erased stays on it.
+        """
+
+        def attempt() -> bool | None:
+            notes = self._notes([customer_id])
+            if customer_id in notes:
+                notes = self._notes(notes[customer_id].until_us)
+            expect = {forget_key(each.customer_id): each.version for each in notes.values() if each.is_out_of_state}
+            return self._people.store.commit(Commit(delete=list(expect), expect=expect)) or None if expect else False
+
+        if self._people.tried(attempt):
             self._people.store.scrub()
 
     def erased(self) -> Erased:
@@ -83,32 +100,40 @@ class Erasing:
         store = self._people.store
         moments = {key: decode(document.value)["us"] for key, document in scanned(store, "erased/")}
         notes = [_note(document) for _, document in scanned(store, "forget/")]
-        pending = {each: note.until_us for note in notes for each in note.ids}
+        pending = {note.customer_id: note.until_us[note.customer_id] for note in notes}
         return Erased(moments, pending, self._people.hashes)
 
-    def _note_of(self, customer_id: str) -> _Note | None:
-        document = self._people.store.read([forget_key(customer_id)])[0]
-        return None if document is None else _note(document)
+    def _notes(self, customer_ids: Iterable[str]) -> dict[str, _Note]:
+        documents = self._people.store.read([forget_key(each) for each in customer_ids])
+        notes = [_note(document) for document in documents if document is not None]
+        return {note.customer_id: note for note in notes}
+
+    def _mark(self, note: _Note) -> bool | None:
+        """Return whether it was noted that the state is done with these ids; those forgotten again since are not."""
+        notes = self._notes(note.until_us).values()
+        found = [each for each in notes if each.until_us[each.customer_id] <= note.until_us[each.customer_id]]
+        commit = Commit(
+            put={forget_key(each.customer_id): replace(each, is_out_of_state=True).encoded() for each in found},
+            expect={forget_key(each.customer_id): each.version for each in found},
+        )
+        return self._people.store.commit(commit) or None
 
     def _forget(self, customer_id: str, now_us: int) -> bool:
         view = self._people.view(customer_id)
-        person = view.person
-        ids = list(person.ids)
-        noted = self._people.store.read([forget_key(each) for each in ids])
-        counts = _counts_of(view)
-        for document in noted:
-            if document is not None:
-                note = _note(document)
-                ids += [each for each in note.ids if each not in ids]
-                counts.update(note.counts)
+        ids = view.person.ids
         forgotten_us = max(now_us, view.forgotten_us or now_us)
-        to_do = encode({"us": forgotten_us, "ids": ids, "counts": counts})
+        until_us: dict[str, int] = {}
+        counts = _counts_of(view)
+        for earlier in self._notes(ids).values():
+            until_us |= earlier.until_us
+            counts.update(earlier.counts)
+        until_us |= dict.fromkeys(ids, forgotten_us)
         commit = Commit(
             put={
                 **{self._people.hashes.erased_key(each): encode({"us": forgotten_us}) for each in ids},
-                **{forget_key(each): to_do for each in ids},
+                **{forget_key(each): _Note(each, until_us, counts).encoded() for each in ids},
             },
-            delete=[*map(person_key, person.ids), *map(identity_key, person.identities)],
+            delete=[*map(person_key, ids), *map(identity_key, view.person.identities)],
             expect=view.expect,
         )
         return self._people.store.commit(commit)
@@ -155,7 +180,7 @@ class Erasing:
 
 def _note(document: Document) -> _Note:
     raw = decode(document.value)
-    return _Note(raw["us"], tuple(raw["ids"]), raw["counts"])
+    return _Note(raw["id"], raw["us"], raw["counts"], raw["done"], document.version)
 
 
 def _counts_of(view: View) -> Counter[str]:

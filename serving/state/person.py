@@ -197,9 +197,7 @@ def without_old(person: Person, now_us: int, limits: StatePolicy) -> Person:
     challenges = {day: each for day, each in person.challenges.items() if each.ends_us > ended_after}
     rewards = tuple(reward for reward in person.rewards if reward.completed_us > granted_after)
     events = [event for event in person.events if event.accepted_us > accepted_after]
-    younger = with_newest(
-        replace(person, challenges=challenges, rewards=rewards), events, limits.events_per_customer
-    )
+    younger = with_newest(replace(person, challenges=challenges, rewards=rewards), events, limits.events_per_customer)
     is_cut = younger.cut_us is not None and younger.cut_us > accepted_after
     return younger if is_cut else replace(younger, cut_us=None)
 

@@ -50,11 +50,9 @@ class ModelChallenge:
         was_completed = self.completed_us is not None
         if not was_completed and not all(self.done(events, kinds)):
             return False
-        in_time = sorted(events, key=lambda event: (event.at_us, event.event_id))
-        for n in range(1, len(in_time) + 1):
-            counts = self.counts(in_time[:n], kinds)
+        for moment in sorted({event.at_us for event in events}):
+            counts = self.counts([event for event in events if event.at_us <= moment], kinds)
             if all(count >= target for count, (_, _, target) in zip(counts, self.items, strict=True)):
-                moment = in_time[n - 1].at_us
                 self.completed_us = moment if self.completed_us is None else min(self.completed_us, moment)
                 break
         return not was_completed
@@ -101,7 +99,8 @@ class Model:
         self.seen: dict[str, int] = {}
         self.counts: Counter[tuple[int, str]] = Counter()
         self.erased: dict[str, int] = {}
-        self.pending: set[str] = set()
+        self.notes: dict[str, dict[str, int]] = {}  # who is on the list, with the ids they had, each until when
+        self.out_of_state: set[str] = set()
         self.decisions: dict[str, ModelDecision] = {}
         self.stock: dict[tuple[str, str | None], float] = {}
 
@@ -246,18 +245,36 @@ class Model:
             return
         challenge.is_shown = True
         if items is not None and challenge.completed_us is None:
-            challenge.items = items
+            challenge.items, challenge.has_reward = items, True
         self.recount(customer)
 
     # Forgetting
 
     def forget(self, customer_id: str, now_us: int) -> None:
         customer = self.customer(customer_id)
-        for each in {customer.customer_id, *customer.also}:
-            self.erased[each] = max(now_us, self.erased.get(each, now_us))
+        ids = {customer.customer_id, *customer.also}
+        until_us: dict[str, int] = {}
+        for each in ids:
+            until_us |= self.notes.get(each, {})
+        until_us |= dict.fromkeys(ids, now_us)
+        for each in ids:
+            self.erased[each] = now_us
             self.into.pop(each, None)
-            self.pending.add(each)
+            self.notes[each] = until_us
+        self.out_of_state -= ids
         self.customers.pop(customer.customer_id, None)
+
+    def erase(self, customer_id: str, now_us: int) -> None:
+        if customer_id not in self.notes:
+            self.forget(customer_id, now_us)
+        for each, until_us in self.notes[customer_id].items():
+            if each in self.notes and self.notes[each][each] <= until_us:
+                self.out_of_state.add(each)
+
+    def finish(self, customer_id: str) -> None:
+        for each in self.notes.get(customer_id, {}).keys() & self.out_of_state:
+            del self.notes[each]
+            self.out_of_state.discard(each)
 
     def compact(self, now_us: int) -> None:
         cutoff = now_us - self.events_days * DAY

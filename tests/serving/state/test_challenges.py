@@ -88,6 +88,13 @@ def test_only_what_happened_within_the_window_counts() -> None:
     assert kept(after(line("1", "milk-1", ends - 1)), KINDS).is_done[0]
 
 
+def test_what_is_bought_and_given_back_at_one_moment_was_never_bought() -> None:
+    made = answer(MILK)
+    lines = [line("1", "milk-1"), line("2", "milk-1", quantity=-1), line("3", "milk-1", MONDAY + HOUR)]
+    challenge = with_lines(new_challenge(MONDAY_DAY, made, MONDAY), lines, KINDS, "r1")
+    assert challenge.completed_us == MONDAY + HOUR
+
+
 def test_a_challenge_without_a_reward_is_completed_and_grants_nothing() -> None:
     challenge = after(*ALL_THREE, made=answer(reward=None))
     assert challenge.completed_us == MONDAY + 2 * HOUR

@@ -194,13 +194,12 @@ class StateMachine(RuleBasedStateMachine):
     @rule(customer_id=customers, finishes=st.booleans())
     def customer_is_erased(self, customer_id: str, finishes: bool) -> None:
         now = self.tick()
-        if customer_id not in self.model.pending:
-            self.model.forget(customer_id, now)
+        self.model.erase(customer_id, now)
         receipt = self.state.erase(customer_id, now)
-        assert customer_id in receipt.customer_ids
+        assert set(receipt.customer_ids) == self.model.notes[customer_id].keys()
         if finishes:
             self.state.finish_erasure(customer_id)
-            self.model.pending -= set(receipt.customer_ids)
+            self.model.finish(customer_id)
 
     @rule()
     def state_is_compacted(self) -> None:
@@ -249,7 +248,7 @@ class StateMachine(RuleBasedStateMachine):
             counts.update({(day, name): n for name, n in decode(document.value)["n"].items()})
         assert counts == self.model.counts
         erased = self.state.erased()
-        assert set(erased.pending) == self.model.pending
+        assert erased.pending == {each: until_us[each] for each, until_us in self.model.notes.items()}
         assert {each: erased.moment_us(each) for each in CUSTOMERS if erased.moment_us(each)} == self.model.erased
 
     @invariant()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.errors import StateUnfit
+from serving.state.challenges import Line, new_challenge
+from serving.state.codec import SCHEMA, decode, encode, encode_person, event_of, event_row, live_of_raw, person_of
+from serving.state.consent import Said
+from serving.state.events import Event, EventType
+from serving.state.person import Person, Reward, live_of
+from tests.serving.state.builders import MONDAY, MONDAY_DAY, answer, event
+
+texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+numbers = st.none() | st.floats(-1e6, 1e6)
+ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+events = st.builds(
+    Event,
+    ids,
+    ids,
+    st.sampled_from(EventType),
+    st.integers(0, 2**53),
+    st.integers(0, 2**53),
+    texts,
+    texts,
+    st.floats(-1e6, 1e6),
+    numbers,
+    numbers,
+    texts,
+    texts,
+    texts,
+    texts,
+    texts,
+)
+
+
+@given(events)
+def test_an_event_comes_back_as_it_was(one: Event) -> None:
+    back = event_of(orjson.loads(orjson.dumps(event_row(one))))
+    assert back == one
+    assert hash(back) == hash(one)
+    assert replace(back, value="x") == replace(one, value="x")
+
+
+def test_an_event_that_was_read_is_as_frozen_as_any_other() -> None:
+    with pytest.raises(FrozenInstanceError):
+        event_of(event_row(event("1"))).quantity = 2.0  # type: ignore[misc]  # that is what is tried
+
+
+def whole_person() -> Person:
+    challenge = new_challenge(MONDAY_DAY, answer(), MONDAY)
+    return Person(
+        "anna",
+        (event("1"), event("2", type="view", customer_id="guest")),
+        {"milk-1": ("Milk", "Dairy")},
+        {"email": Said(False, 3)},
+        {MONDAY_DAY: replace(challenge, is_shown=True, lines=(Line(MONDAY, "1", "milk-1", 1.0),))},
+        (Reward("r1", "c1", "discount", 2.0, 1.0, MONDAY),),
+        ("guest", "old"),
+        ("old",),
+        ("email:0f",),
+        5,
+        7,
+    )
+
+
+@pytest.mark.parametrize("person", [Person("anna"), whole_person()])
+def test_a_person_comes_back_as_they_were(person: Person) -> None:
+    raw = decode(encode_person(person))
+    assert person_of(raw) == person
+    assert live_of_raw(raw, 4) == live_of(person, 4)
+
+
+def test_a_document_of_a_newer_schema_is_refused_in_one_line() -> None:
+    with pytest.raises(StateUnfit, match=f"newer tercet .schema {SCHEMA + 1}, this one reads up to {SCHEMA}") as caught:
+        decode(orjson.dumps({"v": SCHEMA + 1}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"{}", b"7", b'{"v": null}', b'{"v": "2"}'])
+def test_what_is_no_document_is_refused(value: bytes) -> None:
+    with pytest.raises(StateUnfit, match="damaged"):
+        decode(value)
+
+
+def test_documents_carry_the_schema() -> None:
+    assert decode(encode({"a": 1})) == {"v": SCHEMA, "a": 1}
