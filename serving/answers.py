@@ -19,6 +19,8 @@ from serving.api_answers import (
     RecommendationsAnswer,
     Score,
     Shortfall,
+    SubstituteItem,
+    SubstitutesAnswer,
 )
 from serving.api_codes import Level, NoteCode, ShortfallCode
 from serving.bundle import Bundle
@@ -26,6 +28,7 @@ from serving.candidates import Habit, Neighbour
 from serving.decisioning.challenge import N_ITEMS, Pick
 from serving.decisioning.reward import NO_REWARD, Stake, reward_for
 from serving.decisioning.slate import Entry
+from serving.decisioning.substitutes import Substitute
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
 from serving.shelf import Shelf, floats, ints
 from serving.taste import Shopper
@@ -133,6 +136,16 @@ class Answers:
             item["support"] = neighbour.support
             items.append(cast("AlsoBoughtItem", item))
         return {**decision, "items": items, "ignored": []}  # type: ignore[typeddict-item] # a decision brings no shortfall
+
+    def substitutes(self, decision: Decision, found: Sequence[Substitute], shopper: Shopper) -> SubstitutesAnswer:
+        """Return the products that stand in for the one asked about."""
+        items: list[SubstituteItem] = []
+        for each in found:
+            item = self._item(each.product, each.reason)
+            self._add_history(item, each.habit, shopper)
+            item["score"] = round(each.score, 6)
+            items.append(cast("SubstituteItem", item))
+        return {**decision, "items": items}  # type: ignore[typeddict-item] # a decision brings no shortfall
 
     def score(self, customer_id: str, at: datetime, *, shopper: Shopper, k: int) -> Score:
         """Return a customer in numbers; nulls where nothing is known or may be told."""

@@ -140,6 +140,15 @@ class AlsoBoughtRequest(Request):
     store_id: StoreId = None
 
 
+class SubstitutesRequest(Request):
+    """What meets the same need as a product that is out of stock, or not wanted."""
+
+    product_id: Annotated[Id, Field(description="The product to stand in for. One that is not known is a 404.")]
+    k: K = 10
+    customer_id: Annotated[Id | None, Field(description="Who is looking, if known.")] = None
+    store_id: StoreId = None
+
+
 class RecommendationsRequest(Request):
     """A ranking for a customer: what to buy again, what to discover, or a mix."""
 

@@ -172,6 +172,23 @@ class AlsoBoughtAnswer(Decision):
 
 
 @with_config(extra="forbid")
+class SubstituteItem(Item):
+    """A product that meets the same need as the one asked about."""
+
+    score: Annotated[
+        float, Field(allow_inf_nan=False, description="What the list is ordered by; comparable within it.")
+    ]
+
+
+@with_config(extra="forbid")
+class SubstitutesAnswer(Decision):
+    """What meets the same need as a product, in stock, best first."""
+
+    items: list[SubstituteItem]
+    shortfall: NotRequired[Shortfall]
+
+
+@with_config(extra="forbid")
 class RankedItem(Item):
     """A recommended product."""
 

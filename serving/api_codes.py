@@ -65,6 +65,9 @@ class ReasonCode(Code):
     BOUGHT_WITH_VIEWED = "bought_with_viewed", "Often in the same basket as a product that was looked at lately."
     BOUGHT_WITH_BOUGHT = "bought_with_bought", "Often in the same basket as a product that was bought lately."
     LIKE_LATELY = "like_lately", "Not bought before; customers who took to the same things lately buy it."
+    SUBSTITUTE = "substitute", "Meets the same need: customers buy both over time, but seldom in the same basket."
+    SUBSTITUTE_OWN = "substitute_own", "Meets the same need, and the customer has bought it before."
+    SUBSTITUTE_LEANING = "substitute_leaning", "Meets the same need, and is in keeping with what the customer leans to."
     POPULAR_IN_STORE = "popular_in_store", "Among the most bought in this store lately."
     POPULAR_IN_CATEGORY = "popular_in_category", "Among the most bought in its category lately."
     POPULAR_NOW = "popular_now", "Among the most bought in this season."
@@ -81,6 +84,7 @@ class ShortfallCode(Code):
     UNKNOWN_CATEGORY = "unknown_category", "The category that was asked for is not known."
     UNKNOWN_PRODUCTS = "unknown_products", "None of the products that were asked about is known."
     NO_PRODUCTS = "no_products", "No product was asked about."
+    NO_SUBSTITUTES = "no_substitutes", "Nothing else is known to meet the same need."
     NEVER_TOGETHER = "never_together", "Nothing else was bought together with it often enough."
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest
-from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
+from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, SubstitutesAnswer
 from serving.api_answers import Experiment as Label
 from serving.bundle import Bundle
 from serving.decisioning.policy import parse_policy, with_values
@@ -98,6 +98,16 @@ class ExperimentEngine(Engine):
         """Return what the customer's arm shows; a call for nobody in particular is in no arm."""
         drawn = self._drawn(request.customer_id, at, known)
         ask = super().also_bought if drawn.engine is None else drawn.engine.also_bought
+        answer = ask(request, at, decision_id, drawn.known)
+        answer["experiment"] = drawn.label
+        return answer
+
+    def substitutes(
+        self, request: SubstitutesRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> SubstitutesAnswer:
+        """Return what the customer's arm shows; a call for nobody in particular is in no arm."""
+        drawn = self._drawn(request.customer_id, at, known)
+        ask = super().substitutes if drawn.engine is None else drawn.engine.substitutes
         answer = ask(request, at, decision_id, drawn.known)
         answer["experiment"] = drawn.label
         return answer

@@ -105,6 +105,8 @@ class Candidates:
         self._popular = ints(bundle.popular.product)
         self._store_popular = (ints(bundle.store_popular.offsets), ints(bundle.store_popular.product))
         self._top = (ints(bundle.category_top.offsets), ints(bundle.category_top.product))
+        substitute = bundle.substitute
+        self._substitute = (ints(substitute.offsets), ints(substitute.product), floats(substitute.score))
         self._also = (ints(also.offsets), ints(also.product), floats(also.score), floats(also.lift), ints(also.support))
 
     def customer_row(self, customer_id: str) -> int:
@@ -198,6 +200,12 @@ class Candidates:
         """Yield what sells best in a category, best first."""
         offsets, product = self._top
         yield from product[offsets[category] : offsets[category + 1]]
+
+    def substitutes(self, product: int) -> Iterator[tuple[int, float]]:
+        """Yield what meets the same need as a product, with the signal's score, the best first."""
+        offsets, other, score = self._substitute
+        for e in range(offsets[product], offsets[product + 1]):
+            yield other[e], score[e]
 
     def neighbours(self, products: Iterable[int]) -> list[Neighbour]:
         """Return what is bought together with the products, by the sum of the pairs' scores, the highest first.

@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
+from serving.api import (
+    AlsoBoughtRequest,
+    ChallengeRequest,
+    RecommendationsRequest,
+    Request,
+    ScoresRequest,
+    SubstitutesRequest,
+)
 from serving.api_answers import ChallengeAnswer, Decision
 from serving.api_codes import NoteCode
 from serving.decision_ids import DecisionIds
@@ -23,7 +30,7 @@ from serving.live import epoch_us
 from serving.records import record_of
 from serving.state.challenges import KeptChallenge
 from serving.state.decisions import DecisionRecord
-from serving.state.known import Known, Trace
+from serving.state.known import Known, Live, Trace
 from serving.state.shop import State
 
 T = TypeVar("T")
@@ -85,19 +92,24 @@ class Decider:
                 return self._challenge(request, at, may_commit=may_commit)
             case ScoresRequest():
                 return self._scores(request, at)
-            case RecommendationsRequest() | AlsoBoughtRequest():
+            case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest():
                 return self._ranking(request, at)
         raise TypeError(f"{type(request).__name__} is no decision")
 
-    def _ranking(self, request: RecommendationsRequest | AlsoBoughtRequest, at: datetime) -> Answered:
+    def _ranking(
+        self, request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest, at: datetime
+    ) -> Answered:
         trace = Trace()
         known = self._known(request.customer_id, request.at, trace)
         told = known or Known(trace=trace)
         decision_id = self.ids.fresh()
-        if isinstance(request, RecommendationsRequest):
-            answer: Decision = self._engine.recommendations(request, at, decision_id, told)
-        else:
-            answer = self._engine.also_bought(request, at, decision_id, told)
+        match request:
+            case RecommendationsRequest():
+                answer: Decision = self._engine.recommendations(request, at, decision_id, told)
+            case AlsoBoughtRequest():
+                answer = self._engine.also_bought(request, at, decision_id, told)
+            case SubstitutesRequest():
+                answer = self._engine.substitutes(request, at, decision_id, told)
         if known is None:
             return _unknowing(answer)
         if not request.dry_run:
@@ -121,7 +133,7 @@ class Decider:
         known = self._known(request.customer_id, request.at, Trace())
         if known is None:
             return _unknowing(self._engine.challenge(request, at, self.ids.fresh()))
-        if not self._engine.may_personalize(request.customer_id, known.live):
+        if not self._is_linked(request.customer_id, known.live):
             return self._common_challenge(request, at, known)
         asked = _Asked(request, at, known, self._engine.week_of(request, at, known).first_day, may_commit)
         try:
@@ -198,9 +210,16 @@ class Decider:
     def _record(self, request: Request, answer: Answered, at: datetime, known: Known) -> None:
         customer_id: str | None = getattr(request, "customer_id", None)
         if customer_id is not None:
-            is_linked = self._engine.may_personalize(customer_id, known.live)
-            customer_id = (known.live.customer_id or customer_id) if is_linked else None
+            customer_id = (known.live.customer_id or customer_id) if self._is_linked(customer_id, known.live) else None
         self._keep(record_of(request, answer, at, customer_id=customer_id, trace=known.trace or Trace()))
+
+    def _is_linked(self, customer_id: str, live: Live) -> bool:
+        """Return whether what is decided may be kept under the customer's id.
+
+        Not without their consent, nor once they were forgotten, until something new is told of them.
+        """
+        is_gone = live.is_erased and not live.events and live.consent is None
+        return not is_gone and self._engine.may_personalize(customer_id, live)
 
     def _keep(self, record: DecisionRecord) -> None:
         """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""

@@ -13,18 +13,33 @@ from itertools import islice
 from types import MappingProxyType
 
 from serving.answers import Answers, as_shortfall
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
-from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
+from serving.api import (
+    AlsoBoughtRequest,
+    ChallengeRequest,
+    RecommendationsRequest,
+    ScoresRequest,
+    SubstitutesRequest,
+)
+from serving.api_answers import (
+    AlsoBoughtAnswer,
+    ChallengeAnswer,
+    Experiment,
+    RecommendationsAnswer,
+    ScoresAnswer,
+    SubstitutesAnswer,
+)
 from serving.api_codes import Role, ShortfallCode
 from serving.bundle import Bundle
 from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.candidates import UNKNOWN, Candidates, Neighbour
 from serving.customer_view import CustomerView, CustomerViews
-from serving.decisioning.challenge import N_HABITS, N_ITEMS, ChallengeMaker, Draft, Pick
+from serving.decisioning import shortfalls
+from serving.decisioning.challenge import N_ITEMS, ChallengeMaker, Draft, Pick
 from serving.decisioning.completion import completion_probability
 from serving.decisioning.reasons import Reasons
-from serving.decisioning.rules import FILTERS, GONE, Gone, Pace, Screen, Withheld, price_and_category
+from serving.decisioning.rules import Gone, Pace, Screen, Withheld, price_and_category
 from serving.decisioning.slate import Ask, SlateMaker
+from serving.decisioning.substitutes import SubstituteMaker
 from serving.decisioning.windows import Week, Window, challenge_window, day_of, iso, week_of
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.live import Shoppers
@@ -71,6 +86,7 @@ class Engine:
             pace=pace,
             applies_rules=applies_rules,
         )
+        self._substitutes = SubstituteMaker(self._shelf, self._candidates, bundle.policy.substitutes, self._reasons)
         self._pace = pace
         self._answers = Answers(bundle, self._shelf)
         self._stock = StockRoom(self._shelf)
@@ -99,7 +115,7 @@ class Engine:
             shopper=shopper,
         )
         if len(picks) < N_ITEMS:
-            answer["shortfall"] = as_shortfall(_challenge_shortfall(len(picks), draft.screen.met))
+            answer["shortfall"] = as_shortfall(shortfalls.of_challenge(len(picks), draft.screen.met))
         return answer
 
     def week_of(self, request: ChallengeRequest, at: datetime, known: Known = NOTHING_KNOWN) -> Week:
@@ -160,10 +176,7 @@ class Engine:
 
     def kinds(self, product_id: str) -> tuple[str, str] | None:
         """Return the product type and the category that a purchase of a product counts as; None for an unknown one."""
-        row = self._shelf.row_of(product_id)
-        if row < 0:
-            return None
-        return self._shelf.type_names[self._shelf.type[row]], self._shelf.category_names[self._shelf.category[row]]
+        return self._shelf.kinds(product_id)
 
     def recommendations(
         self, request: RecommendationsRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
@@ -186,7 +199,7 @@ class Engine:
             slate = self._slates.popular(ask, self._neighbours_of(shopper, request.basket))
         answer = self._answers.recommendations(decision, slate, shopper)
         if len(slate) < request.k:
-            answer["shortfall"] = as_shortfall(_shortfall(ask.screen.met))
+            answer["shortfall"] = as_shortfall(shortfalls.of_ranking(ask.screen.met))
         return answer
 
     def also_bought(
@@ -221,7 +234,27 @@ class Engine:
         answer = self._answers.also_bought(decision, found, reasons, shopper=shopper)
         answer["ignored"] = ignored
         if len(found) < request.k:
-            answer["shortfall"] = as_shortfall(_also_shortfall(len(asked), len(asked_rows), screen.met))
+            answer["shortfall"] = as_shortfall(shortfalls.of_also_bought(len(asked), len(asked_rows), screen.met))
+        return answer
+
+    def substitutes(
+        self, request: SubstitutesRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> SubstitutesAnswer:
+        """Return what meets the same need as a product and may be shown, best first.
+
+        UnknownProduct when the product is not known; InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        shopper = self._shopper(request.customer_id, request.store_id, at, known)
+        asked = self._shelf.row_of(request.product_id)
+        if asked < 0:
+            raise UnknownProduct(request.product_id)
+        forbidden = self._substitutes.forbidden_flags(asked) if self._applies_rules else 0
+        screen = self._screen(request, shopper, known, forbidden_flags=forbidden)
+        found = self._substitutes.found(asked, shopper, screen, day_of(at, shopper.zone))[: request.k]
+        decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
+        answer = self._answers.substitutes(decision, found, shopper)
+        if len(found) < request.k:
+            answer["shortfall"] = as_shortfall(shortfalls.of_substitutes(screen.met))
         return answer
 
     def scores(
@@ -255,7 +288,7 @@ class Engine:
         """
         return self._views.view(customer_id, self._shopper(customer_id, None, at, known), at, known.live)
 
-    def odds(self, _label: Mapping[str, str] | None) -> float:
+    def odds(self, _label: Experiment | None) -> float:
         """Return the probability with which the arm of an answer was drawn: 1, as this engine draws none."""
         return 1.0
 
@@ -304,17 +337,17 @@ class Engine:
 
     def _screen(
         self,
-        request: ChallengeRequest | RecommendationsRequest | AlsoBoughtRequest,
+        request: ChallengeRequest | RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest,
         shopper: Shopper,
         known: Known,
         *,
         forbidden_flags: int = 0,
         extra: Callable[[int], Withheld | None] | None = None,
     ) -> Screen:
-        basket = () if isinstance(request, AlsoBoughtRequest) else request.basket
-        gone = Gone(
-            self._shelf.rows_of(request.exclude), self._shelf.rows_of(basket) | shopper.basket, shopper.dismissed
-        )
+        exclude = () if isinstance(request, SubstitutesRequest) else request.exclude
+        basket = () if isinstance(request, AlsoBoughtRequest | SubstitutesRequest) else request.basket
+        rows_of = self._shelf.rows_of
+        gone = Gone(rows_of(exclude), rows_of(basket) | shopper.basket, shopper.dismissed)
         return Screen(
             self._shelf,
             gone=gone,
@@ -364,21 +397,3 @@ class Engine:
 
 def _never(_product: int) -> bool:
     return False
-
-
-def _shortfall(met: set[Withheld]) -> ShortfallCode:
-    if met & FILTERS:
-        return ShortfallCode.FILTERS
-    return ShortfallCode.EXCLUDED if met & GONE else ShortfallCode.NO_MORE_CANDIDATES
-
-
-def _challenge_shortfall(n_picks: int, met: set[Withheld]) -> ShortfallCode:
-    if met & GONE:
-        return ShortfallCode.EXCLUDED
-    return ShortfallCode.NOTHING_NEW if n_picks == N_HABITS else ShortfallCode.TOO_FEW_CATEGORIES
-
-
-def _also_shortfall(n_asked: int, n_known: int, met: set[Withheld]) -> ShortfallCode:
-    if not n_known:
-        return ShortfallCode.UNKNOWN_PRODUCTS if n_asked else ShortfallCode.NO_PRODUCTS
-    return ShortfallCode.EXCLUDED if met & GONE else ShortfallCode.NEVER_TOGETHER

@@ -7,8 +7,20 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
-from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, ScoresAnswer
+from serving.api import (
+    AlsoBoughtRequest,
+    ChallengeRequest,
+    RecommendationsRequest,
+    ScoresRequest,
+    SubstitutesRequest,
+)
+from serving.api_answers import (
+    AlsoBoughtAnswer,
+    ChallengeAnswer,
+    RecommendationsAnswer,
+    ScoresAnswer,
+    SubstitutesAnswer,
+)
 from serving.api_kept import CustomerAnswer, DecisionAnswer
 from serving.api_writes import (
     ConsentAnswer,
@@ -71,6 +83,14 @@ CALLS = (
         RecommendationsRequest,
         RecommendationsAnswer,
         {"customer_id": "1234", "k": 5, "intent": "mixed"},
+    ),
+    Call(
+        "/v1/substitutes",
+        "What meets the same need as a product, in stock.",
+        SubstitutesRequest,
+        SubstitutesAnswer,
+        {"product_id": "1082185", "k": 5},
+        refusals=_NO_PRODUCT,
     ),
     Call(
         "/v1/scores",

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
+from serving.api import (
+    AlsoBoughtRequest,
+    ChallengeRequest,
+    RecommendationsRequest,
+    Request,
+    ScoresRequest,
+    SubstitutesRequest,
+)
 from serving.live import epoch_us
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import Trace
@@ -19,6 +26,7 @@ _CALLS: dict[type[Request], str] = {
     RecommendationsRequest: "recommendations",
     AlsoBoughtRequest: "also-bought",
     ScoresRequest: "scores",
+    SubstitutesRequest: "substitutes",
 }
 
 Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py

@@ -73,6 +73,11 @@ class Shelf:
         """Return the row of a product type by its name, whatever its case; -1 when it is not known."""
         return self._type_rows.get(name.casefold(), -1)
 
+    def kinds(self, product_id: str) -> tuple[str, str] | None:
+        """Return the product type and the category of a product, by name; None when it is not known."""
+        row = self.row_of(product_id)
+        return None if row < 0 else (self.type_names[self.type[row]], self.category_names[self.category[row]])
+
     def name(self, product: int) -> str:
         """Return the product's name: its own, else its type's, else its id."""
         return self._names[product] or self.type_names[self.type[product]] or self.ids[product]

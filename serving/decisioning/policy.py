@@ -98,6 +98,15 @@ class RecommendationPolicy:
 
 
 @dataclass(frozen=True)
+class SubstitutePolicy:
+    """What moves a substitute up or down for one who may be known; the scores that it is added to are logarithms."""
+
+    own_weight: Annotated[float, Range(0, 10)]
+    leaning_weight: Annotated[float, Range(0, 10)]
+    price_weight: Annotated[float, Range(0, 10)]
+
+
+@dataclass(frozen=True)
 class StatePolicy:
     """How long, and how much of it, the state is kept."""
 
@@ -154,6 +163,7 @@ class Policy:
     margin: MarginPolicy
     reward: RewardPolicy
     recommendations: RecommendationPolicy
+    substitutes: SubstitutePolicy
     state: StatePolicy
     events: EventPolicy
     lists: ListPolicy
@@ -161,7 +171,7 @@ class Policy:
 
 _VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|[^\s#]+)")
 # A policy written before there was such a section, as in a stored bundle, goes by its defaults.
-_LATER_SECTIONS = ("state", "events")
+_LATER_SECTIONS = ("substitutes", "state", "events")
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
 

@@ -98,6 +98,22 @@ class Reasons:
             return f"Its kind is often in the same basket as {source}"
         return f"In {neighbour.support:,} basket{'' if neighbour.support == 1 else 's'} together with {source}"
 
+    def substitute(self, asked: int, *, habit: Habit | None, today: int, leaning: int) -> Reason:
+        """Return why a product stands in for the one asked about: what they bought, their leaning, or what others do.
+
+        `leaning` is the flag of what they lean to and the product is, 0 for none.
+        """
+        if habit is not None:
+            last = days_ago(today - habit.last_day)
+            text = f"You have bought this {times(habit.n)}; the last time was {last}"
+            return {"code": ReasonCode.SUBSTITUTE_OWN, "text": text}
+        is_intimate = bool(self._shelf.flags[asked] & INTIMATE)
+        changes = f"ustomers change between this and {'what was asked for' if is_intimate else self._shelf.name(asked)}"
+        if leaning:
+            text = f"You often choose {_LEANINGS[leaning]}; c{changes}"
+            return {"code": ReasonCode.SUBSTITUTE_LEANING, "text": text}
+        return {"code": ReasonCode.SUBSTITUTE, "text": f"C{changes}"}
+
     def popular(self, *, in_store: bool) -> Reason:
         """Return that a product sells well, in the store or everywhere."""
         if in_store:

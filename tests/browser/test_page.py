@@ -63,6 +63,7 @@ def test_every_call_is_there_with_its_fields_ranges_and_curl(page: playwright.Pa
         "/v1/challenge",
         "/v1/also-bought",
         "/v1/recommendations",
+        "/v1/substitutes",
         "/v1/scores",
     ]
     recommendations = page.locator("#recommendations")

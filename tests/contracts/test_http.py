@@ -43,7 +43,7 @@ def spec(api: Client) -> Any:
 
 
 def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
-    challenge, also_bought, recommendations, scores = CALLS
+    challenge, also_bought, recommendations, substitutes, scores = CALLS
     for customer in EVERY_CUSTOMER:
         # A week of its own each: within a week the first challenge stands, whatever is asked later.
         for more in (
@@ -58,6 +58,9 @@ def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
         yield recommendations, {"customer_id": customer, "category": "Snacks", "max_price": 3, "max_per_category": 1}
     for products in ([], ["milk-1"], ["milk-1", "gone-1", "what-is-this"], ["what-is-this", "nor-this"]):
         yield also_bought, {"product_ids": products, "k": 3, "customer_id": "anna"}
+    for product in ("milk-1", "coffee-1", "brie-1", "salad-1"):
+        yield substitutes, {"product_id": product, "k": 2}
+        yield substitutes, {"product_id": product, "customer_id": "anna", "store_id": "s-berlin"}
     yield scores, {"customer_ids": list(EVERY_CUSTOMER), "k_categories": 2}
 
 
@@ -124,6 +127,7 @@ def test_a_challenge_keeps_its_id_on_every_channel_and_through_the_week(api: Cli
 
 def test_one_unknown_product_is_a_404_and_several_are_ignored(api: Client) -> None:
     assert api.post("/v1/also-bought", {"product_ids": ["what-is-this"]}).status == 404
+    assert api.post("/v1/substitutes", {"product_id": "what-is-this"}).status == 404
     assert ask(api, CALLS[1], {"product_ids": ["what-is-this", "nor-this"]})["ignored"] == ["what-is-this", "nor-this"]
 
 
@@ -148,6 +152,7 @@ def test_a_moment_before_the_bundle_is_a_422_on_every_call(api: Client) -> None:
         ("/v1/recommendations", {"customer_id": "anna", "max_per_category": 0}, "max_per_category"),
         ("/v1/recommendations", {"customer_id": "anna", "level": "brand"}, "level"),
         ("/v1/recommendations", {"customer_id": "anna", "store_id": "s-ny"}, "store_id"),
+        ("/v1/substitutes", {"product_id": "milk-1", "exclude": []}, "exclude"),
         ("/v1/also-bought", {}, "product_ids"),
         ("/v1/also-bought", {"product_ids": "milk-1"}, "product_ids"),
         ("/v1/scores", {"customer_ids": []}, "customer_ids"),
@@ -178,7 +183,11 @@ def test_the_document_has_exactly_the_paths_that_answer(api: Client, spec: Any) 
 @pytest.mark.parametrize("call", [*CALLS, *TELLINGS], ids=lambda call: call.name)
 def test_every_call_answers_its_own_example_as_the_document_says(api: Client, spec: Any, call: Call) -> None:
     api.post("/v1/stock", {"stock": [{"product_id": "milk-1", "available": True}]})
-    told = {"also-bought": {"product_ids": ["milk-1"]}, "events": {"events": [{**EVENT, "at": "2018-01-01T13:00:00"}]}}
+    told = {
+        "also-bought": {"product_ids": ["milk-1"]},
+        "substitutes": {"product_id": "milk-1"},
+        "events": {"events": [{**EVENT, "at": "2018-01-01T13:00:00"}]},
+    }
     decision_id = ask(api, CALLS[0], {"customer_id": "anna"})["decision_id"]
     path = call.path.replace("{id}", decision_id if call.id_of == "decision" else "anna")
     body = b"" if call.request is None else json.dumps(told.get(call.name, call.example)).encode()

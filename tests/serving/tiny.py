@@ -102,6 +102,14 @@ ALSO = {
     ],
     "coffee-1": [("milk-1", 0.3, 1.8, 20)],
 }
+SUBSTITUTES = {
+    "milk-1": [("milk-2", 2.0), ("yogurt-1", 1.0)],
+    "bread-1": [("bread-2", 2.5)],
+    "coffee-1": [("crisps-2", 1.6), ("coffee-2", 1.5), ("wine-1", 1.4), ("tampons-1", 1.3)],
+    "wine-2": [("wine-1", 3.0), ("tampons-1", 0.5)],
+    "tampons-1": [("salad-1", 0.5)],
+    "brie-1": [("gone-1", 3.0)],
+}
 
 
 def ragged(lists: Sequence[Sequence[Any]]) -> tuple[fmt.I64, list[Any]]:
@@ -257,6 +265,7 @@ def _catalogue(rows: Rows) -> dict[str, Any]:
     store_offsets, store_popular = ragged([in_store.get(each, []) for each in rows.stores.ids])
     restricted = np.array([fmt.RESTRICTED * (each == "Wine") for each in CATEGORIES])
     intimate = np.array([fmt.INTIMATE * (each == "Feminine Hygiene") for each in CATEGORIES])
+    substitute_offsets, substitute = ragged([SUBSTITUTES.get(each, []) for each in rows.products.ids])
     also_offsets, also = ragged([ALSO.get(each, []) for each in rows.products.ids])
     return {
         "products": products,
@@ -288,7 +297,9 @@ def _catalogue(rows: Rows) -> dict[str, Any]:
             column(also, 3, "<i4"),
         ),
         "substitute": fmt.Substitutes(
-            np.zeros(len(PRODUCTS) + 1, dtype=np.int64), np.empty(0, "<i4"), np.empty(0, "<f4")
+            substitute_offsets,
+            np.array([rows.product(each[0]) for each in substitute], dtype="<i4"),
+            column(substitute, 1, "<f4"),
         ),
         "factors": _factors(rows),
     }
