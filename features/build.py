@@ -2,13 +2,16 @@
 
 `<folder>/<digest of the tables>/<group>/<engine>-<day>-<moment>-<digest of the SQL>.parquet`. A file appears whole (it
 is written under another name and renamed), so two processes that build the same group do no harm to each other.
+Building takes a thread of its own where what will be read is known beforehand (`FeatureStore.ahead`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -93,6 +96,7 @@ class FeatureStore:
         self.tables = tables
         self.folder = folder
         self.engine = engine or DuckDbEngine()
+        self._coming: dict[Path, Future[None]] = {}
 
     def read(self, group: str, moment: Moment, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return a group's features as of `moment`, sorted by its grain; it is built on first use.
@@ -106,10 +110,7 @@ class FeatureStore:
 
     def path(self, group: str, moment: Moment) -> Path:
         """Return the Parquet file of a group as of `moment`, built when it isn't there."""
-        if group not in GROUPS:
-            raise UnknownGroupError(f"there is no feature group '{group}': one of {', '.join(GROUPS)}")
-        chosen = GROUPS[group]
-        return self._built(chosen, f"{moment.day}-{moment.us}", known_at(moment))
+        return self._built(self._of_moment(group, moment))
 
     def purchases_after(self, moment: Moment, days: int) -> pd.DataFrame:
         """Return the lines of the `days` local days that begin at `moment` (labels.sql), by customer, order and line.
@@ -118,23 +119,64 @@ class FeatureStore:
         whether that may be asked is the caller's affair.
         """
         end = moment.plus_days(days, self.tables.time_zone)
-        return pd.read_parquet(self._built(LABELS, f"{moment.day}-{moment.us}-{end.us}", known_between(moment, end)))
+        table = self._table(LABELS, f"{moment.day}-{moment.us}-{end.us}", known_between(moment, end))
+        return pd.read_parquet(self._built(table))
 
-    def _built(self, group: FeatureGroup, at: str, views: Mapping[str, str]) -> Path:
+    @contextmanager
+    def ahead(self, wanted: Iterable[tuple[str, Moment]]) -> Iterator[None]:
+        """Build groups that will be read soon, one after the other in this order, beside what the body does.
+
+        What the body reads while it is in the making is waited for; what has not begun when the body ends is left.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="features") as worker:
+            try:
+                for group, moment in wanted:
+                    table = self._of_moment(group, moment)
+                    if table.file not in self._coming:
+                        self._coming[table.file] = worker.submit(self._make, table)
+                yield
+            finally:
+                worker.shutdown(cancel_futures=True)
+                self._coming.clear()
+
+    def _of_moment(self, group: str, moment: Moment) -> _Table:
+        if group not in GROUPS:
+            raise UnknownGroupError(f"there is no feature group '{group}': one of {', '.join(GROUPS)}")
+        return self._table(GROUPS[group], f"{moment.day}-{moment.us}", known_at(moment))
+
+    def _table(self, group: FeatureGroup, at: str, views: Mapping[str, str]) -> _Table:
         sql = group.sql()
         digest = hashlib.blake2b(f"{views_text()}\n{sql}".encode(), digest_size=8).hexdigest()
-        out = self.folder / self.tables.digest / group.name / f"{self.engine.name}-{at}-{digest}.parquet"
-        if out.exists():
-            return out
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = out.with_suffix(f".{uuid.uuid4().hex}.tmp")
+        file = self.folder / self.tables.digest / group.name / f"{self.engine.name}-{at}-{digest}.parquet"
+        return _Table(file, FeatureQuery(views, sql, group.grain, STEADY))
+
+    def _built(self, table: _Table) -> Path:
+        """Return the table's file, when it is there: built by somebody ahead, or now."""
+        coming = self._coming.get(table.file)
+        if coming is not None and not coming.cancel():
+            coming.result()
+        self._make(table)
+        return table.file
+
+    def _make(self, table: _Table) -> None:
+        if table.file.exists():
+            return
+        table.file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = table.file.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
-            paths = {table: self.tables.path(table) for table in TABLES_READ}
-            self.engine.write(paths, FeatureQuery(views, sql, group.grain, STEADY), unfinished)
-            unfinished.replace(out)
+            paths = {name: self.tables.path(name) for name in TABLES_READ}
+            self.engine.write(paths, table.query, unfinished)
+            unfinished.replace(table.file)
         finally:
             unfinished.unlink(missing_ok=True)
-        return out
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A feature table: its file, and the query that makes it."""
+
+    file: Path
+    query: FeatureQuery
 
 
 @cache

@@ -8,9 +8,11 @@ from pathlib import Path
 from features.asof import at_utc
 from serving.home_lock import working_in
 from serving.state.opening import FILE
+from training.ahead import reads_of_judging
 from training.config import load_config
 from training.history import History
 from training.home import Home
+from training.learners import learners
 from training.opening import OpenShop, open_shop
 from training.pipeline import judge
 from training.recipe import Recipe
@@ -32,7 +34,9 @@ def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], Non
 def _evaluate(shop: OpenShop, home: Path, quick: bool, progress: Callable[[str], None]) -> Report:
     history, place = History(shop.store, shop.as_of), Home(home)
     recipe = load_config(Recipe, "recipe", is_quick=quick)
-    evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)
+    chosen = learners(is_quick=quick)
+    with history.store.ahead(reads_of_judging(chosen, history, recipe)):
+        evidence = judge(chosen, history, recipe, place.policy_text(), progress)
     day = at_utc(shop.as_of.us).date().isoformat()
     name = f"evaluation-{shop.tables.source_name}-{day}" + ("-quick" if quick else "")
     progress("report: tables and pictures")

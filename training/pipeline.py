@@ -6,15 +6,17 @@ with every step's evidence in MLflow and beside the bundle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from serving.bundle import write_bundle
 from serving.home_lock import working_in
 from serving.state.opening import FILE
+from training.ahead import reads_of_bundle, reads_of_judging
 from training.assembly import Assembly, numbers_of
 from training.challenge_judging import ChallengeJudgement, judge_challenge
 from training.config import load_config
@@ -68,19 +70,22 @@ def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
     history = History(shop.store, shop.as_of)
     place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
 
-    evidence = judge(history, recipe, place.policy_text(), is_quick=quick, say=progress)
-    models = fit_all(evidence.learners, history, progress) if recipe.refits else evidence.latest(history, progress)
+    chosen = learners(is_quick=quick)
+    reads = chain(reads_of_judging(chosen, history, recipe), reads_of_bundle(chosen, history, recipe))
+    with history.store.ahead(reads):
+        evidence = judge(chosen, history, recipe, place.policy_text(), progress)
+        models = fit_all(evidence.learners, history, progress) if recipe.refits else evidence.latest(history, progress)
 
-    progress("bundle: write")
-    numbers = numbers_of(models, history, evidence.challenge.completion)
-    contents = Assembly(models, place.policy_text()).contents(
-        history,
-        shop.as_of,
-        numbers,
-        metrics=evidence.metrics,
-        recipe=_recipe_record(recipe, evidence.learners, quick),
-        log_until_us=shop.log_until_us,
-    )
+        progress("bundle: write")
+        numbers = numbers_of(models, history, evidence.challenge.completion)
+        contents = Assembly(models, place.policy_text()).contents(
+            history,
+            shop.as_of,
+            numbers,
+            metrics=evidence.metrics,
+            recipe=_recipe_record(recipe, evidence.learners, quick),
+            log_until_us=shop.log_until_us,
+        )
     version = write_bundle(contents, place.bundles)
 
     progress("report: tables and pictures")
@@ -124,9 +129,9 @@ class Evidence:
         return {judgement.model: judgement.flat() for judgement in self.judgements}
 
 
-def judge(history: History, recipe: Recipe, policy_text: str, *, is_quick: bool, say: Say) -> Evidence:
+def judge(chosen: Sequence[Learner], history: History, recipe: Recipe, policy_text: str, say: Say) -> Evidence:
     """Return the evidence on the recipe's cutoffs: each model by itself, and the challenges that they make together."""
-    judged = judge_all(learners(is_quick=is_quick), history, recipe, say)
+    judged = judge_all(chosen, history, recipe, say)
     say("judge challenge: the engine's own challenges of later weeks")
     return Evidence(judged, judge_challenge(judged, history, recipe, policy_text))
 

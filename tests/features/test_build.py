@@ -41,6 +41,22 @@ class FailingEngine:
         raise RuntimeError("no space left")
 
 
+@dataclass
+class HeldEngine:
+    """DuckDB that does not end its first query before it may."""
+
+    has_begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+    n_runs: int = 0
+    name: str = "held"
+
+    def write(self, tables: Mapping[str, Path], query: FeatureQuery, out: Path) -> None:
+        self.n_runs += 1
+        self.has_begun.set()
+        assert self.may_end.wait(10)
+        DuckDbEngine().write(tables, query, out)
+
+
 @pytest.fixture
 def tables(tmp_path: Path) -> TableSet:
     lines = [line(0, 0, 1), line(1, 3, 0, customer_row=1), line(2, 9, 1, customer_row=1), line(2, 9, 0, customer_row=1)]
@@ -106,6 +122,56 @@ def test_builds_at_the_same_time_do_no_harm(tables: TableSet, tmp_path: Path) ->
 
     assert found == [3] * 4
     assert [path.suffix for path in (tmp_path / "f").rglob("*") if path.is_file()] == [".parquet"]
+
+
+def test_what_is_built_ahead_is_not_built_again(tables: TableSet, tmp_path: Path, engine: CountingEngine) -> None:
+    store = FeatureStore(tables, tmp_path / "f", engine)
+    wanted = [("customers", at(10)), ("products", at(10)), ("customers", at(10))]
+
+    with store.ahead(wanted):
+        found = [store.read(group, moment) for group, moment in wanted]
+
+    assert len(engine.runs) == 2
+    assert found[0].equals(FeatureStore(tables, tmp_path / "other").read("customers", at(10)))
+
+
+def test_what_has_not_begun_when_the_body_ends_is_left(tables: TableSet, tmp_path: Path) -> None:
+    engine = HeldEngine()
+    store = FeatureStore(tables, tmp_path / "f", engine)
+
+    with store.ahead([("customers", at(day)) for day in range(3, 9)]):
+        engine.has_begun.wait(10)
+        engine.may_end.set()
+
+    assert engine.n_runs < 6
+    assert store.read("customers", at(8)).equals(FeatureStore(tables, tmp_path / "other").read("customers", at(8)))
+
+
+def test_what_is_in_the_making_is_waited_for(tables: TableSet, tmp_path: Path) -> None:
+    engine = HeldEngine()
+    store = FeatureStore(tables, tmp_path / "f", engine)
+
+    with store.ahead([("customers", at(10))]):
+        engine.has_begun.wait(10)
+        threading.Timer(0.05, engine.may_end.set).start()
+        store.read("customers", at(10))
+
+    assert engine.n_runs == 1
+
+
+def test_a_build_ahead_that_fails_is_said_to_who_reads_it(tables: TableSet, tmp_path: Path) -> None:
+    store = FeatureStore(tables, tmp_path / "f", FailingEngine())
+
+    with store.ahead([("customers", at(10))]), pytest.raises(RuntimeError, match="no space"):
+        store.read("customers", at(10))
+
+
+def test_an_unknown_group_is_not_built_ahead(tables: TableSet, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UnknownGroupError, match="customer_brands"),
+        FeatureStore(tables, tmp_path / "f").ahead([("customer_brands", at(10))]),
+    ):
+        pass
 
 
 def test_only_the_asked_columns_are_read(tables: TableSet, tmp_path: Path) -> None:
