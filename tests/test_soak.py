@@ -19,7 +19,7 @@ def test_growth_that_ends_with_the_first_third_is_flat() -> None:
 
 def test_growth_that_goes_on_is_found() -> None:
     assert faults([row(100 + 2 * n) for n in range(9)], NONE) == ["worker 7 grew from 108.0 to 114.0 MB"]
-    assert faults([row(100, state=10 + 2 * n) for n in range(9)], NONE) == ["the state grew from 20.0 to 26.0 MB"]
+    assert faults([row(100, state=10 + 3 * n) for n in range(9)], NONE) == ["the state grew from 25.0 to 34.0 MB"]
     assert faults([row(100, n_descriptors=100 + n) for n in range(9)], NONE) == ["open files grew from 103 to 108"]
 
 
