@@ -28,7 +28,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """An erasure to be carried out: until when, by id of the customer; what is hidden already; whether the state is done."""
+    """An erasure to be carried out: up to when, by id; what is hidden already; and whether the state is done."""
 
     customer_id: str
     until_us: Mapping[str, int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -311,6 +312,14 @@ class State:
     def erased(self) -> Erased:
         """Return who was erased, and whose erasure is still to be carried out."""
         return self._erasing.erased()
+
+    def counts(self) -> dict[tuple[int, str], int]:
+        """Return how many events were kept as counts alone, by UTC day number of their at and by type."""
+        found: Counter[tuple[int, str]] = Counter()
+        for key, document in scanned(self._store, "counts/"):
+            day = int(key.split("/")[1])
+            found.update({(day, name): n for name, n in decode(document.value)["n"].items()})
+        return dict(found)
 
     def compact(self, now_us: int) -> Compacted:
         """Return what was dropped because it is older than the policy keeps."""

@@ -39,7 +39,12 @@ def event(
 ) -> Event:
     """Return an event of anna's, accepted when it happened unless `accepted_us` says otherwise."""
     order_id = "o1" if type == "purchase" else None
-    values = {"customer_id": "anna", "accepted_us": at, "product_id": product_id, "order_id": order_id} | fields
+    values: dict[str, Any] = {
+        "customer_id": "anna",
+        "accepted_us": at,
+        "product_id": product_id,
+        "order_id": order_id,
+    } | fields
     return Event(event_id=event_id, type=EventType(type), at_us=at, **values)
 
 

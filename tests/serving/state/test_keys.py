@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from serving.state.keys import Hashes, log_key, normalised, person_key
+from features.identities import normalised
+from serving.state.keys import Hashes, log_key, person_key
 
 HASHES = Hashes(b"k" * 32)
 

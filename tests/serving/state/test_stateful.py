@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from serving.state.challenges import time_text
-from serving.state.codec import decode
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.events import Event, EventType
-from serving.state.log import scanned
+from serving.state.file_store import FileStore
 from serving.state.merging import Identity
 from serving.state.stock_words import StockWord
 from serving.state.store import Store
@@ -34,6 +34,7 @@ from tests.serving.state.builders import (
 )
 from tests.serving.state.memory_store import MemoryStore
 from tests.serving.state.model import KEYS, Model, ModelChallenge, ModelDecision
+from tests.serving.state.redis_process import RedisProcess
 
 CUSTOMERS = ("anna", "ben", "loyal-1", "loyal-2", "guest")
 PRODUCTS = (*KINDS, "new-1")
@@ -242,11 +243,7 @@ class StateMachine(RuleBasedStateMachine):
         everyone = self.model.customers.values()
         assert log == {each: customer.customer_id for customer in everyone for each in customer.events}
         assert self.state.aliases() == self.model.into
-        counts: Counter[tuple[int, str]] = Counter()
-        for key, document in scanned(self.store, "counts/"):
-            day = int(key.split("/")[1])
-            counts.update({(day, name): n for name, n in decode(document.value)["n"].items()})
-        assert counts == self.model.counts
+        assert self.state.counts() == self.model.counts
         erased = self.state.erased()
         assert erased.pending == {each: until_us[each] for each, until_us in self.model.notes.items()}
         assert {each: erased.moment_us(each) for each in CUSTOMERS if erased.moment_us(each)} == self.model.erased
@@ -284,9 +281,58 @@ def in_memory() -> tuple[Store, Callable[[], None]]:
     return MemoryStore(), lambda: None
 
 
+def in_a_file() -> tuple[Store, Callable[[], None]]:
+    folder = tempfile.TemporaryDirectory()
+    store = FileStore(Path(folder.name) / "state.db")
+
+    def clean_up() -> None:
+        store.close()
+        folder.cleanup()
+
+    return store, clean_up
+
+
 class OnMemory(StateMachine):
     open_store = staticmethod(in_memory)
 
 
-TestOnMemory = pytest.mark.timeout(300)(OnMemory.TestCase)
-TestOnMemory.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+class OnFile(StateMachine):
+    open_store = staticmethod(in_a_file)
+
+
+def run(machine: type[StateMachine], n_examples: int, n_steps: int) -> None:
+    quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    limits = settings(max_examples=n_examples, stateful_step_count=n_steps, deadline=None, suppress_health_check=quiet)
+    run_state_machine_as_test(machine, settings=limits)
+
+
+def test_whatever_happens_in_memory_the_model_says_so_too() -> None:
+    run(OnMemory, 40, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_whatever_happens_at_length_the_model_says_so_too() -> None:
+    run(OnMemory, 600, 50)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_whatever_happens_in_a_file_the_model_says_so_too() -> None:
+    run(OnFile, 60, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_whatever_happens_in_redis_the_model_says_so_too(shared_redis: RedisProcess) -> None:
+    def in_redis() -> tuple[Store, Callable[[], None]]:
+        client = shared_redis.client()
+        client.flushall()
+        client.close()
+        store = RedisStore(shared_redis.url)
+        return store, store.close
+
+    class OnRedis(StateMachine):
+        open_store = staticmethod(in_redis)
+
+    run(OnRedis, 60, 40)
