@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from features.asof import at_utc
+from features.prune import prune
 from serving.home_lock import working_in
 from serving.state.opening import FILE
 from training.ahead import reads_of_judging
@@ -28,7 +29,10 @@ def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], Non
     is, as TERCET_STATE has it.
     """
     with working_in(home):
-        return _evaluate(open_shop(source, home, None, "duckdb", progress, state=state), home, quick, progress)
+        shop = open_shop(source, home, None, "duckdb", progress, state=state)
+        report = _evaluate(shop, home, quick, progress)
+        prune(Home(home).features, shop.tables.digest)
+    return report
 
 
 def _evaluate(shop: OpenShop, home: Path, quick: bool, progress: Callable[[str], None]) -> Report:

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from features.prune import prune
 from serving.bundle import write_bundle
 from serving.home_lock import working_in
 from serving.state.opening import FILE
@@ -61,6 +62,7 @@ def train(
     with working_in(home):
         shop = open_shop(source, home, as_of, engine, progress, state=state)
         version = _train(shop, home, quick, progress)
+        prune(Home(home).features, shop.tables.digest)
         tend_state(home, state, shop.tables, log_until_us=shop.log_until_us, as_of_us=shop.as_of.us)
     return version
 
