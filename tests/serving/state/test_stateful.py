@@ -17,6 +17,7 @@ from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.events import Event, EventType
 from serving.state.file_store import FileStore
 from serving.state.merging import Identity
+from serving.state.redis_store import RedisStore
 from serving.state.stock_words import StockWord
 from serving.state.store import Store
 from tests.serving.state.builders import (
