@@ -224,11 +224,25 @@ def test_a_customer_who_is_forgotten_is_out_of_every_answer_at_once(api: Client)
     tell(api, PURCHASE)
 
     assert api.delete("/v1/customers/anna").status == 202
-    answer = api.post("/v1/recommendations", {"customer_id": "anna"}).json()
-    assert (answer["personalized"], answer["cold_start"]) == (False, True)
+    for path in ("/v1/recommendations", "/v1/challenge"):
+        answer = api.post(path, {"customer_id": "anna"}).json()
+        assert (answer["personalized"], answer["cold_start"]) == (False, True)
     assert api.get("/v1/customers/anna").status == 404
     assert api.delete("/v1/customers/anna").status == 202
     assert api.delete("/v1/customers/whoever").status == 202
+
+
+def test_a_customer_who_comes_back_after_being_forgotten_is_a_new_one(
+    api: Client, tmp_path: Path, tiny_bundle: Bundle, store: MemoryStore
+) -> None:
+    api.delete("/v1/customers/anna")
+    later = client(tmp_path, Engine(tiny_bundle), NOW + timedelta(seconds=1), store)
+    tell(later, {**VIEW, "at": "2018-01-02T12:00:01Z"})
+
+    view = later.get("/v1/customers/anna").json()
+
+    assert [event["event_id"] for event in view["events"]] == ["v1"]
+    assert view["habits"] == []
 
 
 def test_an_id_in_a_path_may_hold_anything(api: Client) -> None:
