@@ -139,7 +139,11 @@ class Client:
         self._n_sent += 1
         kind = self._rng.choice(EVENT_TYPES)
         at = NOW + timedelta(seconds=time.monotonic() - self._started)
-        event = {"event_id": f"{self._number}-{self._n_sent}", "customer_id": self._customer(), "type": kind}
+        event: dict[str, object] = {
+            "event_id": f"{self._number}-{self._n_sent}",
+            "customer_id": self._customer(),
+            "type": kind,
+        }
         order = {"order_id": f"o-{self._number}-{self._n_sent}"} if kind == "purchase" else {}
         return event | {"at": at.isoformat(), "product_id": self._rng.choice(PRODUCT_IDS)} | order
 

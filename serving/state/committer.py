@@ -53,16 +53,15 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: tuple[int, T] | None = None
+        self._made = (os.getpid(), make())
         self._inherited: list[T] = []
 
     def get(self) -> T:
-        """Return this process's own, made on first use."""
+        """Return this process's own; a forked child makes one on first use."""
         made = self._made
-        if made is None or made[0] != os.getpid():
-            if made is not None:
-                # What the parent uses must not be closed here, so it is kept from the garbage collector.
-                self._inherited.append(made[1])
+        if made[0] != os.getpid():
+            # What the parent uses must not be closed here, so it is kept from the garbage collector.
+            self._inherited.append(made[1])
             self._made = made = (os.getpid(), self._make())
         return made[1]
 

@@ -85,6 +85,8 @@ class _Session:
 
     def __init__(self, store: FileStore) -> None:
         self.readers: deque[Link] = deque()
+        self.identity: tuple[int, int] | None = None
+        self.watched_at = 0.0
         self.writer: Link | None = None
         self.is_synced: bool | None = None
         self.tidied_at = 0.0
@@ -99,8 +101,7 @@ class FileStore:
         self._path = path
         self._sessions = PerProcess(lambda: _Session(self))
         self._reading, self._writing = Breaker(_BREAK_SECONDS), Breaker(_BREAK_SECONDS)
-        self._watched_at = 0.0
-        self._was_opened = False
+        self._was_made = False
         self._is_closed = False
 
     @property
@@ -179,15 +180,17 @@ class FileStore:
             writer.connection.close()
 
     def _open(self, busy_seconds: float) -> Link:
-        """Return a connection; the first one of a store makes the file when there is none."""
+        """Return a connection."""
+        self._ensure_file()
+        return open_file(self._path, busy_seconds=busy_seconds)
+
+    def _ensure_file(self) -> None:
+        """Make the file, once: one that is gone later is a fault, and an empty one in its place would hide that."""
         if self._is_closed:
             raise StateUnavailable("the state is closed")
-        if not self._was_opened:
+        if not self._was_made:
             make_file(self._path)
-        link = open_file(self._path, busy_seconds=busy_seconds)
-        # From here on a file that is gone is a fault: an empty one in its place would hide that everything is lost.
-        self._was_opened = True
-        return link
+            self._was_made = True
 
     def _look(self, sql: str, values: Sequence[object]) -> Rows:
         return self._read_with(lambda connection: connection.execute(sql, values).fetchall())
@@ -206,17 +209,22 @@ class FileStore:
                 link.connection.close()
             raise self._reading.trip(error if isinstance(error, StateUnavailable) else meaning_of(error)) from error
         self._reading.reset()
-        session.readers.append(link)
+        if link.identity == session.identity:
+            session.readers.append(link)
+        else:
+            link.connection.close()
         return rows
 
     def _watch(self, session: _Session) -> None:
         """Let go of the readers when another file is at the path; looked at some times a second."""
         now = time.monotonic()
-        if now - self._watched_at < _WATCH_SECONDS:
+        if session.identity is not None and now - session.watched_at < _WATCH_SECONDS:
             return
-        if session.readers and session.readers[-1].identity != identity_of(self._path):
+        self._ensure_file()
+        identity = identity_of(self._path)
+        if session.identity != identity:
             self._drop(session)
-        self._watched_at = now
+        session.identity, session.watched_at = identity, now
 
     def _drop(self, session: _Session) -> None:
         while link := _pop(session.readers):
@@ -233,6 +241,9 @@ class FileStore:
         except (sqlite3.Error, StateUnavailable) as error:
             self._forget_writer(session)
             raise self._writing.trip(error if isinstance(error, StateUnavailable) else meaning_of(error)) from error
+        except BaseException:
+            self._forget_writer(session)  # with whatever it had begun, and its lock
+            raise
         self._writing.reset()
         return answers
 
@@ -243,7 +254,8 @@ class FileStore:
                 link.connection.close()
                 link = None
             if link is None:
-                link, session.is_synced = self._open(0), None
+                link, session.is_synced = self._open(_LOCK_SECONDS), None
+                link.connection.execute("pragma busy_timeout=0")  # from here on `_begin` does the waiting
             session.writer = link
             return link
 

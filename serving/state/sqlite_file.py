@@ -1,4 +1,7 @@
-"""The file that holds the state of one machine: how it is made, opened and checked, and what its errors mean."""
+"""The file that holds the state of one machine: how it is made, opened and checked, and what its errors mean.
+
+A process that has the file open must not open it by any other means: to close that would let go of SQLite's locks.
+"""
 
 from __future__ import annotations
 

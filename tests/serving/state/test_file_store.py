@@ -301,10 +301,10 @@ def test_only_a_durable_commit_waits_for_the_disk(store: FileStore) -> None:
 
 
 def test_the_file_shrinks_once_what_filled_it_is_deleted(store: FileStore, path: Path) -> None:
-    keys = [f"k/{n}" for n in range(600)]
+    keys = [f"k/{n}" for n in range(200)]
     store.commit(Commit(put=dict.fromkeys(keys, os.urandom(20_000))))
     store.commit(Commit(delete=keys))
-    full = 600 * 20_000
+    full = 200 * 20_000
     until = time.monotonic() + 20
     while path.stat().st_size > full // 2 and time.monotonic() < until:
         store._sessions.get().tidied_at = 0.0  # as if a second had passed
