@@ -201,3 +201,6 @@ RANK = "rank"
 SCORE = "score"
 SOURCE_CATEGORY_ROW = "source_category_row"
 SUPPORT = "support"
+
+# what customers did, as experiments are measured (training/lift_doings.py)
+MARGIN = "margin"

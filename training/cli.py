@@ -269,6 +269,32 @@ def erase(
     print(receipt)
 
 
+@app.command(epilog="Example: tercet lift bolder-stretch --source ./tables --from 2018-01-08")
+def lift(
+    experiment: Annotated[str, typer.Argument(help="Its name in experiments.toml, or holdout.")],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Count the purchases of these tables as well as those of the log."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="Only customers who were first exposed since then.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="T", help="As it stood then. Default: the latest purchase.")
+    ] = None,
+    state: StateUrl = DEFAULT_STATE,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Measure what an experiment brought, with intervals; says no, and why, where that can't be told."""
+    from training.lift import LiftJob
+    from training.lift import lift as measure
+
+    job = LiftJob(experiment, _moment(since), _moment(until), source, state)
+    with Progress() as progress:
+        report = measure(home, job, progress)
+    print(report.text)
+
+
 def _moment(text: str | None) -> datetime | date | None:
     """Return what ISO 8601 text says: a date, or a moment with its zone; None for None."""
     if text is None:

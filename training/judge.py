@@ -141,7 +141,7 @@ def table_text(judgements: Iterable[Judgement]) -> str:
     """Return the judgements as an aligned table that a person can read."""
     header = ["model", "task", "metric", "ours", "[95 %]", "baseline", "its value", "gain [95 %]"]
     body = [_row_cells(row) for judgement in judgements for row in judgement.rows]
-    return _aligned([header, *body])
+    return aligned([header, *body])
 
 
 def calibration_text(judgements: Iterable[Judgement]) -> str:
@@ -162,7 +162,7 @@ def calibration_text(judgements: Iterable[Judgement]) -> str:
         for judgement in judgements
         for each in judgement.calibration
     ]
-    return _aligned([header, *body])
+    return aligned([header, *body])
 
 
 def _row_cells(row: MetricRow) -> list[str]:
@@ -178,7 +178,8 @@ def _row_cells(row: MetricRow) -> list[str]:
     ]
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
+    """Return rows of cells, the header first, as a table with columns of equal width."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

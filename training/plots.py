@@ -128,9 +128,9 @@ def importance_figure(importance: Mapping[str, float], *, title: str, n: int = 2
     return figure
 
 
-def comparison_figure(gains: Sequence[Gain], *, title: str) -> Figure:
+def comparison_figure(gains: Sequence[Gain], *, title: str, unit: str = "ours minus baseline, 95 % interval") -> Figure:
     """Return ours minus each baseline with its interval, one line each; right of the dashed line is better."""
-    figure, axes = _canvas(title, "ours minus baseline, 95 % interval", "")
+    figure, axes = _canvas(title, unit, "")
     rows = np.arange(len(gains))[::-1]
     for row, gain in zip(rows, gains, strict=True):
         axes.plot([gain.low, gain.high], [row, row], color=OURS if gain.low > 0 else OTHER, linewidth=3)
@@ -138,6 +138,18 @@ def comparison_figure(gains: Sequence[Gain], *, title: str) -> Figure:
     axes.axvline(0.0, color=OTHER, linestyle="--", linewidth=1)
     axes.set_yticks(rows, [gain.label for gain in gains], fontsize=8)
     axes.set_ylim(-0.7, max(len(gains) - 0.3, 0.7))
+    return figure
+
+
+def looks_figure(days: npt.ArrayLike, looks: Sequence[Gain], *, title: str, unit: str) -> Figure:
+    """Return a value and its interval as they looked on one day after the other; `days` are dates."""
+    figure, axes = _canvas(title, "", unit)
+    lows, highs = [each.low for each in looks], [each.high for each in looks]
+    axes.fill_between(days, lows, highs, color=OURS, alpha=0.25, linewidth=0, label="always-valid 95 % interval")
+    axes.plot(days, [each.value for each in looks], color=INK, linewidth=1.5, label=looks[-1].label)
+    axes.axhline(0.0, color=OTHER, linestyle="--", linewidth=1)
+    axes.tick_params(axis="x", labelsize=8, rotation=30)
+    axes.legend(frameon=False)
     return figure
 
 
