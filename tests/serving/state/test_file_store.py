@@ -8,6 +8,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -255,12 +256,17 @@ def plain_user() -> Iterator[None]:
             os.seteuid(0)
 
 
-def test_a_folder_that_may_not_be_written_fails_in_one_line_until_it_may(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter: pytest's own are their owner's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_folder_that_may_not_be_written_fails_in_one_line_until_it_may(open_folder: Path) -> None:
+    home = open_folder / "home"
     home.mkdir()
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
     home.chmod(0o555)
     store = FileStore(home / "state.db")
     with plain_user():
