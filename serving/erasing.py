@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from features.identities import normalised
 from serving.erasing_files import customers_with, erase_from_home, identities_of, same_customers
 from serving.erasing_tables import Forgotten
 from serving.errors import SettingsError
@@ -102,7 +103,8 @@ def erase_identity(home: Path, state: State, kind: str, value: str, *, now_us: i
         name = state.erased().hashes.identity_name(kind, value)
         known = state.customer_of(kind, value)
         found = customers_with(home, name) | ({known} if known else frozenset())
-        return _erase(home, state, found, now_us, _Typed(name, value)) if found else None
+        texts = frozenset({value, normalised(kind, value)})
+        return _erase(home, state, found, now_us, _Typed(name, texts)) if found else None
 
 
 def erase_pending(home: Path, state: State, say: Say) -> int:
@@ -118,10 +120,10 @@ def erase_pending(home: Path, state: State, say: Say) -> int:
 
 @dataclass(frozen=True)
 class _Typed:
-    """An identity as somebody typed it, and the keyed hash by which it is known."""
+    """An identity that somebody typed: the keyed hash by which it is known, and the texts that tell it."""
 
     name: str
-    value: str
+    texts: frozenset[str]
 
 
 def _erase(
@@ -148,5 +150,5 @@ def _erase(
 
 def _forgotten(home: Path, customer_ids: frozenset[str], hashes: Hashes, typed: _Typed | None) -> Forgotten:
     names = identities_of(home, customer_ids) | ({typed.name} if typed else frozenset())
-    texts = frozenset({typed.value} if typed else ())
+    texts = typed.texts if typed else frozenset()
     return Forgotten(customer_ids, lambda kind, value: hashes.identity_name(kind, value) in names, texts)

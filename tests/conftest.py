@@ -46,8 +46,9 @@ def _no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing calls home, and no test meets a person's own home or tracking server."""
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
-    for name in ("TERCET_HOME", "TERCET_HOST", "TERCET_PORT", "TERCET_WORKERS", "TERCET_NOW", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
+    for option in ("HOME", "HOST", "PORT", "WORKERS", "NOW", "STATE"):
+        monkeypatch.delenv(f"TERCET_{option}", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture(scope="session")
