@@ -14,7 +14,7 @@ import pytest
 
 from serving.errors import SettingsError, StateUnavailable, StateUnfit
 from serving.launch import free_port
-from serving.state.redis_server import connect
+from serving.state.redis_server import check_durable, connect
 from serving.state.redis_store import RedisStore
 from serving.state.store import ABSENT, Commit
 from tests.serving.state.redis_process import DURABLE, RedisProcess, redis_binary
@@ -289,3 +289,22 @@ def test_tls_is_spoken_and_the_servers_certificate_is_checked(secure_redis: tupl
     stranger = RedisStore(url)
     assert outcome(stranger.check) == "Redis can't be reached"
     stranger.close()
+
+
+def test_a_cluster_is_refused(tmp_path: Path) -> None:
+    server = RedisProcess(tmp_path / "redis", (*DURABLE, "--cluster-enabled", "yes")).start()
+    with pytest.raises(StateUnfit, match="Redis runs as a cluster, the state needs one server"):
+        RedisStore(server.url).check()
+    server.stop()
+
+
+class OldServer:
+    """What a server of an earlier release says of itself."""
+
+    def info(self, section: str) -> dict[str, str]:
+        return {"redis_version": "6.2.14", "redis_mode": "standalone"}
+
+
+def test_an_older_release_is_refused() -> None:
+    with pytest.raises(StateUnfit, match=r"Redis is 6\.2\.14, the state needs 7\.0 or newer"):
+        check_durable(OldServer())  # type: ignore[arg-type]  # all that is asked of it
