@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from typing import NamedTuple
 
 from serving.api_answers import ChallengeAnswer, ChallengeItem, Progress
 
@@ -40,8 +41,7 @@ def time_text(us: int) -> str:
     return (_EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):  # not a dataclass: it is read and written by the hundred with each event
     """One purchase of a challenge's window, or a return (negative quantity)."""
 
     at_us: int
@@ -76,6 +76,11 @@ class Challenge:
     def holds(self, at_us: int) -> bool:
         """Return whether a purchase of that moment counts."""
         return self.starts_us <= at_us < self.ends_us
+
+    def is_touched_by(self, lines: Iterable[Line]) -> bool:
+        """Return whether these may change it: one is in its window, or tells more of what was bought in it."""
+        products = {line.product_id for line in self.lines}
+        return any(self.holds(line.at_us) or line.product_id in products for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

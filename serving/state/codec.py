@@ -21,7 +21,6 @@ Raw = dict[str, Any]  # Any: a document's own JSON
 _TYPES = {each.value: each for each in EventType}
 _ID, _CUSTOMER, _TYPE, _AT = range(4)  # places in an event's row
 _fields_of_event = attrgetter(*(each.name for each in fields(Event)))
-_fields_of_line = attrgetter(*(each.name for each in fields(Line)))
 # An Event whose fields are set the ordinary way: a frozen one is made four times slower, and a customer may have 200.
 _Draft = make_dataclass(
     "_Draft",
@@ -124,7 +123,7 @@ def _challenge_row(challenge: Challenge) -> list[object]:
         challenge.starts_us,
         challenge.ends_us,
         challenge.is_shown,
-        [_fields_of_line(line) for line in challenge.lines],
+        [tuple(line) for line in challenge.lines],
         challenge.completed_us,
         challenge.reward_id,
     ]
@@ -132,5 +131,5 @@ def _challenge_row(challenge: Challenge) -> list[object]:
 
 def _challenge_of(row: Sequence[Any]) -> Challenge:  # Any: JSON values in the order of Challenge's fields
     monday_day, answer, at_us, starts_us, ends_us, is_shown, lines, completed_us, reward_id = row
-    purchases = tuple(Line(*line) for line in lines)
+    purchases = tuple(map(Line._make, lines))
     return Challenge(monday_day, answer, at_us, starts_us, ends_us, is_shown, purchases, completed_us, reward_id)

@@ -69,12 +69,11 @@ class Deciding:
         record = record_of(raw, parts)
         outcomes: dict[str, Outcome] = {}
         challenge: KeptChallenge | None = None
-        views, _ = self._people.views(part.customer_id for part in parts if part.customer_id is not None)
-        for part in parts:
-            if part.customer_id is None or not part.shown:
-                continue
-            person = views[part.customer_id].person
-            outcomes[part.customer_id] = self._outcome(record.decision_id, record.at_us, part, self._events(person))
+        shown = {part.customer_id: part for part in parts if part.customer_id is not None and part.shown}
+        views, _ = self._people.views(shown)
+        for customer_id, part in shown.items():
+            person = views[customer_id].person
+            outcomes[customer_id] = self._outcome(record.decision_id, record.at_us, part, self._events(person))
             challenge = challenge or _challenge_of(person, decision_id)
         n_erased = raw["erased"] + len(raw["customers"]) - len(parts)
         return StoredDecision(record, outcomes, challenge, n_erased)

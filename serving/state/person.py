@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from serving.api_answers import ChallengeAnswer
 from serving.state.challenges import Challenge, Kinds, Line, kept, with_lines
@@ -117,8 +117,10 @@ def with_purchases(person: Person, lines: Iterable[Line], reward_id_of: Callable
     """Return the person after purchases and returns: challenges counted again, and rewards granted."""
     lines = list(lines)
     challenges = {
-        monday: with_lines(challenge, lines, person.kinds, reward_id_of(challenge.decision_id))
-        for monday, challenge in person.challenges.items()
+        monday: with_lines(each, lines, person.kinds, reward_id_of(each.decision_id))
+        if each.is_touched_by(lines)
+        else each
+        for monday, each in person.challenges.items()
     }
     return _with_granted(replace(person, challenges=challenges))
 
@@ -189,11 +191,26 @@ def lines_of(person: Person) -> dict[str, Line]:
     return lines | {line.event_id: line for line in map(line_of, person.events) if line is not None}
 
 
+class MomentsKept(NamedTuple):
+    """Events accepted, challenges ended and rewards granted after these moments are kept."""
+
+    accepted_after_us: int
+    ended_after_us: int
+    granted_after_us: int
+
+
+def moments_kept(now_us: int, limits: StatePolicy) -> MomentsKept:
+    """Return how far back the policy keeps a customer's things."""
+    return MomentsKept(
+        now_us - limits.events_days * DAY_US,
+        now_us - limits.challenge_weeks * 7 * DAY_US,
+        now_us - limits.decisions_days * DAY_US,
+    )
+
+
 def without_old(person: Person, now_us: int, limits: StatePolicy) -> Person:
     """Return the person without what is older than the policy keeps."""
-    accepted_after = now_us - limits.events_days * DAY_US
-    ended_after = now_us - limits.challenge_weeks * 7 * DAY_US
-    granted_after = now_us - limits.decisions_days * DAY_US
+    accepted_after, ended_after, granted_after = moments_kept(now_us, limits)
     challenges = {day: each for day, each in person.challenges.items() if each.ends_us > ended_after}
     rewards = tuple(reward for reward in person.rewards if reward.completed_us > granted_after)
     events = [event for event in person.events if event.accepted_us > accepted_after]

@@ -336,4 +336,4 @@ def test_whatever_happens_in_redis_the_model_says_so_too(shared_redis: RedisProc
     class OnRedis(StateMachine):
         open_store = staticmethod(in_redis)
 
-    run(OnRedis, 60, 40)
+    run(OnRedis, 30, 30)
