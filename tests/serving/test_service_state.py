@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,11 +135,15 @@ def by_many(work: Callable[[int], Any], n: int) -> list[Any]:
 
 
 def test_two_first_calls_at_once_get_the_same_challenge(place: Place) -> None:
-    for number in range(15):
-        replies = by_many(lambda _, guest=f"guest-{number}": ask(place.server, guest), 6)
+    for guest in (f"guest-{number}" for number in range(15)):
+        replies = by_many(partial(_ask_as, place, guest), 6)
 
         assert {reply.status_code for reply in replies} == {200}
         assert len({reply.content for reply in replies}) == 1
+
+
+def _ask_as(place: Place, guest: str, _number: int) -> httpx.Response:
+    return ask(place.server, guest)
 
 
 def test_a_completing_purchase_that_two_workers_get_at_once_grants_once(place: Place) -> None:
