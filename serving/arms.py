@@ -41,6 +41,8 @@ class _Drawn:
 class ExperimentEngine(Engine):
     """Decides from one open bundle, by the policy of each customer's arm; whoever is held out gets the common answer.
 
+    Every call that decides for a customer has its like here; scores are numbers for the shop, the same in every arm.
+
     Only customers whose history may be used are in an arm: for the others there is nothing to compare, and nothing may
     link to them. An arm's engine reads the same arrays: it takes some 10 ms to make, and less than a megabyte.
     """
@@ -105,7 +107,7 @@ class ExperimentEngine(Engine):
     def substitutes(
         self, request: SubstitutesRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
     ) -> SubstitutesAnswer:
-        """Return what the customer's arm shows; a call for nobody in particular is in no arm."""
+        """Return what meets the same need, in the order that the customer's arm gives it."""
         drawn = self._drawn(request.customer_id, at, known)
         ask = super().substitutes if drawn.engine is None else drawn.engine.substitutes
         answer = ask(request, at, decision_id, drawn.known)
@@ -113,7 +115,7 @@ class ExperimentEngine(Engine):
         return answer
 
     def _drawn(self, customer_id: str | None, at: datetime, known: Known) -> _Drawn:
-        if customer_id is None or not self.may_personalize(customer_id, known.live):
+        if customer_id is None or known.live.is_gone or not self.may_personalize(customer_id, known.live):
             return _Drawn(None, None, known)
         assigned = self._plan.experiments.assign(known.live.customer_id or customer_id, at)
         return self._of(None if assigned is None else assigned.label(), known)

@@ -18,6 +18,7 @@ import pyarrow.parquet
 
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, ScoresRequest
 from serving.api_codes import Intent, Level
+from serving.arms import ExperimentEngine
 from serving.batch_tables import KINDS, Row, rows_of, schema_of, table_of
 from serving.bundle import Bundle, open_bundle
 from serving.champion import bundle_folder, read_champion
@@ -25,6 +26,7 @@ from serving.decide import Decider, Ranking
 from serving.decisioning.windows import day_of, midnight, zone_named
 from serving.engine import Engine
 from serving.errors import BatchError, UnknownProduct
+from serving.experiments_file import read_experiments
 from serving.home_lock import working_in
 from serving.live import epoch_us
 from serving.outputs import remember_output
@@ -74,6 +76,8 @@ def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, pr
         When the job can't be done: no champion, a file of customers that can't be read, an `out` that can't be written.
     BundleError
         When the champion is damaged.
+    ExperimentsError
+        When experiments.toml has mistakes.
     StateUnavailable
         When the state can't be read, or written where the job keeps something.
     InvalidRequest
@@ -89,7 +93,10 @@ def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, pr
             raise BatchError(f"{home} has no champion yet: run 'tercet train' or 'tercet promote' first")
         progress(f"open bundle {version}")
         bundle = open_bundle(bundle_folder(home, version))
-        engine = Engine(bundle, applies_rules=job.with_rules)
+        # The ranking alone knows no holdout and no arm.
+        engine = (
+            ExperimentEngine(bundle, read_experiments(home)) if job.with_rules else Engine(bundle, applies_rules=False)
+        )
         asked = read_queries(customers, job.kind, bundle)
         at = moment_of(job.at, bundle)
         with closing(open_state(job.state, home)) as opened:

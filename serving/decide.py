@@ -211,15 +211,15 @@ class Decider:
         customer_id: str | None = getattr(request, "customer_id", None)
         if customer_id is not None:
             customer_id = (known.live.customer_id or customer_id) if self._is_linked(customer_id, known.live) else None
-        self._keep(record_of(request, answer, at, customer_id=customer_id, trace=known.trace or Trace()))
+        record = record_of(request, answer, at, customer_id=customer_id, trace=known.trace or Trace())
+        self._keep(replace(record, probability=self._engine.odds(answer["experiment"])))
 
     def _is_linked(self, customer_id: str, live: Live) -> bool:
         """Return whether what is decided may be kept under the customer's id.
 
         Not without their consent, nor once they were forgotten, until something new is told of them.
         """
-        is_gone = live.is_erased and not live.events and live.consent is None
-        return not is_gone and self._engine.may_personalize(customer_id, live)
+        return not live.is_gone and self._engine.may_personalize(customer_id, live)
 
     def _keep(self, record: DecisionRecord) -> None:
         """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""

@@ -9,6 +9,7 @@ from typing import Any
 from serving.champion import Champion
 from serving.decision_ids import DecisionIds
 from serving.decisioning.policy import Policy, default_policy
+from serving.experiments_file import ExperimentsFile
 from serving.http_body import Scope, check_content_type
 from serving.http_clock import Clock
 from serving.http_load import LoadGate
@@ -37,6 +38,7 @@ class Shop:
     door: StateDoor
     gate: LoadGate = field(default_factory=lambda: LoadGate(time.perf_counter))
     ready: ReadyBoard = field(default_factory=ReadyBoard)
+    experiments: ExperimentsFile | None = None
     # What was in force when the server started: it holds for as long as no bundle brings its own.
     home_policy: Policy = field(default_factory=default_policy)
     log_requests: bool = False

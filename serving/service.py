@@ -20,11 +20,12 @@ from typing import cast
 import bentoml
 
 from serving.api import ChallengeRequest
+from serving.arms import ExperimentEngine
 from serving.bundle import open_bundle
 from serving.champion import Champion
 from serving.decision_ids import shop_ids
-from serving.engine import Engine
 from serving.errors import StateUnavailable
+from serving.experiments_file import ExperimentsFile
 from serving.http_app import HttpApp
 from serving.http_body import Receive, Scope, Send
 from serving.http_clock import Clock
@@ -45,13 +46,13 @@ _COMPACT_POLL_SECONDS = 600.0
 _WARM_UP_CALLS = 20
 
 
-def open_engine(folder: Path) -> Engine:
+def open_engine(folder: Path, experiments: ExperimentsFile) -> ExperimentEngine:
     """Return an engine over the bundle in `folder`, with its pages read and its code paths run once."""
     started = time.perf_counter()
     bundle = open_bundle(folder)
     milliseconds = 1000 * (time.perf_counter() - started)
     logger.info("bundle %s: %.1f MB, checked and mapped in %.0f ms", folder.name, bundle.n_bytes / 1e6, milliseconds)
-    engine = Engine(bundle)
+    engine = ExperimentEngine(bundle, experiments.current)
     at = bundle.manifest.as_of
     for row in range(min(_WARM_UP_CALLS, bundle.manifest.sizes["customers"])):
         engine.challenge(ChallengeRequest(customer_id=bundle.customers.id[row]), at, "")
@@ -61,8 +62,10 @@ def open_engine(folder: Path) -> Engine:
 def open_shop(settings: Settings) -> Shop:
     """Return what the requests of this worker share; no bundle is loaded and no state open yet."""
     metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    experiments = ExperimentsFile(settings.home)
     return Shop(
-        champion=Champion(settings.home, open_engine),
+        champion=Champion(settings.home, partial(open_engine, experiments=experiments)),
+        experiments=experiments,
         clock=Clock(settings.now, settings.started_at),
         ids=shop_ids(settings.home),
         metrics=metrics,
@@ -77,7 +80,17 @@ async def begin(shop: Shop) -> None:
     """Take up the champion and open the state, where they are there, before the first request is taken."""
     shop.ready.report(None)
     await asyncio.to_thread(shop.door.open)
+    await look_for_experiments(shop)
     await look_for_champion(shop)
+
+
+async def look_for_experiments(shop: Shop) -> None:
+    """Go by what experiments.toml says, beside the event loop, if it has changed."""
+    experiments = shop.experiments
+    if experiments is None or not experiments.has_news():
+        return
+    if await asyncio.to_thread(experiments.take_up) and shop.champion.current is not None:
+        await asyncio.to_thread(shop.champion.current.engine.obey, experiments.current)
 
 
 async def look_for_champion(shop: Shop) -> None:
@@ -96,9 +109,10 @@ async def look_for_champion(shop: Shop) -> None:
 
 
 async def keep_champion(shop: Shop) -> None:
-    """Take up each new champion, until cancelled."""
+    """Take up other experiments and each new champion, until cancelled."""
     while True:
         await asyncio.sleep(_POLL_SECONDS)
+        await look_for_experiments(shop)
         await look_for_champion(shop)
 
 

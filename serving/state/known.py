@@ -25,6 +25,11 @@ class Live:
     is_erased: bool = False
     erased_us: int = 0
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether they were forgotten, and nothing new was told of them since."""
+        return self.is_erased and not self.events and self.consent is None
+
 
 @dataclass(frozen=True, slots=True)
 class Stock:

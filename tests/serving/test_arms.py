@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, ScoresRequest, SubstitutesRequest
 from serving.arms import ExperimentEngine
 from serving.bundle import Bundle
 from serving.engine import Engine
@@ -69,6 +69,7 @@ def test_the_holdout_gets_the_answer_of_those_without_consent(tiny_bundle: Bundl
         ("challenge", ANNA),
         ("recommendations", RecommendationsRequest(customer_id="anna")),
         ("also_bought", AlsoBoughtRequest(customer_id="anna", product_ids=["milk-1"])),
+        ("substitutes", SubstitutesRequest(customer_id="anna", product_id="milk-1")),
     ):
         answer = getattr(engine, ask)(request, AS_OF, "d")
         assert not answer["personalized"]
@@ -147,3 +148,17 @@ def test_an_arm_that_the_bundle_s_policy_can_t_follow_pauses_its_experiment(
         engine = ExperimentEngine(tiny_bundle, plan)
     assert "experiment points pauses" in caplog.text
     assert engine.challenge(ANNA, AS_OF, "d") == Engine(tiny_bundle).challenge(ANNA, AS_OF, "d")
+
+
+def test_every_call_of_the_engine_goes_by_the_arm_or_is_the_same_in_all() -> None:
+    same_in_all = {"week_of", "mark_stock", "kinds", "scores", "may_personalize", "knows", "customer_view"}
+    calls = {name for name in vars(Engine) if not name.startswith("_")}
+    assert calls - same_in_all == {name for name in vars(ExperimentEngine) if not name.startswith("_")} - {"obey"}
+
+
+def test_who_was_forgotten_is_in_no_arm_until_something_new_is_told(tiny_bundle: Bundle) -> None:
+    engine = ExperimentEngine(tiny_bundle, everyone_held_out())
+    gone = Live("anna", is_erased=True, erased_us=1)
+    assert engine.challenge(ANNA, AS_OF, "d", Known(gone))["experiment"] is None
+    back = replace(gone, consent={"personalize": True})
+    assert engine.challenge(ANNA, AS_OF, "d", Known(back))["experiment"] is not None

@@ -29,6 +29,9 @@ class Echo:
     def may_personalize(self, _customer_id: str, _live: Live) -> bool:
         return True
 
+    def odds(self, _label: object) -> float:
+        return 1.0
+
     def recommendations(self, request: Any, at: datetime, decision_id: str, known: Known) -> dict[str, object]:
         if request.customer_id == "broken":
             raise KeyError("a secret of customer 17")
