@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from serving.batch import BatchJob, moment_of, write_batch
 from serving.batch_tables import KINDS, flat, rows_of, schema_of
 from serving.bundle import Bundle
 from serving.champion import write_champion
-from serving.decision_ids import shop_ids
+from serving.decide import Decider
 from serving.engine import Engine
 from serving.errors import BatchError, InvalidRequest
-from serving.http_calls import challenge_question
-from tests.serving.tiny import AS_OF, CUSTOMERS
+from serving.live import epoch_us
+from serving.state.events import Event, EventType
+from serving.state_home import OpenState, open_state
+from tests.serving.tiny import AS_OF, AS_OF_DAY, CUSTOMERS
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +47,91 @@ def without_ids(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "decision_id" and value is not None}
 
 
-def test_challenges_are_the_servers_answers_ids_included(home: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
-    rows = run(home, tmp_path / "out.parquet", BatchJob("challenge"))
-    engine, ids = Engine(tiny_bundle), shop_ids(home)
+@pytest.fixture
+def own_home(home: Path, tmp_path: Path) -> Path:
+    """Return a home of the test's own, with the same champion and nothing kept."""
+    return Path(shutil.copytree(home / "bundles", tmp_path / "own" / "bundles")).parent
+
+
+@pytest.fixture
+def shop(own_home: Path, tiny_bundle: Bundle) -> Iterator[Shop]:
+    """Return what the server would answer from: the same engine over the same state."""
+    write_champion(own_home, tiny_bundle.folder.name)
+    opened = open_state("file", own_home)
+    yield Shop(own_home, opened, Engine(tiny_bundle))
+    opened.close()
+
+
+@dataclass
+class Shop:
+    home: Path
+    opened: OpenState
+    engine: Engine
+
+    def challenge(self, customer_id: str, **more: Any) -> Any:
+        decider = Decider(self.engine, self.opened, self.opened.ids)
+        return decider.decide(ChallengeRequest(customer_id=customer_id, **more), AS_OF)
+
+    def tell(self, event: Event) -> None:
+        self.opened.state.accept([event], may_keep=lambda _live: True, kind_of=self.engine.kinds)
+
+
+def told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def test_challenges_are_the_servers_answers_ids_included(shop: Shop, tmp_path: Path) -> None:
+    rows = run(shop.home, tmp_path / "out.parquet", BatchJob("challenge"))
+
     for customer in CUSTOMERS:
-        request = ChallengeRequest(customer_id=customer)
-        answer = engine.challenge(request, AS_OF, "")
-        answer["decision_id"] = ids.of(challenge_question(request, answer))
-        expected = [
-            without_ids(row) | {"decision_id": answer["decision_id"]}
-            for row in rows_of("customer_id", customer, answer)
-        ]
-        found = [{k: v for k, v in row.items() if v is not None} for row in rows if row["customer_id"] == customer]
-        assert found == expected
+        answer = shop.challenge(customer, at=AS_OF.isoformat(), dry_run=True)
+        expected = told(rows_of("customer_id", customer, answer))
+        assert told([row for row in rows if row["customer_id"] == customer]) == expected
+
+
+def test_a_batch_keeps_nothing_unless_it_is_told_to(shop: Shop, tmp_path: Path) -> None:
+    for kind in KINDS:
+        run(shop.home, tmp_path / "out.parquet", BatchJob(kind))
+    assert shop.opened.state.challenge("anna", AS_OF_DAY) is None
+    assert not shop.opened.store.scan("decision/")
+
+    rows = run(shop.home, tmp_path / "out.parquet", BatchJob("challenge", issues=True))
+
+    kept = shop.opened.state.challenge("anna", AS_OF_DAY)
+    assert kept is not None
+    assert not kept.is_shown
+    assert kept.answer["decision_id"] in {row["decision_id"] for row in rows}
+    assert shop.challenge("anna")["decision_id"] == kept.answer["decision_id"]
+
+
+def test_a_challenge_that_is_kept_is_in_the_batch_with_its_progress(shop: Shop, tmp_path: Path) -> None:
+    first = shop.challenge("anna", exclude=["milk-1"])
+    bought = first["items"][0]
+    at = AS_OF + timedelta(hours=2)
+    us = epoch_us(AS_OF + timedelta(hours=1))
+    shop.tell(
+        Event("e1", "anna", EventType.PURCHASE, us, us, product_id=bought["product_id"], order_id="o1", quantity=5)
+    )
+
+    rows = run(shop.home, tmp_path / "out.parquet", BatchJob("challenge", at=at))
+
+    anna = [row for row in rows if row["customer_id"] == "anna"]
+    assert [row["product_id"] for row in anna] == [item["product_id"] for item in first["items"]]
+    assert [row["done"] for row in anna] == [True, False, False]
+    assert {row["progress_done"] for row in anna} == {1}
+
+
+def test_a_customer_who_was_forgotten_is_in_no_batch(shop: Shop, tmp_path: Path) -> None:
+    shop.opened.state.forget("anna", epoch_us(AS_OF + timedelta(hours=1)))
+
+    for kind in ("challenge", "recommendations", "scores"):
+        rows = run(shop.home, tmp_path / "out.parquet", BatchJob(kind))
+        assert {row["customer_id"] for row in rows} == set(CUSTOMERS) - {"anna"}
+
+
+def test_the_ranking_alone_can_not_be_issued(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(BatchError, match="--no-rules and --issue"):
+        run(home, tmp_path / "out.parquet", BatchJob("challenge", with_rules=False, issues=True))
 
 
 @pytest.mark.parametrize("level", list(Level))
