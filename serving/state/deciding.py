@@ -16,6 +16,7 @@ from serving.state.decisions import (
     Outcome,
     StoredDecision,
     head_of,
+    known_us,
     outcome_of,
     part_document,
     part_of,
@@ -53,7 +54,9 @@ class Deciding:
         if documents[0] is not None and not _is_renewed(record, documents[: len(heads)]):
             return _done(False)
         moments = {each: erased_moment(erasure) for each, erasure in zip(ids, documents[len(heads) :], strict=True)}
-        forgotten = {each for each, erased_us in moments.items() if erased_us is not None and erased_us >= record.at_us}
+        forgotten = {
+            each for each, erased_us in moments.items() if erased_us is not None and erased_us >= record.known_us
+        }
         expect = {
             key: ABSENT if document is None else document.version for key, document in zip(keys, documents, strict=True)
         }
@@ -96,7 +99,7 @@ class Deciding:
         """Return all decisions by id, without what was shown: customers by the id that stands, by their erasures."""
         for _, document in scanned(self._people.store, "decision/"):
             raw = decode(document.value)
-            known = [each for each in raw["customers"] if (moment_us(each) or -1) < raw["us"]]
+            known = [each for each in raw["customers"] if (moment_us(each) or -1) < known_us(raw)]
             yield DecisionHead(
                 raw["id"],
                 raw["call"],
@@ -116,7 +119,7 @@ class Deciding:
         """Return the parts of one id that are younger than its erasure."""
         found = [decode(document.value) for _, document in scanned(self._people.store, prefix_of("of", customer_id))]
         erased_us = self._people.erased_us(customer_id) if found else None
-        return [raw for raw in found if erased_us is None or raw["us"] > erased_us]
+        return [raw for raw in found if erased_us is None or known_us(raw) > erased_us]
 
     def _parts(self, head: Raw) -> list[DecisionPart]:
         """Return the parts of a decision's customers, without those who were forgotten since."""
@@ -127,7 +130,7 @@ class Deciding:
         found = []
         for customer_id, document, erasure in zip(ids, documents[: len(ids)], documents[len(ids) :], strict=True):
             erased_us = erased_moment(erasure)
-            if document is not None and (erased_us is None or erased_us < head["us"]):
+            if document is not None and (erased_us is None or erased_us < known_us(head)):
                 found.append(part_of(decode(document.value), customer_id))
         return found
 

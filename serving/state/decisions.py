@@ -34,7 +34,10 @@ class DecisionPart:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """A decision as it was made. `probability`: with which this arm was drawn; 1 where no experiment runs."""
+    """A decision as it was made. `probability`: with which this arm was drawn; 1 where no experiment runs.
+
+    `at_us` is the moment that was decided for, `made_us` the server's clock then (None: the same moment).
+    """
 
     decision_id: str
     call: str
@@ -47,6 +50,12 @@ class DecisionRecord:
     experiment: Mapping[str, str] | None = None
     probability: float = 1.0
     is_personal: bool = True
+    made_us: int | None = None
+
+    @property
+    def known_us(self) -> int:
+        """By when it was known: whoever is forgotten later is taken out of it, for whichever moment it was made."""
+        return self.at_us if self.made_us is None else min(self.at_us, self.made_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +122,18 @@ def head_of(record: DecisionRecord, n_erased: int = 0) -> dict[str, object]:
         "customers": [part.customer_id for part in record.parts if part.customer_id is not None],
         "parts": [_content(part) for part in record.parts if part.customer_id is None],
         "erased": n_erased,
+        **_made(record),
     }
 
 
 def part_document(record: DecisionRecord, part: DecisionPart) -> dict[str, object]:
     """Return the document of one customer's part."""
-    return {"us": record.at_us, "decision": record.decision_id, **_content(part)}
+    return {"us": record.at_us, "decision": record.decision_id, **_made(record), **_content(part)}
+
+
+def known_us(raw: Raw) -> int:
+    """Return by when the decision of a head or a part was known."""
+    return int(min(raw["us"], raw.get("made", raw["us"])))
 
 
 def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
@@ -141,6 +156,7 @@ def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
         raw["experiment"],
         raw["probability"],
         raw["personal"],
+        raw.get("made"),
     )
 
 
@@ -155,6 +171,10 @@ def outcome_of(record_id: str, at_us: int, part: DecisionPart, events: Sequence[
         if at_us < event.at_us <= at_us + within_us
     )
     return Outcome(answered, bought)
+
+
+def _made(record: DecisionRecord) -> dict[str, int]:
+    return {} if record.made_us is None else {"made": record.made_us}
 
 
 def _content(part: DecisionPart) -> dict[str, object]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from serving.state.codec import decode, encode
+from serving.state.decisions import known_us
 from serving.state.keys import Hashes, decision_key, forget_key, identity_key, person_key
 from serving.state.log import scanned
 from serving.state.people import People, View
@@ -153,7 +154,7 @@ class Erasing:
         parts = [
             (key, raw["decision"])
             for key, document in scanned(self._people.store, prefix)
-            if (raw := decode(document.value))["us"] <= until_us
+            if known_us(raw := decode(document.value)) <= until_us
         ]
         for first in range(0, len(parts), _BATCH):
             batch = dict(parts[first : first + _BATCH])
