@@ -72,10 +72,11 @@ def open_shop(
 def build_features(shop: OpenShop, progress: Progress) -> str:
     """Return a line for each feature table as of the shop's moment: group, rows and file; builds what is not there."""
     lines = []
-    for group in GROUPS:
-        progress(f"features: {group}")
-        path = shop.store.path(group, shop.as_of)
-        lines.append(f"{group:<20}{pq.read_metadata(path).num_rows:>12,} rows  {path}")
+    with shop.store.ahead((group, shop.as_of) for group in reversed(tuple(GROUPS))):
+        for group in GROUPS:
+            progress(f"features: {group}")
+            path = shop.store.path(group, shop.as_of)
+            lines.append(f"{group:<24}{pq.read_metadata(path).num_rows:>12,} rows  {path}")
     return "\n".join(lines)
 
 
@@ -96,9 +97,13 @@ def _moment(as_of: date | datetime | None, tables: TableSet, log_until_us: int) 
 
 
 def _engine(name: str) -> FeatureEngine:
-    """Return the engine of a name; Spark is imported only when asked for."""
+    """Return the engine of a name; Spark is imported only when asked for.
+
+    DuckDB takes one thread a query, as another is built ahead meanwhile: two threads make a query a fifth faster, for a
+    quarter more work.
+    """
     if name == "spark":
         from features.spark import SparkEngine
 
         return SparkEngine()
-    return DuckDbEngine()
+    return DuckDbEngine(threads=1)
