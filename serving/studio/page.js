@@ -1,6 +1,6 @@
 // The API page: forms, curl lines and answers, all made from /docs.json. Text only ever enters as text, never as markup.
 
-import { codes, kind, plain, resolve, rows, value } from "./schema.js";
+import { codes, entry, kind, operations, plain, resolve, rows, value } from "./schema.js";
 
 const COMMON_LAST = ["at", "placement", "dry_run"];
 
@@ -21,68 +21,92 @@ function prose(text) {
 
 async function start() {
   const spec = await (await fetch("/docs.json")).json();
-  const calls = Object.entries(spec.paths).filter(([, methods]) => methods.post);
-  const forms = calls.map(([path, methods]) => section(spec, path, methods.post));
+  const calls = operations(spec);
+  const forms = calls.map((call) => section(spec, call, (decided) => forms.forEach((form) => form.setDecision(decided))));
   document.getElementById("calls").replaceChildren(...forms.map((form) => form.node));
-  document.getElementById("nav").replaceChildren(
-    ...calls.map(([path]) => make("li", {}, make("a", { href: `#${anchor(path)}` }, path.replace("/v1/", "")))),
-  );
+  document.getElementById("nav").replaceChildren(...calls.map((call) => make("li", {}, make("a", { href: `#${call.anchor}` }, called(call)))));
   document.getElementById("code-lists").replaceChildren(...codeLists(spec));
   fillCustomer(forms);
   if (await showStatus()) await fillProducts(forms);
   if (location.hash) document.querySelector(`[id="${location.hash.slice(1)}"]`)?.scrollIntoView();
 }
 
-function anchor(path) {
-  return path.split("/").pop();
+/** What the list of calls says: the path's end, with the method where it is not the usual one. */
+function called({ method, path }) {
+  const name = path.replace("/v1/", "");
+  return method === "POST" ? name : `${method} ${name}`;
 }
 
-function section(spec, path, operation) {
-  const body = operation.requestBody.content["application/json"];
-  const schema = resolve(spec, body.schema);
-  const names = Object.keys(schema.properties);
-  const ordered = [...names.filter((name) => !COMMON_LAST.includes(name)), ...names.filter((n) => COMMON_LAST.includes(n))];
-  const fields = ordered.map((name) => field(spec, schema, name, path));
+function section(spec, call, decided) {
+  const fields = [...inPath(spec, call), ...inBody(spec, call)];
   const curl = make("pre");
   const answer = make("div", { "aria-live": "polite" }, make("p", { class: "empty" }, "Send the form to see an answer."));
   const took = make("span", { class: "took" });
   const button = make("button", { type: "submit" }, "Send");
-  const request = () => Object.fromEntries(fields.map((each) => [each.name, each.read()]).filter(([, got]) => got !== undefined));
-  const refresh = () => { curl.textContent = curlLine(path, request()); };
+  const request = () => {
+    const given = (held) => Object.fromEntries(fields.filter((each) => each.held === held).map((each) => [each.name, each.read()]).filter(([, got]) => got !== undefined));
+    const path = Object.entries(given("path")).reduce((filled, [name, id]) => filled.replace(`{${name}}`, encodeURIComponent(id)), call.path);
+    return { method: call.method, path, body: call.operation.requestBody ? given("body") : undefined };
+  };
+  const refresh = () => { curl.textContent = curlLine(request()); };
   const submit = async (event) => {
     event.preventDefault();
     button.disabled = true;
-    await send(path, request(), { fields, answer, took });
+    await send(request(), { fields, answer, took, decided });
     button.disabled = false;
   };
+  const form = callForm(fields, { submit, input: refresh }, button, took);
+  const done = Object.keys(call.operation.responses).find((status) => status.startsWith("2"));
+  const answerSchema = resolve(spec, call.operation.responses[done].content["application/json"].schema);
+  const node = make(
+    "section", { class: "call", id: call.anchor },
+    make("h2", {}, make("span", { class: "verb" }, call.method), make("span", { class: "path" }, call.path)),
+    make("p", { class: "summary" }, call.operation.summary),
+    make("div", { class: "columns" }, form, make("div", { class: "right" },
+      make("h3", {}, "From a shell"), make("div", { class: "box" }, curl, copyButton(curl)), make("h3", {}, "Answer"), answer)),
+    ...fields.filter((each) => each.entry).map((each) => make("details", { class: "fields" }, make("summary", {}, `Every field of ${each.name}`), answerTable(spec, each.entry))),
+    make("details", { class: "fields" }, make("summary", {}, "Every field of the answer"), answerTable(spec, answerSchema)),
+  );
+  const set = (name, text) => { fields.find((each) => each.name === name && each.held === "body")?.write(text); refresh(); };
+  const setId = (kind, text) => { if (call.path.startsWith(`/v1/${kind}/`)) fields.find((each) => each.held === "path")?.write(text); refresh(); };
+  refresh();
+  return { node, set, setCustomer: (text) => setId("customers", text), setDecision: (text) => setId("decisions", text) };
+}
+
+function callForm(fields, on, button, took) {
   const first = fields.filter((each) => each.first);
   const rest = fields.filter((each) => !each.first);
-  const form = make(
-    "form", { on: { submit, input: refresh }, novalidate: true },
+  return make(
+    "form", { on, novalidate: true },
     make("h3", {}, "Request"),
     ...first.map((each) => each.node),
     rest.length ? make("details", { class: "more" }, make("summary", {}, `${rest.length} more fields`), ...rest.map((each) => each.node)) : null,
     make("div", { class: "send" }, button, took),
   );
-  const answerSchema = resolve(spec, operation.responses["200"].content["application/json"].schema);
-  const node = make(
-    "section", { class: "call", id: anchor(path) },
-    make("h2", {}, make("span", { class: "verb" }, "POST"), make("span", { class: "path" }, path)),
-    make("p", { class: "summary" }, operation.summary),
-    make("div", { class: "columns" }, form, make("div", { class: "right" },
-      make("h3", {}, "From a shell"), make("div", { class: "box" }, curl, copyButton(curl)), make("h3", {}, "Answer"), answer)),
-    make("details", { class: "fields" }, make("summary", {}, "Every field of the answer"), answerTable(spec, answerSchema)),
-  );
-  const set = (name, text) => { fields.find((each) => each.name === name)?.write(text); refresh(); };
-  refresh();
-  return { node, set };
 }
 
-function field(spec, schema, name, path) {
+function inPath(spec, call) {
+  const parameters = call.operation.parameters ?? [];
+  const properties = Object.fromEntries(parameters.map((each) => [each.name, { ...each.schema, description: each.description }]));
+  const schema = { properties, required: parameters.map((each) => each.name) };
+  return parameters.map((each) => ({ ...field(spec, schema, each.name, call), held: "path" }));
+}
+
+function inBody(spec, call) {
+  const body = call.operation.requestBody?.content["application/json"];
+  if (!body) return [];
+  const schema = resolve(spec, body.schema);
+  const names = Object.keys(schema.properties);
+  const ordered = [...names.filter((name) => !COMMON_LAST.includes(name)), ...names.filter((n) => COMMON_LAST.includes(n))];
+  return ordered.map((name) => ({ ...field(spec, schema, name, call, body.example?.[name]), held: "body" }));
+}
+
+function field(spec, schema, name, call, example) {
   const own = plain(spec, schema.properties[name]);
+  const held = entry(spec, own);
   const required = (schema.required ?? []).includes(name);
-  const id = `${anchor(path)}-${name}`;
-  const input = control(own, id);
+  const id = `${call.anchor}-${name}`;
+  const input = held ? listControl(id, example) : control(own, id);
   const note = make("p", { class: "wrong", hidden: true });
   const node = make(
     "div", { class: "field" },
@@ -93,8 +117,8 @@ function field(spec, schema, name, path) {
     note,
   );
   return {
-    name, node,
-    first: required || ["k", "intent", "basket", "k_categories"].includes(name),
+    name, node, entry: held,
+    first: required || call.method === "PUT" || ["k", "intent", "basket", "k_categories"].includes(name),
     read: () => value(spec, schema.properties[name], input.value),
     write: (text) => { input.value = text; },
     mark: (message) => {
@@ -104,6 +128,13 @@ function field(spec, schema, name, path) {
       if (message) { input.setAttribute("aria-invalid", "true"); node.closest("details")?.setAttribute("open", ""); }
     },
   };
+}
+
+/** Where a list of objects is typed as JSON; it begins with the document's own example. */
+function listControl(id, example) {
+  const area = make("textarea", { id, rows: 12, spellcheck: "false" });
+  area.value = JSON.stringify(example ?? [], null, 1);
+  return area;
 }
 
 function control(own, id) {
@@ -117,9 +148,11 @@ function control(own, id) {
   return make("input", { id, type: "text", inputmode: numeric ? "decimal" : undefined, placeholder: hint, value: initial, autocomplete: "off", spellcheck: "false" });
 }
 
-function curlLine(path, request) {
-  const body = JSON.stringify(request).replaceAll("'", "'\\''");
-  return `curl -s ${location.origin}${path} \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
+function curlLine({ method, path, body }) {
+  const start = `curl -s ${method === "POST" || method === "GET" ? "" : `-X ${method} `}'${location.origin}${path.replaceAll("'", "%27")}'`;
+  if (body === undefined) return start;
+  const json = JSON.stringify(body).replaceAll("'", "'\\''");
+  return `${start} \\\n  -H 'Content-Type: application/json' \\\n  -d '${json}'`;
 }
 
 function copyButton(source) {
@@ -132,15 +165,17 @@ function copyButton(source) {
   return button;
 }
 
-async function send(path, request, { fields, answer, took }) {
+async function send({ method, path, body: asked }, { fields, answer, took, decided }) {
   fields.forEach((each) => each.mark());
   const started = performance.now();
   try {
-    const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request) });
+    const content = asked === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
+    const response = await fetch(path, { method, ...content });
     const body = await response.json();
     took.textContent = `${response.status} in ${(performance.now() - started).toFixed(1)} ms`;
     for (const { field: name, message } of body.errors ?? []) fields.find((each) => each.name === name.split(".")[0])?.mark(message);
     answer.replaceChildren(...shown(response.ok, body));
+    if (response.ok && method === "POST" && body.decision_id) decided(body.decision_id);
   } catch {
     took.textContent = "";
     answer.replaceChildren(make("p", { class: "bad" }, "The server can't be reached."));
@@ -151,6 +186,7 @@ function shown(ok, body) {
   const raw = make("pre", {}, JSON.stringify(body, null, 2));
   const details = make("details", { class: "more", open: !ok || !body.items?.length }, make("summary", {}, "As JSON"), raw);
   if (!ok) return [make("p", { class: "bad" }, `${body.title}: ${body.detail}`), details];
+  if (!body.model_version || body.cold_start === undefined && !body.items) return [details];
   const parts = [];
   if (body.items?.length) parts.push(make("ol", { class: "cards" }, ...body.items.map((item) => card(item, body.currency))));
   parts.push(make("p", { class: "foot" }, closing(body)), details);
@@ -201,6 +237,7 @@ function fillCustomer(forms) {
   const input = document.getElementById("customer");
   const fill = () => forms.forEach((form) => {
     for (const name of ["customer_id", "customer_ids"]) form.set(name, input.value);
+    form.setCustomer(input.value);
   });
   input.value = new URLSearchParams(location.search).get("customer_id") || "guest";
   input.addEventListener("input", fill);

@@ -15,6 +15,20 @@ export function plain(spec, schema) {
   return { ...resolve(spec, anyOf.find((each) => each.type !== "null")), ...beside };
 }
 
+/** The calls under /v1/ in the document's order: [{method, path, operation, anchor}]. */
+export function operations(spec) {
+  return Object.entries(spec.paths).filter(([path]) => path.startsWith("/v1/")).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => (
+      { method: method.toUpperCase(), path, operation, anchor: operation.operationId.replaceAll("_", "-") }
+    )));
+}
+
+/** The schema of a list's entries where they are objects, else undefined. */
+export function entry(spec, own) {
+  const held = own.type === "array" ? plain(spec, own.items) : {};
+  return held.properties ? held : undefined;
+}
+
 /** Whether null is allowed. */
 export function nullable(spec, schema) {
   return (resolve(spec, schema).anyOf ?? []).some((each) => each.type === "null");
@@ -24,7 +38,7 @@ export function nullable(spec, schema) {
 export function kind(spec, schema) {
   const own = plain(spec, schema);
   if (own.enum) return own.enum.length > 3 ? "code" : own.enum.join(" | ");
-  if (own.type === "array") return `list of ${kind(spec, own.items)}${range(own.minItems, own.maxItems, " items")}`;
+  if (own.type === "array") return `list of ${entry(spec, own) ? "objects, as JSON" : kind(spec, own.items)}${range(own.minItems, own.maxItems, " items")}`;
   if (own.type === "string") return own.format === "date-time" ? "date and time" : "text";
   if (own.type === "integer") return `whole number${range(own.minimum, own.maximum)}`;
   if (own.type === "number") return `number${range(own.minimum ?? above(own), own.maximum)}`;
@@ -73,9 +87,19 @@ export function codes(description) {
 export function value(spec, schema, typed) {
   const own = plain(spec, schema);
   const text = String(typed).trim();
+  if (entry(spec, own)) return json(text);
   if (own.type === "boolean") return text === String(own.default) || text === "" ? undefined : text === "true";
   if (own.type === "array") return text === "" ? undefined : text.split(",").map((each) => each.trim()).filter(Boolean);
   if (text === "") return undefined;
   if (own.type === "integer" || own.type === "number") return Number.isFinite(Number(text)) ? Number(text) : text;
   return own.enum && text === own.default ? undefined : text;
+}
+
+/** What JSON says; the text itself where it is none, so that the server can say what is wrong with it. */
+function json(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from serving.http_calls import CALLS, TELLINGS
 from serving.launch import Server
 from tests.serving.running import publish, running
 
@@ -59,13 +60,10 @@ def page(browser: playwright.Browser, server: Server) -> Iterator[playwright.Pag
 
 
 def test_every_call_is_there_with_its_fields_ranges_and_curl(page: playwright.Page) -> None:
-    assert page.locator(".call h2 .path").all_inner_texts() == [
-        "/v1/challenge",
-        "/v1/also-bought",
-        "/v1/recommendations",
-        "/v1/substitutes",
-        "/v1/scores",
-    ]
+    shown = zip(
+        page.locator(".call h2 .verb").all_inner_texts(), page.locator(".call h2 .path").all_inner_texts(), strict=True
+    )
+    assert sorted(shown) == sorted((call.method, call.path) for call in (*CALLS, *TELLINGS))
     recommendations = page.locator("#recommendations")
     assert "whole number, 1 to 100" in recommendations.inner_text()
     assert "required" in recommendations.locator(".field", has_text="customer_id").inner_text()
@@ -99,6 +97,32 @@ def test_a_product_of_this_shop_is_filled_in_and_asked_about(page: playwright.Pa
     also_bought.get_by_role("button", name="Send").click()
 
     also_bought.locator(".took", has_text="200 in").wait_for()
+
+
+def test_what_is_told_and_what_is_kept_can_be_tried(page: playwright.Page) -> None:
+    page.locator("#challenge").get_by_role("button", name="Send").click()
+    page.locator("#challenge .took", has_text="200 in").wait_for()
+    event = '[{"event_id": "page-1", "customer_id": "anna", "type": "view", "at": "2018-01-01T12:30:00Z"}]'
+    page.fill("#events-events", event)
+    page.locator("#events").get_by_role("button", name="Send").click()
+    page.locator("#events .took", has_text="202 in").wait_for()
+    page.locator("#get-decisions").get_by_role("button", name="Send").click()
+    page.locator("#get-decisions .took", has_text="200 in").wait_for()
+    page.locator("#get-customers").get_by_role("button", name="Send").click()
+    page.locator("#get-customers .took", has_text="200 in").wait_for()
+
+    assert '"accepted": 1' in page.locator("#events pre").last.inner_text()
+    assert "page-1" in page.locator("#get-customers pre").last.inner_text()
+    assert "Every field of events" in page.locator("#events").inner_text()
+
+
+def test_an_id_in_a_path_is_encoded(page: playwright.Page) -> None:
+    page.fill("#customer", "a/b'c")
+
+    line = page.locator("#put-customers-consent pre").first.inner_text()
+
+    assert line.startswith("curl -s -X PUT 'http://127.0.0.1:")
+    assert "/v1/customers/a%2Fb%27c/consent'" in line
 
 
 def test_a_wrong_field_is_marked_where_it_stands(page: playwright.Page) -> None:
