@@ -29,6 +29,7 @@ from tests.serving.state.builders import (
     MONDAY_DAY,
     answer,
     event,
+    item,
 )
 
 ANNA = Person("anna")
@@ -89,6 +90,20 @@ def test_an_erased_one_is_told_with_the_moment() -> None:
 def test_a_purchase_before_the_challenge_was_kept_counts_when_it_is_in_its_window() -> None:
     person = challenged(told(ANNA, event("1", "milk-1", at=MONDAY + HOUR), event("2", "bread-1", at=MONDAY - 1)))
     assert kept(person.challenges[MONDAY_DAY], person.kinds).is_done == (True, False, False)
+
+
+def test_a_purchase_counts_once_a_later_bundle_knows_what_it_was() -> None:
+    person = told(challenged(ANNA, item("category", "Home")), event("1", "new-1", at=MONDAY + HOUR))
+    assert person.rewards == ()
+    later = event("2", "new-1", at=MONDAY + 30 * DAY)
+    known = with_events(person, [later], {"new-1": ("Candle", "Home")}, limits=LIMITS, reward_id_of=str)
+    assert [each.completed_us for each in known.rewards] == [MONDAY + HOUR]
+
+
+def test_purchases_are_known_from_events_and_from_challenges() -> None:
+    person = told(challenged(ANNA), event("1", "milk-1"), event("2", type="view"), event("3", at=MONDAY - 1))
+    assert sorted(lines_of(person)) == ["1", "3"]
+    assert sorted(lines_of(replace(person, events=()))) == ["1"]
 
 
 def test_a_reward_is_granted_once_and_stays_when_all_is_returned() -> None:

@@ -72,6 +72,18 @@ def test_counts_of_events_without_consent_add_up(open_again: Opener) -> None:
     assert states[0].counts() == {(MONDAY_DAY, "purchase"): 8 * N_WORKERS}
 
 
+def test_a_repeat_without_consent_is_counted_once_although_all_workers_get_it(open_again: Opener) -> None:
+    states = workers(open_again)
+    for event_id in "12345":
+        sent = [event(event_id)]
+        done = at_once(
+            states,
+            lambda _, state, sent=sent: state.accept(sent, may_keep=lambda live: False, kind_of=KINDS.get),  # type: ignore[misc]  # a default
+        )
+        assert sum(each.accepted for each in done) == 1
+    assert states[0].counts() == {(MONDAY_DAY, "purchase"): 5}
+
+
 def test_all_workers_issue_the_same_challenge(open_again: Opener) -> None:
     states = workers(open_again)
     kept = at_once(states, lambda n, state: state.issue("anna", MONDAY_DAY, answer(decision_id=f"d{n}"), MONDAY))
