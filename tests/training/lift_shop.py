@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +54,11 @@ def experiments_text(min_customers: int = 50) -> str:
     return text.replace("planned_customers = 10000", "planned_customers = 400") + EXPERIMENT
 
 
-def make_home(home: Path, told: Told, *, text: str = "") -> Path:
-    """Fill a home with a champion, an experiment, and what its customers did: each is exposed on one of 14 days."""
+def make_home(home: Path, told: Told, *, text: str = "", tables: Path | None = None) -> Path:
+    """Fill a home with a champion, an experiment, and what its customers did: each is exposed on one of 14 days.
+
+    What they bought is told to the state, or else written as a source's `tables`.
+    """
     write_champion(home, write_bundle(tiny_contents(), home / "bundles"))
     (home / "experiments.toml").write_text(text or experiments_text())
     plan = parse_experiments((home / "experiments.toml").read_text())
@@ -63,6 +66,9 @@ def make_home(home: Path, told: Told, *, text: str = "") -> Path:
     opened = open_state(FILE, home)
     for record in records:
         opened.state.record(record)
+    if tables is not None:
+        write_transactions(tables, events)
+        events = []
     for start in range(0, len(events), 1000):
         opened.state.accept(events[start : start + 1000], may_keep=lambda _live: True, kind_of=lambda _product: None)
     opened.close()
@@ -106,3 +112,13 @@ def conduct(plan: Experiments, told: Told, version: str) -> tuple[list[DecisionR
 def bought(event_id: str, customer_id: str, at_us: int, amount: float) -> Event:
     """Return the purchase of something whose cost nobody knows: a quarter of the amount counts as margin."""
     return Event(event_id, customer_id, EventType.PURCHASE, at_us, at_us, "unknown-1", f"o-{event_id}", 1.0, amount)
+
+
+def write_transactions(folder: Path, events: list[Event]) -> None:
+    """Write purchases as the table that a retailer gives."""
+    folder.mkdir()
+    lines = ["customer_id,order_id,product_id,ordered_at,quantity,amount"]
+    for each in events:
+        at = datetime.fromtimestamp(each.at_us / 1e6, UTC).isoformat()
+        lines.append(f"{each.customer_id},{each.order_id},{each.product_id},{at},{each.quantity:g},{each.amount!r}")
+    (folder / "transactions.csv").write_text("\n".join(lines) + "\n")

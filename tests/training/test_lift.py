@@ -41,6 +41,14 @@ def test_an_effect_is_found(home: Path) -> None:
     assert brought.effects["value"].is_shown
 
 
+def test_tables_of_a_source_tell_the_same_as_the_log(home: Path, tmp_path: Path) -> None:
+    with_tables = make_home(tmp_path / "home", Told(extra=12.0), tables=tmp_path / "tables")
+    ours = find(with_tables, LiftJob("points", source=str(tmp_path / "tables")), quiet).arms[0].effects["revenue"]
+    theirs = find(home, JOB, quiet).arms[0].effects["revenue"]
+    assert ours.plain.value == pytest.approx(theirs.plain.value, abs=1e-3)
+    assert ours.adjusted.value == pytest.approx(theirs.adjusted.value, abs=1e-3)
+
+
 def test_the_daily_looks_end_at_what_is_reported(home: Path) -> None:
     (brought,) = find(home, JOB, quiet).arms
     assert len(brought.looks) > 5
