@@ -31,7 +31,8 @@ _BREAK_SECONDS = 0.5
 _WATCH_SECONDS = 0.25
 _TIDY_SECONDS = 1.0
 _TIDY_PAGES = 256
-_CHUNK = 500
+_IDLE_READERS = 8
+_MOST_ROWS = 512  # keys in one statement at most; a power of two
 
 _READ_ONE = "select key, version, value from documents where key = ?"
 _READ_MANY = "select key, version, value from documents where key in ({})"
@@ -126,8 +127,8 @@ class FileStore:
         encoded = [key.encode() for key in keys]
         if len(encoded) == 1:
             rows = self._look(_READ_ONE, encoded)
-        elif len(encoded) <= _CHUNK:
-            rows = self._look(_READ_MANY.format(_marks(len(encoded))), encoded)
+        elif len(encoded) <= _MOST_ROWS:
+            rows = self._look(*_of_many(_READ_MANY, encoded))
         else:
             rows = self._read_with(lambda connection: _read_long(connection, encoded))
         found = {key: Document(value, version) for key, version, value in rows}
@@ -209,7 +210,7 @@ class FileStore:
                 link.connection.close()
             raise self._reading.trip(error if isinstance(error, StateUnavailable) else meaning_of(error)) from error
         self._reading.reset()
-        if link.identity == session.identity:
+        if link.identity == session.identity and len(session.readers) < _IDLE_READERS:
             session.readers.append(link)
         else:
             link.connection.close()
@@ -307,7 +308,7 @@ def _read_long(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Rows:
     rows: Rows = []
     connection.execute("begin")
     for chunk in _chunks(keys):
-        rows += connection.execute(_READ_MANY.format(_marks(len(chunk))), chunk).fetchall()
+        rows += connection.execute(*_of_many(_READ_MANY, chunk)).fetchall()
     connection.execute("commit")
     return rows
 
@@ -333,26 +334,40 @@ def _versions(connection: sqlite3.Connection, batch: Iterable[EncodedCommit]) ->
     keys = list({key for commit in batch for key in commit.expect})
     found: dict[bytes, int] = {}
     for chunk in _chunks(keys):
-        found.update(connection.execute(_VERSIONS.format(_marks(len(chunk))), chunk).fetchall())
+        found.update(connection.execute(*_of_many(_VERSIONS, chunk)).fetchall())
     return found
 
 
 def _store(connection: sqlite3.Connection, settled: Settled) -> None:
     """Write what is left of a batch in few statements: each gives up Python's lock, and must get it again."""
     for chunk in _chunks(list(settled.delete)):
-        connection.execute(_DELETE.format(_marks(len(chunk))), chunk)
-    for keys in _chunks(list(settled.put)):
+        connection.execute(*_of_many(_DELETE, chunk))
+    for keys in _powers_of_two(list(settled.put)):
         values = [each for key in keys for each in (key, *settled.put[key])]
         connection.execute(_PUT.format(",".join(["(?,?,?)"] * len(keys))), values)
     connection.execute("update clock set version = ?", (settled.version,))
 
 
+# A connection keeps every statement that it has met, and one of 500 rows takes 100 kB: so there are few lengths only.
+
+
+def _of_many(sql: str, keys: Sequence[bytes]) -> tuple[str, list[bytes]]:
+    """Return the statement and its values, the last key repeated until their number is a power of two."""
+    n = 1 << (len(keys) - 1).bit_length() if keys else 0
+    return sql.format(",".join("?" * n)), [*keys, *[keys[-1]] * (n - len(keys))] if keys else []
+
+
 def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    return (keys[at : at + _CHUNK] for at in range(0, len(keys), _CHUNK))
+    return (keys[at : at + _MOST_ROWS] for at in range(0, len(keys), _MOST_ROWS))
 
 
-def _marks(n: int) -> str:
-    return ",".join("?" * n)
+def _powers_of_two(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Give the keys in parts whose lengths are powers of two, the greatest first."""
+    at = 0
+    while at < len(keys):
+        n = min(_MOST_ROWS, 1 << (len(keys) - at).bit_length() - 1)
+        yield keys[at : at + n]
+        at += n
 
 
 def _size_of(file: Path) -> int:

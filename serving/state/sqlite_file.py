@@ -26,7 +26,8 @@ insert into clock values (0);
 # reach over several pages), and 4,096 bytes a page as good as any (docs/adr/0008-state.md).
 _PAGE_BYTES = 4096
 _WAL_BYTES = 16 * 1024 * 1024
-_CACHED_STATEMENTS = 512
+# What another connection writes empties a connection's cache, so a large one would only take memory from many.
+_CACHE_KB = 512
 
 _DAMAGED = "the state's file is damaged: restore it from a backup, or move it away to begin with an empty one"
 _MEANINGS = {
@@ -81,13 +82,13 @@ def open_file(path: Path, *, busy_seconds: float) -> Link:
             timeout=busy_seconds,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=_CACHED_STATEMENTS,
         )
     except sqlite3.Error as error:
         raise meaning_of(error) from error
     try:
         check_schema(connection)
         connection.execute("pragma secure_delete=on")
+        connection.execute(f"pragma cache_size=-{_CACHE_KB}")
         connection.execute(f"pragma journal_size_limit={_WAL_BYTES}")
     except (sqlite3.Error, StateUnfit) as error:
         connection.close()
