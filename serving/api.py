@@ -47,7 +47,7 @@ def _moment(value: Any) -> datetime:
 
 
 # Any: as above.
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """Return 10 for 10.0, which JSON does not tell apart; everything else as it came."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -82,7 +82,7 @@ Basket = Annotated[
         description="product_ids in the basket now: never in the answer, and a hint of what goes with it.",
     ),
 ]
-Count = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(_whole)]
+Count = Annotated[int, Field(ge=1, le=MAX_K), BeforeValidator(whole)]
 K = Annotated[Count, Field(description="How many items, 1 to 100; fewer come with a shortfall.")]
 
 
@@ -207,5 +207,5 @@ class ScoresRequest(Request):
     k_categories: Annotated[
         int,
         Field(ge=0, le=MAX_K, description="How many categories each, most probable first, 0 to 100."),
-        BeforeValidator(_whole),
+        BeforeValidator(whole),
     ] = 10

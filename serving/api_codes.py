@@ -85,6 +85,8 @@ class ShortfallCode(Code):
     UNKNOWN_PRODUCTS = "unknown_products", "None of the products that were asked about is known."
     NO_PRODUCTS = "no_products", "No product was asked about."
     NO_SUBSTITUTES = "no_substitutes", "Nothing else is known to meet the same need."
+    NO_SEEDS = "no_seeds", "None of the seed customers is known and may be used."
+    NOBODY_ELSE = "nobody_else", "Nobody else fits and may be used."
     NEVER_TOGETHER = "never_together", "Nothing else was bought together with it often enough."
 
 

@@ -15,7 +15,7 @@ from serving.decisioning.policy import parse_policy, with_values
 from serving.engine import Engine
 from serving.errors import PolicyError
 from serving.experiments import HOLDOUT, Arm, Experiment, Experiments
-from serving.state.known import NOTHING_KNOWN, Known
+from serving.state.known import NOTHING_KNOWN, Known, Live
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,12 @@ class ExperimentEngine(Engine):
         answer = ask(request, at, decision_id, drawn.known)
         answer["experiment"] = drawn.label
         return answer
+
+    def target_row(self, customer_id: str, at: datetime, live: Live) -> int:
+        """Return the row of a customer who may be chosen by their scores; -1 also for one who is held out."""
+        label = self._drawn(customer_id, at, Known(live)).label
+        is_held_out = label is not None and label["name"] == HOLDOUT
+        return -1 if is_held_out else super().target_row(customer_id, at, live)
 
     def _drawn(self, customer_id: str | None, at: datetime, known: Known) -> _Drawn:
         if customer_id is None or known.live.is_gone or not self.may_personalize(customer_id, known.live):

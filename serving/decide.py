@@ -7,7 +7,7 @@ made; and what was decided is recorded. Where the state is away, the bundle alon
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +22,9 @@ from serving.api import (
     SubstitutesRequest,
 )
 from serving.api_answers import ChallengeAnswer, Decision
+from serving.api_audiences import AudiencesRequest
 from serving.api_codes import NoteCode
+from serving.audiences import Audiences
 from serving.decision_ids import DecisionIds
 from serving.engine import Engine
 from serving.errors import StateUnavailable
@@ -75,6 +77,7 @@ class Decider:
         self._door = door
         self.ids = ids
         self._shows = shows
+        self._audiences = Audiences(engine)
 
     def decide(self, request: Request, now: datetime, *, may_commit: bool = True) -> Answered:
         """Return the answer to a request, for `now` where it names no moment.
@@ -89,15 +92,17 @@ class Decider:
         at = request.at or now
         match request:
             case ChallengeRequest():
-                return self._challenge(request, at, may_commit=may_commit)
+                return self._challenge(request, at, now, may_commit=may_commit)
             case ScoresRequest():
                 return self._scores(request, at)
+            case AudiencesRequest():
+                return self._audience(request, at)
             case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest():
-                return self._ranking(request, at)
+                return self._ranking(request, at, now)
         raise TypeError(f"{type(request).__name__} is no decision")
 
     def _ranking(
-        self, request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest, at: datetime
+        self, request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest, at: datetime, now: datetime
     ) -> Answered:
         trace = Trace()
         known = self._known(request.customer_id, request.at, trace)
@@ -113,7 +118,7 @@ class Decider:
         if known is None:
             return _unknowing(answer)
         if not request.dry_run:
-            self._record(request, answer, at, known)
+            self._record(_Made(request, at, now, known), answer)
         return answer
 
     def _scores(self, request: ScoresRequest, at: datetime) -> Answered:
@@ -129,13 +134,28 @@ class Decider:
             self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
         return answer
 
-    def _challenge(self, request: ChallengeRequest, at: datetime, *, may_commit: bool) -> Answered:
+    def _audience(self, request: AudiencesRequest, at: datetime) -> Answered:
+        """Return an audience; StateUnavailable where nobody can say who has withdrawn their consent."""
+        before_us = None if request.at is None else epoch_us(request.at)
+
+        def lives(customer_ids: Sequence[str]) -> Mapping[str, Live]:
+            return self._door.read(lambda state: state.lives(customer_ids, before_us=before_us))
+
+        lives(())
+        answer = self._audiences.find(request, at, self.ids.fresh(), lives)
+        if not request.dry_run:
+            # A list for the shop's own use: nothing was shown to any of these customers.
+            self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
+        return answer
+
+    def _challenge(self, request: ChallengeRequest, at: datetime, now: datetime, *, may_commit: bool) -> Answered:
         known = self._known(request.customer_id, request.at, Trace())
         if known is None:
             return _unknowing(self._engine.challenge(request, at, self.ids.fresh()))
         if not self._is_linked(request.customer_id, known.live):
             return self._common_challenge(request, at, known)
-        asked = _Asked(request, at, known, self._engine.week_of(request, at, known).first_day, may_commit)
+        monday = self._engine.week_of(request, at, known).first_day
+        asked = _Asked(request, at, now, known, monday=monday, may_commit=may_commit)
         try:
             kept = self._standing(asked)
         except StateUnavailable:
@@ -155,7 +175,7 @@ class Decider:
             return None
         at_us = epoch_us(asked.at)
         kept = self._door.write(lambda state: state.issue(customer_id, asked.monday, draft, at_us))
-        self._record(asked.request, kept.answer, asked.at, asked.known)
+        self._record(asked, kept.answer)
         return kept
 
     def _told(self, asked: _Asked, kept: KeptChallenge) -> ChallengeAnswer:
@@ -179,7 +199,7 @@ class Decider:
         if stands is None:  # forgotten in the meantime
             return kept
         if replaced is not None:
-            self._record(asked.request, stands.answer, asked.at, asked.known)
+            self._record(asked, stands.answer)
         return stands
 
     def _draft(self, asked: _Asked) -> ChallengeAnswer:
@@ -207,12 +227,14 @@ class Decider:
             return None
         return replace(known, trace=trace)
 
-    def _record(self, request: Request, answer: Answered, at: datetime, known: Known) -> None:
-        customer_id: str | None = getattr(request, "customer_id", None)
+    def _record(self, made: _Made, answer: Answered) -> None:
+        known = made.known
+        customer_id: str | None = getattr(made.request, "customer_id", None)
         if customer_id is not None:
             customer_id = (known.live.customer_id or customer_id) if self._is_linked(customer_id, known.live) else None
-        record = record_of(request, answer, at, customer_id=customer_id, trace=known.trace or Trace())
-        self._keep(replace(record, probability=self._engine.odds(answer["experiment"])))
+        record = record_of(made.request, answer, made.at, customer_id=customer_id, trace=known.trace or Trace())
+        odds = self._engine.odds(answer["experiment"])
+        self._keep(replace(record, probability=odds, made_us=epoch_us(made.now)))
 
     def _is_linked(self, customer_id: str, live: Live) -> bool:
         """Return whether what is decided may be kept under the customer's id.
@@ -250,12 +272,20 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Made:
+    """What a decision was made from: for the moment `at`, when the server's clock said `now`."""
+
+    request: Request
+    at: datetime
+    now: datetime
+    known: Known
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked(_Made):
     """A customer's challenge of a week that is asked for."""
 
     request: ChallengeRequest
-    at: datetime
-    known: Known
     monday: int
     may_commit: bool
 

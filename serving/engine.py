@@ -43,7 +43,7 @@ from serving.decisioning.substitutes import SubstituteMaker
 from serving.decisioning.windows import Week, Window, challenge_window, day_of, iso, week_of
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.live import Shoppers
-from serving.live_stock import StockRoom
+from serving.live_stock import StockRoom, nothing_is_out
 from serving.numbers import between_days
 from serving.shelf import Shelf
 from serving.state.known import NOBODY, NOTHING_KNOWN, Known, Live
@@ -123,7 +123,7 @@ class Engine:
 
         InvalidRequest when `at` lies before the bundle's as-of.
         """
-        self._check(at)
+        self.check(at)
         zone = self._shoppers.place(request.customer_id, None, known.live).zone
         return week_of(day_of(at, zone), zone)
 
@@ -281,6 +281,10 @@ class Engine:
         """Return whether the bundle knows the customer by any of their ids, and not from before they were forgotten."""
         return self._shoppers.knows(customer_id, live)
 
+    def target_row(self, customer_id: str, _at: datetime, live: Live) -> int:
+        """Return the bundle's row of a customer who may be chosen by their scores; -1 for any other."""
+        return self._shoppers.row(customer_id, live) if self.may_personalize(customer_id, live) else UNKNOWN
+
     def customer_view(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> CustomerView:
         """Return what the bundle knows of a customer, and by which consent; nothing where they don't agree.
 
@@ -293,10 +297,11 @@ class Engine:
         return 1.0
 
     def _shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
-        self._check(at)
+        self.check(at)
         return self._shoppers.shopper(customer_id, store_id, at, known.live)
 
-    def _check(self, at: datetime) -> None:
+    def check(self, at: datetime) -> None:
+        """Raise InvalidRequest for a moment that the bundle has no answer for."""
         as_of = self.bundle.manifest.as_of
         if at < as_of:
             raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
@@ -333,7 +338,7 @@ class Engine:
         return picks
 
     def _is_out(self, store_id: str | None, known: Known) -> Callable[[int], bool]:
-        return self._stock.is_out(known.stock, store_id) if self._applies_rules else _never
+        return self._stock.is_out(known.stock, store_id) if self._applies_rules else nothing_is_out
 
     def _screen(
         self,
@@ -393,7 +398,3 @@ class Engine:
             return set()
         again = shopper.taste.again()
         return {each.product for each in again if self._pace.is_just_bought(each, today)}
-
-
-def _never(_product: int) -> bool:
-    return False

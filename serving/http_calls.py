@@ -21,6 +21,7 @@ from serving.api_answers import (
     ScoresAnswer,
     SubstitutesAnswer,
 )
+from serving.api_audiences import AudiencesAnswer, AudiencesRequest
 from serving.api_kept import CustomerAnswer, DecisionAnswer
 from serving.api_writes import (
     ConsentAnswer,
@@ -98,6 +99,13 @@ CALLS = (
         ScoresRequest,
         ScoresAnswer,
         {"customer_ids": ["1234", "5678"], "k_categories": 3},
+    ),
+    Call(
+        "/v1/audiences",
+        "Customers like those of a list, or whose scores fit a rule, and what sets them apart.",
+        AudiencesRequest,
+        AudiencesAnswer,
+        {"rule": "churn_probability > 0.4 and customer_score > 60", "size": 100},
     ),
 )
 """Decisions."""

@@ -9,6 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from serving.api import Request, ScoresRequest
+from serving.api_audiences import AudiencesRequest
 from serving.api_codes import NoteCode
 from serving.champion import Serving
 from serving.decide import AWAY, Decider, MustCommit
@@ -59,6 +60,8 @@ class Decisions:
                 raise invalid(error) from None
             except InvalidRequest as error:
                 raise wrong_fields([FieldError(field_name(error.field), error.message)]) from None
+            except StateUnavailable:
+                raise not_ready("it takes too long now, or the state that it needs is away", RETRY_SECONDS) from None
             except UnknownProduct:
                 raise Problem(404, "the product is not known") from None
             self._count(decision)
@@ -93,4 +96,6 @@ class Decisions:
 
 
 def _is_small(request: Request) -> bool:
-    return not isinstance(request, ScoresRequest) or len(request.customer_ids) <= MAX_IN_PLACE
+    if isinstance(request, ScoresRequest):
+        return len(request.customer_ids) <= MAX_IN_PLACE
+    return not isinstance(request, AudiencesRequest)

@@ -83,6 +83,11 @@ class Shoppers:
         }
         return held | {key: said for key, said in (live.consent or {}).items() if key in held}
 
+    def row(self, customer_id: str, live: Live) -> int:
+        """Return the row that speaks for a customer: of those of their ids the one with the most baskets; -1: none."""
+        rows = self._rows(customer_id, live)
+        return rows[0] if rows else UNKNOWN
+
     def knows(self, customer_id: str, live: Live) -> bool:
         """Return whether the bundle knows the customer by any of their ids, and not from before they were forgotten."""
         return bool(self._rows(customer_id, live))

@@ -14,6 +14,7 @@ from serving.api import (
     ScoresRequest,
     SubstitutesRequest,
 )
+from serving.api_audiences import AudiencesRequest
 from serving.live import epoch_us
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import Trace
@@ -27,6 +28,7 @@ _CALLS: dict[type[Request], str] = {
     AlsoBoughtRequest: "also-bought",
     ScoresRequest: "scores",
     SubstitutesRequest: "substitutes",
+    AudiencesRequest: "audiences",
 }
 
 Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py

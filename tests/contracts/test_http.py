@@ -43,7 +43,7 @@ def spec(api: Client) -> Any:
 
 
 def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
-    challenge, also_bought, recommendations, substitutes, scores = CALLS
+    challenge, also_bought, recommendations, substitutes, scores, audiences = CALLS
     for customer in EVERY_CUSTOMER:
         # A week of its own each: within a week the first challenge stands, whatever is asked later.
         for more in (
@@ -62,6 +62,10 @@ def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
         yield substitutes, {"product_id": product, "k": 2}
         yield substitutes, {"product_id": product, "customer_id": "anna", "store_id": "s-berlin"}
     yield scores, {"customer_ids": list(EVERY_CUSTOMER), "k_categories": 2}
+    yield audiences, {"rule": "customer_score > 0 and not segment = 'x'", "size": 2}
+    yield audiences, {"rule": "churn_probability > 2", "placement": "newsletter"}
+    for seeds in (["anna"], ["nobody-knows-me", "ben"]):
+        yield audiences, {"seed_customer_ids": seeds, "size": 3}
 
 
 def ask(api: Client, call: Call, body: dict[str, Any]) -> Any:
@@ -89,7 +93,7 @@ def test_every_answer_is_what_the_document_says(api: Client, spec: Any) -> None:
 
 def test_items_are_whole_distinct_and_never_more_than_asked(api: Client) -> None:
     for call, body in questions():
-        if call.name == "scores":
+        if call.name in ("scores", "audiences"):
             continue
         answer = ask(api, call, body)
         wanted = 3 if call.name == "challenge" else body.get("k", 10)
@@ -155,6 +159,12 @@ def test_a_moment_before_the_bundle_is_a_422_on_every_call(api: Client) -> None:
         ("/v1/substitutes", {"product_id": "milk-1", "exclude": []}, "exclude"),
         ("/v1/also-bought", {}, "product_ids"),
         ("/v1/also-bought", {"product_ids": "milk-1"}, "product_ids"),
+        ("/v1/audiences", {}, "rule"),
+        ("/v1/audiences", {"rule": "churn > 1"}, "rule"),
+        ("/v1/audiences", {"rule": "churn_probability > 0.1", "seed_customer_ids": ["anna"]}, "rule"),
+        ("/v1/audiences", {"seed_customer_ids": []}, "seed_customer_ids"),
+        ("/v1/audiences", {"rule": "customer_score > 1", "size": 0}, "size"),
+        ("/v1/audiences", {"rule": "customer_score > 1", "size": 10_001}, "size"),
         ("/v1/scores", {"customer_ids": []}, "customer_ids"),
         ("/v1/scores", {"customer_ids": ["anna"] * 1001}, "customer_ids"),
         ("/v1/scores", {"customer_ids": ["anna"], "k_categories": -1}, "k_categories"),
