@@ -80,11 +80,10 @@ def erase_asked(home: Path, url: str, asked: Asked, say: Say) -> str:
 
 
 def _present_us(state: State, given: datetime | None) -> int:
-    """Return up to when everything is erased: now, or, where the clock was set, its moment or the latest event's."""
+    """Return up to when everything is erased: now, or, where a clock was set and ran on, the latest that it told."""
     if given is None:
         return time.time_ns() // 1000
-    latest_us = max((event.accepted_us for event in state.log()), default=0)
-    return max((given - _EPOCH) // timedelta(microseconds=1), latest_us)
+    return max((given - _EPOCH) // timedelta(microseconds=1), state.latest_us())
 
 
 def erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, say: Say) -> Erasure:

@@ -63,7 +63,7 @@ def train(
         shop = open_shop(source, home, as_of, engine, progress, state=state)
         version = _train(shop, home, quick, progress)
         prune(Home(home).features, shop.tables.digest)
-        tend_state(home, state, shop.tables, log_until_us=shop.log_until_us, as_of_us=shop.as_of.us)
+        tend_state(home, state, shop.tables, as_of_us=shop.as_of.us)
     return version
 
 

@@ -26,11 +26,11 @@ def carry_out_erasures(home: Path, url: str, say: Callable[[str], None]) -> None
             erase_pending(home, opened.state, say)
 
 
-def tend_state(home: Path, url: str, tables: TableSet, *, log_until_us: int, as_of_us: int) -> None:
+def tend_state(home: Path, url: str, tables: TableSet, *, as_of_us: int) -> None:
     """Tell the state which ids the source's identities have made one, and drop what is older than the policy keeps.
 
-    The present is the latest moment at which an event was accepted, not this machine's: a server may have been started
-    with a clock of its own. Without a log nothing is dropped. A shop without a state gets one only to keep merged ids.
+    The present is the latest moment that the servers' clock has told, not this machine's: a server may have been
+    started with a clock of its own. A shop without a state gets one only to keep merged ids.
     """
     aliases = tables.read("aliases")
     opened = open_if_there(home, url) if aliases.empty else open_state(url, home)
@@ -40,8 +40,7 @@ def tend_state(home: Path, url: str, tables: TableSet, *, log_until_us: int, as_
         owners = aliases.merge(tables.read("customers", [c.CUSTOMER_ROW, c.CUSTOMER_ID]), on=c.CUSTOMER_ROW)
         merged = dict(zip(owners[f"{c.CUSTOMER_ID}_x"], owners[f"{c.CUSTOMER_ID}_y"], strict=True))
         _tell_merged(opened.state, merged, as_of_us)
-        if log_until_us:
-            opened.state.compact(log_until_us)
+        opened.state.compact(opened.state.latest_us())
 
 
 def _tell_merged(state: State, merged: dict[str, str], now_us: int) -> None:

@@ -111,6 +111,11 @@ class Deciding:
                 raw["erased"] + len(raw["customers"]) - len(known),
             )
 
+    def latest_us(self) -> int:
+        """Return when the latest decision was made, 0 where there is none."""
+        found = (decode(document.value) for _, document in scanned(self._people.store, "decision/"))
+        return max((int(raw["made"] if "made" in raw else raw["us"]) for raw in found), default=0)
+
     def _summary(self, head: Raw, part: DecisionPart, events: list[Event]) -> DecisionSummary:
         outcome = self._outcome(head["id"], head["us"], part, events)
         return DecisionSummary(head["id"], head["call"], head["us"], head["placement"], head["channel"], part, outcome)

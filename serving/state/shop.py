@@ -321,6 +321,11 @@ class State:
             found.update({(day, name): n for name, n in decode(document.value)["n"].items()})
         return dict(found)
 
+    def latest_us(self) -> int:
+        """Return the latest moment of the servers' clock that anything tells; 0 where nothing does."""
+        accepted_us = max((each.event.accepted_us for each in logged(self._people)), default=0)
+        return max(accepted_us, self._deciding.latest_us())
+
     def compact(self, now_us: int) -> Compacted:
         """Return what was dropped because it is older than the policy keeps."""
         return self._compacting.compact(now_us)

@@ -31,8 +31,8 @@ def view(event_id: str, customer_id: str, at_us: int) -> Event:
     return Event(event_id, customer_id, EventType.VIEW, at_us, at_us)
 
 
-def tend(home: Path, tables: TableSet, log_until_us: int = 0) -> None:
-    tend_state(home, "file", tables, log_until_us=log_until_us, as_of_us=5 * DAY_US)
+def tend(home: Path, tables: TableSet) -> None:
+    tend_state(home, "file", tables, as_of_us=5 * DAY_US)
 
 
 def test_ids_that_the_tables_have_merged_are_one_in_the_state(tmp_path: Path, tables: TableSet) -> None:
@@ -46,7 +46,7 @@ def test_ids_that_the_tables_have_merged_are_one_in_the_state(tmp_path: Path, ta
 
 def test_a_shop_without_a_state_gets_one_only_for_merged_ids(tmp_path: Path, tables: TableSet) -> None:
     alone = write_tables(tmp_path / "alone", [line(0, 0)])
-    tend(tmp_path / "a", alone, log_until_us=0)
+    tend(tmp_path / "a", alone)
     assert not (tmp_path / "a").exists()
     tend(tmp_path / "b", tables)
     with state_of(tmp_path / "b") as state:
@@ -55,13 +55,14 @@ def test_a_shop_without_a_state_gets_one_only_for_merged_ids(tmp_path: Path, tab
 
 def test_what_is_older_than_the_policy_keeps_is_dropped_by_the_logs_own_clock(tmp_path: Path, tables: TableSet) -> None:
     late_us = 1000 * DAY_US
-    tell(tmp_path, [view("old", "x", 1), view("new", "x", late_us)])
+    tell(tmp_path, [view("old", "x", 1), view("new", "x", 200 * DAY_US)])
     tend(tmp_path, tables)
     with state_of(tmp_path) as state:
         assert len(list(state.log())) == 2
-    tend(tmp_path, tables, log_until_us=late_us + 1)
+    tell(tmp_path, [view("newer", "x", late_us)])
+    tend(tmp_path, tables)
     with state_of(tmp_path) as state:
-        assert [event.event_id for event in state.log()] == ["new"]
+        assert [event.event_id for event in state.log()] == ["newer"]
 
 
 def test_whoever_asked_is_erased_before_a_training(tmp_path: Path) -> None:
