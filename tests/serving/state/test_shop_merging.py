@@ -4,6 +4,7 @@ import pytest
 
 from serving.state.merging import Identity, Linked, Merged
 from serving.state.shop import State
+from serving.state.store import Commit
 from tests.serving.state.builders import BREAD, HOUR, MILK, MONDAY, MONDAY_DAY, accept, answer, event, state_on
 from tests.serving.state.memory_store import MemoryStore
 
@@ -138,6 +139,28 @@ def test_purchases_that_only_the_log_knows_are_counted_when_two_become_one(memor
     kept = state.challenge("anna", MONDAY_DAY)
     assert kept is not None
     assert kept.is_done == (True, False)
+
+
+class LinkedMeanwhile(MemoryStore):
+    """A store in which another worker links ben just before anna's link is committed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other: State | None = None
+
+    def commit(self, commit: Commit) -> bool:
+        if self.other is not None:
+            other, self.other = self.other, None
+            link(other, ("ben", MAIL))
+        return super().commit(commit)
+
+
+def test_two_who_are_given_a_value_at_the_same_moment_are_one() -> None:
+    memory = LinkedMeanwhile()
+    state = state_on(memory)
+    memory.other = state_on(memory)
+    assert link(state, ("anna", MAIL)).merged == (Merged("ben", "anna"),)
+    assert state.resolve("ben") == state.customer_of("email", MAIL) == "anna"
 
 
 def test_the_view_tells_kinds_and_merged_ids_and_no_value(state: State) -> None:
