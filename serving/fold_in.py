@@ -27,6 +27,7 @@ class FoldIn:
         ridge = numbers.fold_in["regularization"] * np.eye(self._items.shape[1])
         self._gram: FloatArray = np.asarray(bundle.factors.gram, dtype=np.float64) + ridge
         self._confidence = numbers.fold_in["confidence"]
+        self._strength = numbers.fold_in["strength"]
         candidates = np.asarray(bundle.popular.product)
         self._candidates = candidates[np.any(self._items[candidates] != 0.0, axis=1)]
         self._candidate_items = np.ascontiguousarray(self._items[self._candidates])
@@ -39,14 +40,15 @@ class FoldIn:
         system = self._gram + (chosen.T * (confidence - 1.0)) @ chosen
         return np.linalg.solve(system, confidence @ chosen)
 
-    def best(self, weights: Mapping[int, float], k: int) -> list[int]:
-        """Return the `k` candidates of the highest scores, best first, ties by popularity; nothing without weights."""
+    def log_odds(self, weights: Mapping[int, float]) -> dict[int, float]:
+        """Return what the weights say for each candidate, to be added to everybody's log odds; nothing without them.
+
+        It is the candidate's score (about 1 would be certain) times the strength that was found to rank best.
+        """
         if not weights or not len(self._candidates):
-            return []
+            return {}
         vector = self.vector(weights)
         if not vector.any():
-            return []
-        scores = self._candidate_items @ vector.astype(np.float32)
-        order = np.argsort(-scores, kind="stable")[:k]
-        found: list[int] = self._candidates[order].tolist()
-        return found
+            return {}
+        found = self._candidate_items @ (self._strength * vector).astype(np.float32)
+        return dict(zip(self._candidates.tolist(), found.tolist(), strict=True))

@@ -45,6 +45,8 @@ class LiveTaste(Taste):
         self._policy = lately.policy
         self._fold_in = lately.fold_in
         self._today = today
+        first = lately.policy.guest_purchase_factor if base.is_cold else lately.policy.first_purchase_factor
+        self._log_first = math.log(first)
         self._log_factor = math.log(lately.policy.interest_factor)
         self._bought_types = _by_type(doings, lately.shelf)
         self._bought_categories = {lately.shelf.category[each] for each in doings.bought}
@@ -151,20 +153,13 @@ class LiveTaste(Taste):
         return habit._replace(p7=shifted(habit.p7, log_odds)) if log_odds else habit
 
     def _moved_on(self, habit: Habit, bought: Bought) -> Habit:
-        """Return the habit as of its latest purchase: the next one is due a gap after it, and less likely till then."""
+        """Return the habit as of its latest purchase: the next one is due a gap after it, and as likely as before."""
         last_day = max(habit.last_day, bought.days[-1])
         is_first = habit.n == 0
         gap = habit.gap_days if habit.gap_days is not None else _gap(() if is_first else (habit.last_day,), bought.days)
         due_day = math.inf if gap is None else last_day + gap
-        if is_first:
-            log_odds = math.log(self._policy.first_purchase_factor)
-        elif gap and self._policy.rebuy_factor:
-            rest = max(1.0 - (self._today - last_day) / gap, 0.0)
-            log_odds = math.log(self._policy.rebuy_factor) * min(rest, 1.0)
-        else:
-            log_odds = 0.0
         return habit._replace(
-            p7=shifted(habit.p7, log_odds),
+            p7=shifted(habit.p7, self._log_first) if is_first else habit.p7,
             due_day=due_day,
             last_day=last_day,
             gap_days=gap,
@@ -189,16 +184,19 @@ class LiveTaste(Taste):
         return list(found.values())
 
     def _cold_discoveries(self) -> list[Discovery]:
-        """Return what they took an interest in, then what goes with all they did, then what those alike buy."""
-        weights = dict.fromkeys(self._doings.bought, 1.0) | self._interests()
-        found = {each.product: each for each in self._wanted()}
-        for each in self._near(weights):
-            found.setdefault(each.product, each)
-        for product in self._fold_in.best(weights, _N_ALIKE):
-            if product not in found and product not in weights:
-                chance = shifted(self._shelf.p7[product], self.shift(Level.PRODUCT, product))
-                found[product] = Discovery(product, chance, is_alike=True)
-        return list(found.values())
+        """Return what they took an interest in and what goes with it, then all else that their doings make likely."""
+        interests = self._interests()
+        alike = self._fold_in.log_odds(interests | dict.fromkeys(self._doings.bought, 1.0))
+        found = {each.product: each for each in (*self._wanted(), *self._near(interests))}
+        first = list(found.values())
+        bought = dict.fromkeys(list(self._doings.bought)[-self._policy.max_sources :], self._policy.purchase_weight)
+        near = {each.product: each for each in self._near(bought)}
+        for product in alike:
+            if product not in near and product not in self._doings.bought:
+                near[product] = Discovery(product, self._shelf.p7[product], is_alike=True)
+        then = [each for product, each in near.items() if product not in found]
+        moved = [each._replace(p7=shifted(each.p7, alike.get(each.product, 0.0))) for each in (*first, *then)]
+        return moved[: len(first)] + sorted(moved[len(first) :], key=lambda each: -each.p7)[:_N_ALIKE]
 
     def _interests(self) -> dict[int, float]:
         """Return the products that they took an interest in, with its weight, the strongest first."""
@@ -216,11 +214,10 @@ class LiveTaste(Taste):
 
     def _near(self, weights: dict[int, float]) -> list[Discovery]:
         """Return what goes with weighted products and was never bought, the best first."""
-        newest = dict(list(weights.items())[-self._policy.max_sources :])
-        near = self._candidates.near(newest, _N_NEIGHBOURS)
+        near = self._candidates.near(weights, _N_NEIGHBOURS)
         known = self.again_of([each.product for each in near])
         return [
-            Discovery(each.product, self._chance_near(each, newest), self._sign(each.source), each)
+            Discovery(each.product, self._chance_near(each, weights), self._sign(each.source), each)
             for each, old in zip(near, known, strict=True)
             if old is None
         ]

@@ -12,8 +12,8 @@ from serving.errors import BundleError
 
 WINDOW_DAYS = 7
 COMPLETION_KEYS = ("intercept", "log_joint", "logit_shop")
-FOLD_IN_KEYS = ("regularization", "confidence")
-PLAIN_FOLD_IN = {"regularization": 1.0, "confidence": 1.0}
+FOLD_IN_KEYS = ("regularization", "confidence", "strength")
+PLAIN_FOLD_IN = {"regularization": 1.0, "confidence": 1.0, "strength": 1.0}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Numbers:
     σ(a + b·logit(p7)). `population_window` is the share of a 7-day chance that falls in the first h days, ascending,
     0 to 1. `completion` holds the coefficients of the joint chance (serving/decisioning/completion.py),
     `population_completion` the chance that three popular products of three categories are all bought in a week.
-    `fold_in` says how factors were learned and customers are folded in (serving/fold_in.py): both above 0.
+    `fold_in` says how factors were learned and customers are folded in (serving/fold_in.py): all above 0.
     """
 
     habit_window: tuple[tuple[float, float], ...]
@@ -100,7 +100,7 @@ def _check(numbers: Numbers) -> None:
     if unknown:
         raise BundleError(f"numbers.json: completion must have exactly {', '.join(COMPLETION_KEYS)}")
     if set(numbers.fold_in) != set(FOLD_IN_KEYS) or not all(each > 0.0 for each in numbers.fold_in.values()):
-        raise BundleError(f"numbers.json: fold_in must have exactly {' and '.join(FOLD_IN_KEYS)}, both above 0")
+        raise BundleError(f"numbers.json: fold_in must have exactly {', '.join(FOLD_IN_KEYS)}, all above 0")
     flat = [x for pair in numbers.habit_window + numbers.stretch_window for x in pair]
     flat += [*numbers.population_window, *numbers.completion.values(), numbers.population_completion]
     flat += numbers.fold_in.values()

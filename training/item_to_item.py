@@ -77,7 +77,9 @@ def nearest_items(matrix: sp.csr_array, n_items: int, *, k: int, n_threads: int 
 
 
 def factorise(matrix: sp.csr_array, n_items: int, config: FactorConfig) -> Factors:
-    """Return factors of a 0/1 matrix ``(n_rows, n_items)``; the same input and seed give the same factors.
+    """Return factors of a matrix ``(n_rows, n_items)``, at least 0; the same input and seed give the same factors.
+
+    An entry says how surely the row has the item, as a multiple of the config's `confidence`.
 
     Raises
     ------

@@ -20,18 +20,28 @@ _CONFIG = "fold_in"
 
 @dataclass(frozen=True)
 class FoldInConfig:
-    """Settings of the factors; a product needs `min_buyers` customers for any, and at most `max_products` have some."""
+    """Settings of the factors; a product needs `min_buyers` customers for any, and at most `max_products` have some.
+
+    A product bought in n baskets counts n to the power of `count_power`. `strength` is what a score of 1 adds to the
+    log odds of one whom no bundle knows.
+    """
 
     min_buyers: int = 5
     max_products: int = 50_000
+    count_power: float = 0.5
+    strength: float = 15.0
     factors: FactorConfig = field(
-        default_factory=lambda: FactorConfig(n_factors=N_FACTORS, regularization=1.0, confidence=5.0, n_iterations=5)
+        default_factory=lambda: FactorConfig(n_factors=N_FACTORS, regularization=10.0, confidence=5.0, n_iterations=5)
     )
 
     @property
     def numbers(self) -> Mapping[str, float]:
         """Return what serving must know to fold a customer in."""
-        return {"regularization": self.factors.regularization, "confidence": self.factors.confidence}
+        return {
+            "regularization": self.factors.regularization,
+            "confidence": self.factors.confidence,
+            "strength": self.strength,
+        }
 
 
 def fold_in_config() -> FoldInConfig:
@@ -46,7 +56,7 @@ def no_factors(n_products: int) -> Factors:
 
 def product_factors(history: History, moment: Moment, n_products: int, config: FoldInConfig) -> Factors:
     """Return the factors of all products, zeros for those that too few customers had bought before `moment`."""
-    bought = history.features("customer_products", moment, [c.CUSTOMER_ROW, c.PRODUCT_ROW])
+    bought = history.features("customer_products", moment, [c.CUSTOMER_ROW, c.PRODUCT_ROW, c.N_BASKETS])
     customer, product = bought[c.CUSTOMER_ROW].to_numpy(), bought[c.PRODUCT_ROW].to_numpy()
     n_buyers = np.bincount(product, minlength=n_products)
     kept = np.flatnonzero(n_buyers >= config.min_buyers)
@@ -56,7 +66,8 @@ def product_factors(history: History, moment: Moment, n_products: int, config: F
     is_kept = place[product] >= 0
     rows = np.unique(customer[is_kept], return_inverse=True)[1]
     shape = (int(rows.max(initial=-1)) + 1, len(kept))
-    owned = sp.csr_array((np.ones(len(rows)), (rows, place[product][is_kept])), shape=shape)
+    count = bought[c.N_BASKETS].to_numpy(dtype=np.float64)[is_kept] ** config.count_power
+    owned = sp.csr_array((count, (rows, place[product][is_kept])), shape=shape)
     item = np.zeros((n_products, N_FACTORS), dtype=np.float32)
     if len(kept) > 1:
         found = factorise(owned, len(kept), config.factors).items

@@ -129,6 +129,7 @@ class EventPolicy:
     scan_weight: Share
     wishlist_weight: Share
     cart_weight: Share
+    purchase_weight: Share
     impression_weight: Share
     max_weight: Annotated[float, Range(0, 5)]
     like_share: Share
@@ -136,8 +137,8 @@ class EventPolicy:
     cart_hours: Annotated[float, Range(0, 8760)]
     dismiss_days: Annotated[float, Range(0, 3650)]
     dismiss_weight: Share
-    rebuy_factor: Share
     first_purchase_factor: Annotated[float, Range(1, 1000)]
+    guest_purchase_factor: Annotated[float, Range(1, 1000)]
     max_sources: Annotated[int, Range(1, 200)]
     min_product_events: Annotated[int, Range(1, 100)]
 

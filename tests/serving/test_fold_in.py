@@ -20,26 +20,39 @@ def shelf(tiny_bundle: Bundle) -> Shelf:
 
 def test_one_product_of_one_factor_is_solved_by_hand(tiny_bundle: Bundle, shelf: Shelf) -> None:
     # Milk is 1 on the first factor, whose gram is 1 + .81 + .64; with confidence 3 and ridge 2: (2.45 + 2 + 2) x = 3.
-    numbers = replace(Numbers.plain(), fold_in={"regularization": 2.0, "confidence": 3.0})
+    numbers = replace(Numbers.plain(), fold_in={"regularization": 2.0, "confidence": 3.0, "strength": 2.0})
     vector = FoldIn(tiny_bundle, numbers).vector({shelf.row_of("milk-1"): 1.0})
     assert vector[0] == pytest.approx(3 / 6.45, rel=1e-6)
     assert not vector[1:].any()
 
 
+def best(fold_in: FoldIn, shelf: Shelf, weights: dict[str, float], n: int) -> list[str]:
+    """Return the ids of the `n` candidates for which the weights say the most."""
+    found = fold_in.log_odds({shelf.row_of(each): weight for each, weight in weights.items()})
+    return [shelf.ids[row] for row in sorted(found, key=lambda row: -found[row])[:n]]
+
+
+def test_log_odds_are_scores_times_the_strength(tiny_bundle: Bundle, shelf: Shelf) -> None:
+    numbers = replace(Numbers.plain(), fold_in={"regularization": 2.0, "confidence": 3.0, "strength": 2.0})
+    found = FoldIn(tiny_bundle, numbers).log_odds({shelf.row_of("milk-1"): 1.0})
+    assert found[shelf.row_of("bread-1")] == pytest.approx(2 * 0.9 * 3 / 6.45, rel=1e-5)
+    assert found[shelf.row_of("brie-1")] == 0.0
+
+
 def test_those_of_the_same_factor_come_first(tiny_bundle: Bundle, shelf: Shelf) -> None:
-    found = FoldIn(tiny_bundle, tiny_bundle.numbers).best({shelf.row_of("brie-1"): 1.0}, 3)
-    assert [shelf.ids[each] for each in found] == ["brie-1", "coffee-1", "salad-1"]
+    fold_in = FoldIn(tiny_bundle, tiny_bundle.numbers)
+    assert best(fold_in, shelf, {"brie-1": 1.0}, 3) == ["brie-1", "coffee-1", "salad-1"]
 
 
 def test_a_stronger_interest_weighs_more(tiny_bundle: Bundle, shelf: Shelf) -> None:
-    fold_in, milk, brie = FoldIn(tiny_bundle, tiny_bundle.numbers), shelf.row_of("milk-1"), shelf.row_of("brie-1")
-    assert shelf.ids[fold_in.best({milk: 1.0, brie: 0.1}, 1)[0]] == "milk-1"
-    assert shelf.ids[fold_in.best({milk: 0.1, brie: 1.0}, 1)[0]] == "brie-1"
+    fold_in = FoldIn(tiny_bundle, tiny_bundle.numbers)
+    assert best(fold_in, shelf, {"milk-1": 1.0, "brie-1": 0.1}, 1) == ["milk-1"]
+    assert best(fold_in, shelf, {"milk-1": 0.1, "brie-1": 1.0}, 1) == ["brie-1"]
 
 
 def test_nothing_known_or_learned_is_nothing_found(tiny_bundle: Bundle, shelf: Shelf) -> None:
     fold_in = FoldIn(tiny_bundle, tiny_bundle.numbers)
-    assert fold_in.best({}, 3) == []
-    assert fold_in.best({shelf.row_of("crisps-1"): 1.0}, 3) == []
+    assert fold_in.log_odds({}) == {}
+    assert fold_in.log_odds({shelf.row_of("crisps-1"): 1.0}) == {}
     zeros = Factors(np.zeros((len(PRODUCTS), N_FACTORS), dtype="<f4"), np.zeros((N_FACTORS, N_FACTORS)))
-    assert FoldIn(replace(tiny_bundle, factors=zeros), tiny_bundle.numbers).best({0: 1.0}, 3) == []
+    assert FoldIn(replace(tiny_bundle, factors=zeros), tiny_bundle.numbers).log_odds({0: 1.0}) == {}

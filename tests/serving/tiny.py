@@ -327,7 +327,7 @@ def tiny_contents(policy: Mapping[str, str | float | bool] | None = None, **chan
         tiers=StringTable.of(["High"]),
         channels=StringTable.of(["email", "store"]),
         meta=meta,
-        numbers=Numbers.plain(),
+        numbers=replace(Numbers.plain(), fold_in={"regularization": 1.0, "confidence": 1.0, "strength": 12.0}),
         policy_text=with_values(default_policy_text(), values),
         models={"habit.txt": "tree\n"},
     )

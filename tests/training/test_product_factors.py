@@ -31,7 +31,7 @@ def test_fold_in_equals_implicits_recalculate_user(tiny_bundle: Bundle, weight: 
         )
         model.fit(owned, show_progress=False)
         item = np.asarray(model.item_factors, dtype=np.float32)
-        numbers = replace(tiny_bundle.numbers, fold_in={"regularization": 0.7, "confidence": 5.0})
+        numbers = replace(tiny_bundle.numbers, fold_in={"regularization": 0.7, "confidence": 5.0, "strength": 1.0})
         factors = Factors(item, item.astype(np.float64).T @ item)
         fold_in = FoldIn(replace(tiny_bundle, factors=factors), numbers)
         for products in ([3], [0, 5, 9], [1, 2, 7, 11, 14]):
@@ -67,4 +67,5 @@ def test_serving_folds_in_by_the_numbers_that_were_learned_with() -> None:
     assert config.numbers == {
         "regularization": config.factors.regularization,
         "confidence": config.factors.confidence,
+        "strength": config.strength,
     }
