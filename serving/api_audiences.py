@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import BeforeValidator, Field, with_config
+from pydantic import BeforeValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from serving.api import Id, Request, whole
@@ -20,6 +20,15 @@ MAX_SEEDS = 10_000
 
 class AudiencesRequest(Request):
     """Customers who are like a list of seeds, or whose scores fit a rule; give one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": kind}}}
+                for name, kind in (("seed_customer_ids", "array"), ("rule", "string"))
+            ]
+        }
+    )
 
     seed_customer_ids: Annotated[
         list[Id] | None,
