@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from serving.erasing import Asked, erase_asked
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.events import Event, EventType
@@ -12,6 +14,7 @@ from serving.state.merging import Identity
 from serving.state_home import open_state
 from tests.places import places_with
 from tests.serving.state.redis_process import RedisProcess
+from training.log_source import told_under
 
 ANNA, GUEST, EMAIL = "anna-2c9", "guest-81d", "anna@example.com"
 
@@ -49,3 +52,15 @@ def test_nothing_in_redis_or_its_files_holds_the_customer_afterwards(own_redis: 
     assert b"ben" in after
     assert places_with([own_redis.folder, home], traces) == []
     assert "2   events of the state" in receipt
+
+
+def test_what_redis_keeps_is_folded_into_the_tables(own_redis: RedisProcess, tmp_path: Path) -> None:
+    with closing(open_state(own_redis.url, tmp_path)) as opened:
+        told = [Event("e1", ANNA, EventType.VIEW, 5, 7), Event("e2", "ben", EventType.VIEW, 1, 8)]
+        opened.state.accept(told, may_keep=lambda live: True, kind_of=lambda product: None)
+        opened.state.forget("ben", 9)
+    with told_under(tmp_path, own_redis.url, settle_seconds=0) as found:
+        assert found.additions.events is not None
+        assert pq.read_table(found.additions.events)["event_id"].to_pylist() == ["e1"]
+        assert found.additions.erased_us("ben") == 9
+        assert found.log_until_us == 8

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from serving.state.decisions import DecisionPart, DecisionRecord
@@ -184,3 +186,17 @@ def test_being_forgotten_twice_holds_up_to_the_later_moment(state: State) -> Non
     assert sorted(receipt.customer_ids) == ["anna", "guest-anna"]
     assert [each.event_id for each in state.log()] == ["3"]
     assert receipt.counts["events"] == 3
+
+
+def test_a_decision_for_a_later_moment_goes_with_whoever_was_forgotten_after_it_was_made(
+    state: State, memory: MemoryStore
+) -> None:
+    ahead = replace(decision("d9", "anna", at_us=NOW + 7 * DAY), made_us=NOW - HOUR)
+    state.record(ahead).result()
+    assert n_erased_and_left(state, "d9") == (0, ["anna"])
+    state.forget("anna", NOW)
+    assert n_erased_and_left(state, "d9") == (1, [])
+    state.erase("anna", NOW)
+    state.finish_erasure("anna")
+    assert not any("anna" in key for key in memory.documents)
+    assert n_erased_and_left(state, "d9") == (1, [])
