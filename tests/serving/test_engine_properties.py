@@ -20,7 +20,11 @@ from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, Recommendatio
 from serving.api_codes import Intent, Level
 from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
 from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
+from serving.customer_view import CustomerView
 from serving.engine import Engine
+from serving.state.events import Event, EventType
+from serving.state.known import Trace
+from tests.serving.happenings import event, known
 from tests.serving.tiny import AS_OF, AS_OF_DAY, CATEGORIES, CUSTOMERS, PRODUCTS, TYPES, tiny_contents
 
 N_SHOPS = 12
@@ -232,3 +236,93 @@ def test_also_bought_keeps_its_promises(folder: Path, seed: int, asked: list[str
     assert (len(answer["items"]) == k) != ("shortfall" in answer)
     scores = [item["score"] for item in answer["items"]]
     assert scores == sorted(scores, reverse=True)
+
+
+happenings = st.lists(
+    st.builds(
+        event,
+        st.sampled_from([each.value for each in EventType]),
+        st.sampled_from([*PRODUCTS, "unknown", None]),
+        st.floats(-100, 500),
+        quantity=st.sampled_from([-2.0, -1.0, 1.0, 3.0]),
+        store_id=st.sampled_from([None, "s-ny", "nowhere"]),
+        value=st.sampled_from([None, "Brie", "dairy", "nothing"]),
+    ),
+    max_size=25,
+)
+stocks = st.dictionaries(
+    st.tuples(st.sampled_from([*PRODUCTS, "unknown"]), st.sampled_from([None, "s-ny"])),
+    st.sampled_from([0.0, 5.0, np.inf]),
+    max_size=8,
+)
+others = st.sampled_from([(), ("emil",), ("fay", "nobody"), ("anna", "ben", "cleo")])
+
+
+def is_out(stock: dict[tuple[str, str | None], float], bundle: Bundle, item: Any, store_id: str | None) -> bool:
+    """Return what the words say of a product, in the slow and obvious way."""
+    for store in (store_id, None):
+        if (item["product_id"], store) in stock:
+            return stock[item["product_id"], store] == 0.0
+    return bool(flags_of(bundle, item) & OUT_OF_STOCK)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    seed=shops,
+    customer=customers,
+    also=others,
+    events=happenings,
+    stock=stocks,
+    exclude=products,
+    at=moments,
+    level=st.sampled_from(list(Level)),
+    intent=st.sampled_from(list(Intent)),
+)
+def test_promises_hold_whatever_happens(
+    folder: Path,
+    seed: int,
+    customer: str,
+    also: tuple[str, ...],
+    events: list[Event],
+    stock: dict[tuple[str, str | None], float],
+    exclude: list[str],
+    at: Any,
+    level: Level,
+    intent: Intent,
+) -> None:
+    bundle, engine = shop(seed, folder)
+    trace = Trace()
+    told = known(*events, stock=stock, customer_id=customer, also=also, trace=trace)
+    request = ChallengeRequest(customer_id=customer, exclude=exclude)
+    made = engine.challenge(request, at, ID, told)
+    TypeAdapter(ChallengeAnswer).validate_python(made)
+    ask = RecommendationsRequest(customer_id=customer, exclude=exclude, level=level, intent=intent)
+    ranked = engine.recommendations(ask, at, ID, told)
+    TypeAdapter(RecommendationsAnswer).validate_python(ranked)
+    asked = AlsoBoughtRequest(product_ids=["milk-1"], customer_id=customer, exclude=exclude)
+    together = engine.also_bought(asked, at, ID, told)
+    TypeAdapter(AlsoBoughtAnswer).validate_python(together)
+    check_items(bundle, made["items"], exclude, RESTRICTED | INTIMATE)
+    check_items(bundle, ranked["items"], exclude, 0)
+    check_items(bundle, together["items"], exclude, 0)
+    assert len({item["category"] for item in made["items"]}) == len(made["items"])
+    store_id = engine._shoppers.place(customer, None, told.live).store_id
+    shown = [*made["items"], *ranked["items"], *together["items"]]
+    assert not any(is_out(stock, bundle, item, store_id) for item in shown)
+    assert not {each.product_id for each in trace.withheld if each.reason == "dismissed"} & {
+        item["product_id"] for item in shown
+    }
+    if ranked["personalized"]:
+        chances = [item["probability"] for item in ranked["items"]]
+        assert chances == sorted(chances, reverse=True)
+    replaced = engine.replacement(made, request, at, told)
+    assert replaced is None
+    gone = {(item["product_id"], None): 0.0 for item in made["items"][:2]}
+    told_more = known(*events, stock=gone, customer_id=customer, also=also)
+    replaced = engine.replacement(made, request, at, told_more)
+    if replaced is not None:
+        TypeAdapter(ChallengeAnswer).validate_python(replaced)
+        assert [item["role"] for item in replaced["items"]] == [item["role"] for item in made["items"]]
+        assert len({item["category"] for item in replaced["items"]}) == len(made["items"])
+        assert replaced["items"][2:] == made["items"][2:]
+    TypeAdapter(CustomerView).validate_python(engine.customer_view(customer, at, told))
