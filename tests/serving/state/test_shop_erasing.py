@@ -7,6 +7,7 @@ import pytest
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.merging import Identity
 from serving.state.shop import State
+from serving.state.store import Commit
 from tests.serving.state.builders import DAY, HOUR, MILK, MONDAY, MONDAY_DAY, accept, answer, event, state_on
 from tests.serving.state.memory_store import MemoryStore
 
@@ -200,3 +201,29 @@ def test_a_decision_for_a_later_moment_goes_with_whoever_was_forgotten_after_it_
     state.finish_erasure("anna")
     assert not any("anna" in key for key in memory.documents)
     assert n_erased_and_left(state, "d9") == (1, [])
+
+
+class LinkedMeanwhile(MemoryStore):
+    """A store in which another worker merges cleo and anna just before anna is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other: State | None = None
+
+    def commit(self, commit: Commit) -> bool:
+        if self.other is not None:
+            other, self.other = self.other, None
+            pair = [Identity(each, "email", "new@example.com") for each in ("anna", "cleo")]
+            other.link(pair, is_loyal=lambda each: each == "cleo", now_us=MONDAY)
+        return super().commit(commit)
+
+
+def test_who_is_merged_just_before_being_forgotten_is_forgotten_under_both_ids() -> None:
+    memory = LinkedMeanwhile()
+    state = state_on(memory)
+    accept(state, [event("1"), event("2", customer_id="cleo")])
+    memory.other = state_on(memory)
+    state.forget("anna", NOW)
+    assert state.customer_of("email", "new@example.com") is None
+    assert [state.live(each).events for each in ("anna", "cleo")] == [(), ()]
+    assert state.live("cleo").is_erased

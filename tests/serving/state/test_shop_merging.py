@@ -79,6 +79,14 @@ def test_a_loyal_customer_stays_before_an_older_guest(state: State, order: tuple
     assert state.resolve("guest") == "loyal-1"
 
 
+def test_a_guest_whom_a_later_bundle_knows_stays_although_it_went_before(state: State) -> None:
+    link(state, ("guest-1", "1"), ("guest-2", "1"))
+    accept(state, [event("1", customer_id="another", at=MONDAY - HOUR)])
+    pair = [Identity(each, "email", "2") for each in ("another", "guest-1")]
+    state.link(pair, is_loyal=lambda customer_id: customer_id == "guest-2", now_us=MONDAY)
+    assert state.resolve("another") == "guest-1"
+
+
 def test_of_two_alike_the_one_seen_first_stays_then_the_lesser_id(state: State) -> None:
     accept(state, [event("1", customer_id="loyal-2")])
     link(state, ("loyal-1", MAIL), ("loyal-2", MAIL), now_us=MONDAY + HOUR)
