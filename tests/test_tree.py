@@ -24,6 +24,15 @@ TESTED_TOGETHER = {
     "tests/features/test_conform.py": ("features/quarantine",),
     "tests/serving/test_engine.py": ("serving/answers", "serving/decisioning/challenge", "serving/decisioning/slate"),
     "tests/contracts/test_http.py": ("serving/api_openapi",),
+    "tests/serving/test_http_kept.py": (
+        "serving/api_kept",
+        "serving/decide",
+        "serving/http_decisions",
+        "serving/http_reads",
+        "serving/kept",
+        "serving/records",
+    ),
+    "tests/serving/test_http_writes.py": ("serving/api_writes", "serving/http_routes"),
     "tests/test_whole_way.py": (
         "training/assembly",
         "training/challenge_judging",

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from serving.decision_ids import DecisionIds
+from serving.decisioning.policy import default_policy
+from serving.errors import StateUnavailable
+from serving.http_metrics import Metrics
+from serving.http_problems import Problem
+from serving.http_state import MAX_WAITING, StateDoor
+from serving.state.shop import State
+from serving.state_home import OpenState
+from tests.serving.state.memory_store import MemoryStore
+
+KEY = b"k" * 32
+
+
+def opened(store: MemoryStore) -> OpenState:
+    return OpenState(State(store, KEY, default_policy().state), store, DecisionIds(KEY))
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def door(store: MemoryStore) -> StateDoor:
+    door = StateDoor(lambda: opened(store), Metrics(None))
+    door.open()
+    return door
+
+
+def beside(door: StateDoor, work: Any, seconds: float) -> Any:
+    async def ask() -> Any:
+        return await door.beside(work, time.perf_counter() + seconds)
+
+    return asyncio.run(ask())
+
+
+def test_what_is_asked_is_answered_by_the_state(door: StateDoor) -> None:
+    assert door.read(lambda state: state.resolve("anna")) == "anna"
+    assert door.is_available
+
+
+def test_a_state_that_is_away_is_known_to_be_until_it_is_back(door: StateDoor, store: MemoryStore) -> None:
+    store.is_away = True
+    with pytest.raises(StateUnavailable):
+        door.read(lambda state: state.stock())
+    assert not door.is_available
+
+    store.is_away = False
+    door.read(lambda state: state.stock())
+    assert door.is_available
+
+
+def test_writes_that_fail_are_told_from_reads_that_work(door: StateDoor, store: MemoryStore) -> None:
+    store.is_read_only = True
+    with pytest.raises(StateUnavailable):
+        door.write(lambda state: state.put_stock([]))
+
+    door.read(lambda state: state.stock())
+
+    assert not door.is_available
+
+
+def test_a_state_that_can_not_be_opened_is_tried_again(store: MemoryStore) -> None:
+    def open_state() -> OpenState:
+        if store.is_away:
+            raise StateUnavailable("not yet")
+        return opened(store)
+
+    store.is_away = True
+    door = StateDoor(open_state, Metrics(None))
+    assert not door.open()
+    assert door.reads_in_place
+    assert door.ids is None
+    with pytest.raises(StateUnavailable):
+        door.read(lambda state: state.stock())
+
+    store.is_away = False
+    assert door.open()
+    assert door.ids is not None
+    assert door.is_available
+
+
+def test_work_beside_the_loop_is_done_in_a_thread(door: StateDoor) -> None:
+    assert beside(door, threading.get_ident, 5) != threading.get_ident()
+
+
+def test_what_goes_wrong_beside_the_loop_is_raised(door: StateDoor) -> None:
+    def fail() -> None:
+        raise Problem(404, "nothing there")
+
+    with pytest.raises(Problem, match="nothing there"):
+        beside(door, fail, 5)
+
+
+def test_work_that_takes_too_long_is_not_waited_for(door: StateDoor) -> None:
+    go_on = threading.Event()
+    started = time.monotonic()
+
+    async def ask() -> None:
+        try:
+            await door.beside(go_on.wait, time.perf_counter() + 0.05)
+        finally:
+            go_on.set()
+
+    with pytest.raises(StateUnavailable, match="too long"):
+        asyncio.run(ask())
+    assert time.monotonic() - started < 2
+
+
+def test_more_than_can_wait_is_a_503(door: StateDoor) -> None:
+    go_on = threading.Event()
+
+    async def ask_many() -> list[Any]:
+        until = time.perf_counter() + 20
+        waiting = [asyncio.create_task(door.beside(go_on.wait, until)) for _ in range(MAX_WAITING + 1)]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+        go_on.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return [task.exception() for task in done]
+
+    (error,) = [each for each in asyncio.run(ask_many()) if each is not None]
+
+    assert isinstance(error, Problem)
+    assert error.status == 503
+
+
+def test_one_process_a_day_compacts(store: MemoryStore) -> None:
+    first, second = opened(store), opened(store)
+
+    assert first.is_compaction_due()
+    assert not second.is_compaction_due()
+
+
+def test_a_policy_is_obeyed_from_when_it_is_taken_up(door: StateDoor) -> None:
+    limits = default_policy().state
+    door.obey(limits)
+
+    assert door.read(lambda state: state.limits) is limits
