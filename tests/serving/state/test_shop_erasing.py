@@ -154,10 +154,11 @@ def test_the_old_row_of_an_erased_one_who_came_back_and_was_merged_stays_hidden(
     assert len(state.live("cleo").events) == 2
 
 
-def test_a_decision_that_is_recorded_late_counts_the_erased_one(state: State) -> None:
+def test_a_decision_that_is_recorded_late_counts_the_erased_one(state: State, memory: MemoryStore) -> None:
     state.forget("anna", NOW)
     assert state.record(decision("late", "anna", "ben", at_us=NOW)).result()
     assert n_erased_and_left(state, "late") == (1, ["ben"])
+    assert memory.scan("of/anna/late") == []
     state.record(decision("after", "anna", at_us=NOW + 1)).result()
     assert n_erased_and_left(state, "after") == (0, ["anna"])
 
@@ -227,3 +228,26 @@ def test_who_is_merged_just_before_being_forgotten_is_forgotten_under_both_ids()
     assert state.customer_of("email", "new@example.com") is None
     assert [state.live(each).events for each in ("anna", "cleo")] == [(), ()]
     assert state.live("cleo").is_erased
+
+
+class AskedAgainMeanwhile(MemoryStore):
+    """A store in which anna asks again while the state is being scrubbed of her."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other: State | None = None
+
+    def scrub(self) -> None:
+        super().scrub()
+        if self.other is not None:
+            other, self.other = self.other, None
+            other.forget("anna", NOW + DAY)
+
+
+def test_who_asks_again_while_the_state_is_scrubbed_of_them_stays_on_the_list() -> None:
+    memory = AskedAgainMeanwhile()
+    state = state_on(memory)
+    memory.other = state_on(memory)
+    assert state.erase("anna", NOW).erased_us == NOW
+    state.finish_erasure("anna")
+    assert state.erased().pending == {"anna": NOW + DAY}
