@@ -43,6 +43,7 @@ class StateDoor:
         self._is_away = {"read": False, "write": False}
         self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="state")
         self._n_waiting = 0
+        self._why_not_open = ""
 
     @property
     def reads_in_place(self) -> bool:
@@ -65,7 +66,9 @@ class StateDoor:
             try:
                 self._opened = self._open_state()
             except StateUnavailable as error:
-                logger.error("the state can't be opened, decisions go on from the bundle: %s", error)
+                if str(error) != self._why_not_open:
+                    logger.error("the state can't be opened, decisions go on from the bundle: %s", error)
+                self._why_not_open = str(error)
         return self._opened is not None
 
     def obey(self, limits: StatePolicy) -> None:

@@ -65,10 +65,7 @@ def _state_lines(settings: Settings) -> list[str]:
     try:
         return [settings.state_name, *store.check()]
     except StateUnavailable as error:
-        return [
-            settings.state_name,
-            f"away: {error}; decisions go on from the bundle, what is told is 503 until it is back",
-        ]
+        return [settings.state_name, str(error), "until that is mended, what is told is 503; decisions go on"]
     finally:
         store.close()
 

@@ -52,11 +52,23 @@ def test_a_state_that_is_away_is_known_to_be_until_it_is_back(door: StateDoor, s
     store.is_away = True
     with pytest.raises(StateUnavailable):
         door.read(lambda state: state.stock())
-    assert not door.is_available
+    was_available = door.is_available
 
     store.is_away = False
     door.read(lambda state: state.stock())
-    assert door.is_available
+
+    assert (was_available, door.is_available) == (False, True)
+
+
+def test_why_it_can_not_be_opened_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    def open_state() -> OpenState:
+        raise StateUnavailable("the disk is full")
+
+    door = StateDoor(open_state, Metrics(None))
+    door.open()
+    door.open()
+
+    assert [record.getMessage().endswith("the disk is full") for record in caplog.records] == [True]
 
 
 def test_writes_that_fail_are_told_from_reads_that_work(door: StateDoor, store: MemoryStore) -> None:
@@ -77,16 +89,14 @@ def test_a_state_that_can_not_be_opened_is_tried_again(store: MemoryStore) -> No
 
     store.is_away = True
     door = StateDoor(open_state, Metrics(None))
-    assert not door.open()
-    assert door.reads_in_place
-    assert door.ids is None
+    before = (door.open(), door.reads_in_place, door.ids is None)
     with pytest.raises(StateUnavailable):
         door.read(lambda state: state.stock())
 
     store.is_away = False
-    assert door.open()
-    assert door.ids is not None
-    assert door.is_available
+    after = (door.open(), door.is_available, door.ids is None)
+
+    assert (before, after) == ((False, True, True), (True, True, False))
 
 
 def test_work_beside_the_loop_is_done_in_a_thread(door: StateDoor) -> None:

@@ -60,6 +60,31 @@ def test_the_banner_says_where_what_and_when(tmp_path: Path) -> None:
     assert "2018-01-01T00:00:00+00:00" in text
 
 
+def test_the_banner_says_where_the_state_is_and_what_it_lacks_without_a_password(tmp_path: Path) -> None:
+    assert str(tmp_path / "state" / "state.db") in banner(Settings(tmp_path))
+
+    text = banner(Settings(tmp_path, state="redis://:secret@127.0.0.1:1/0"))
+
+    assert "redis://127.0.0.1:1/0" in text
+    assert "what is told is 503" in text
+    assert "secret" not in text
+
+
+def test_a_state_that_is_none_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="TERCET_STATE"):
+        start(Settings(tmp_path, port=free_port(), state="mysql://:secret@here"))
+
+
+def test_reports_of_workers_that_have_gone_are_cleared_before_a_start(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, port=free_port())
+    settings.ready_folder.mkdir(parents=True)
+    (settings.ready_folder / "1").write_text("")
+
+    launch._prepare(settings)
+
+    assert not settings.ready_folder.exists()
+
+
 def test_a_server_that_ends_at_once_is_told_with_its_status_and_log(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     server = Server(Settings(tmp_path, port=free_port()), process, tmp_path / "server.log")

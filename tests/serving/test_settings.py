@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from serving.errors import SettingsError
 from serving.settings import Settings, read_settings
+
+REDIS = "redis://shop:secret@cache.example:6380/2"
 
 
 def test_without_variables_the_defaults_of_the_contract_hold() -> None:
@@ -24,6 +27,15 @@ def test_settings_survive_the_way_through_the_environment(tmp_path: Path) -> Non
     settings = Settings(tmp_path, "::1", 3001, 4, datetime(2018, 1, 1, tzinfo=UTC), 1700000000.125, log_requests=True)
 
     assert read_settings(settings.environment()) == settings
+    assert read_settings(replace(settings, state=REDIS).environment()).state == REDIS
+
+
+def test_what_keeps_the_state_is_named_without_its_password(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, state=REDIS)
+
+    assert settings.state_name == "redis://cache.example:6380/2"
+    assert "secret" not in repr(settings)
+    assert Settings(tmp_path).state_name == str(tmp_path / "state" / "state.db")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost", "[::1]"])
