@@ -6,6 +6,7 @@ is finished by the next call for the same customer, or by the next training.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from features.identities import normalised
 from serving.erasing_files import customers_with, erase_from_home, identities_of, same_customers
 from serving.erasing_tables import Forgotten
-from serving.errors import SettingsError
+from serving.errors import BundleError, ErasureError, SettingsError
 from serving.home_lock import erasing_in
 from serving.settings import moment
 from serving.state.keys import Hashes
@@ -62,7 +65,7 @@ class Asked:
 
 
 def erase_asked(home: Path, url: str, asked: Asked, say: Say) -> str:
-    """Return the receipt's text.
+    """Return the receipt's text; whoever else is still on the list of pending erasures is erased as well.
 
     `url` says where the state is, as TERCET_STATE has it; one is made where there is none. SettingsError when what was
     asked makes no sense, StateUnavailable when the state can't be reached: running the same again finishes it.
@@ -70,13 +73,19 @@ def erase_asked(home: Path, url: str, asked: Asked, say: Say) -> str:
     kind, _, value = (asked.identity or "").partition(":")
     if asked.identity is not None and not (kind and value):
         raise SettingsError("--identity: expected a kind and a value, such as email:ann@example.com")
+    customer_id = (asked.customer_id or "").strip()
+    if asked.identity is None and not customer_id:
+        raise SettingsError("CUSTOMER_ID: expected an id, which is not empty")
     given = None if asked.now is None else moment(asked.now, "--now")
     with closing(open_state(url, home)) as opened:
         now_us = _present_us(opened.state, given)
-        if asked.customer_id is not None:
-            return erase(home, opened.state, [asked.customer_id], now_us, say).text
-        receipt = erase_identity(home, opened.state, kind, value, now_us=now_us, say=say)
-        return receipt.text if receipt else "nobody is known by this identity; nothing was erased"
+        if asked.identity is None:
+            receipt: Erasure | None = erase(home, opened.state, [customer_id], now_us, say)
+        else:
+            receipt = erase_identity(home, opened.state, kind, value, now_us=now_us, say=say)
+        text = receipt.text if receipt else "nobody is known by this identity; nothing was erased"
+        n_others = erase_pending(home, opened.state, say)
+    return f"{text}\n{n_others:,} further ids were erased: they had asked for it before" if n_others else text
 
 
 def _present_us(state: State, given: datetime | None) -> int:
@@ -140,7 +149,15 @@ def _erase(
             covered |= {each, *receipt.customer_ids}
             counts.update({f"{kind} of the state": n for kind, n in receipt.counts.items()})
             moments.append(receipt.erased_us)
-    done = erase_from_home(home, _forgotten(home, frozenset(found | covered), hashes, typed))
+    forgotten = _forgotten(home, frozenset(found | covered), hashes, typed)
+    try:
+        done = erase_from_home(home, forgotten)
+    except (OSError, sqlite3.Error, pa.ArrowException, BundleError) as error:
+        said = getattr(error, "strerror", None) or type(error).__name__
+        raise ErasureError(
+            f"what lies under {home} can't be rewritten in full ({said}); the customer stays hidden: "
+            "check its rights, room on disk and that no MLflow server holds mlflow.db, and run the same again"
+        ) from error
     for each in sorted(covered):
         state.finish_erasure(each)
     reference = hashes.erased_key(min(customer_ids)).rpartition("/")[2]

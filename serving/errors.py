@@ -9,6 +9,7 @@
         ├── ExperimentsError   experiments.toml has mistakes, or an arm's policy does not fit the bundle's
         ├── SettingsError      an option of the server is wrong; names the option
         ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
+        ├── ErasureError       something that holds a customer can't be rewritten
         ├── StateUnavailable   the state can't be read or written now; it may be in a moment
         │   └── StateUnfit     its file or server is there, and can't be relied on; someone must change something
         ├── InvalidRequest     a field of a request is wrong; carries the field
@@ -50,6 +51,10 @@ class StateUnavailable(ServingError):
 
 class StateUnfit(StateUnavailable):
     """The state's file or server is there and can't be relied on, until someone changes what the line names."""
+
+
+class ErasureError(ServingError):
+    """Something that holds a customer can't be rewritten; they stay hidden, and running the same again finishes it."""
 
 
 class InvalidRequest(ServingError):

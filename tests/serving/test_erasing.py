@@ -17,7 +17,7 @@ from serving.champion import read_champion, write_champion
 from serving.erasing import Asked, erase, erase_asked, erase_identity, erase_pending
 from serving.erasing_files import erase_from_home
 from serving.erasing_tables import Forgotten
-from serving.errors import SettingsError
+from serving.errors import ErasureError, SettingsError
 from serving.home_lock import working_in
 from serving.outputs import known_outputs, remember_output
 from serving.state.decisions import DecisionPart, DecisionRecord
@@ -247,6 +247,27 @@ def test_what_was_asked_must_make_sense(home: Path) -> None:
         with pytest.raises(SettingsError, match="kind and a value"):
             erase_asked(home, "file", Asked(None, identity), quiet)
     assert "nobody is known" in erase_asked(home, "file", Asked(None, "email:x@y.zz"), quiet)
+
+
+def test_what_cannot_be_rewritten_is_said_in_one_line_and_finished_later(
+    home: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.erasing_files.erase_from_files", _refuse)
+        with pytest.raises(ErasureError, match="No space left on device.*run the same"):
+            run(home, state, ANNA)
+    assert set(state.erased().pending) == {ANNA, GUEST, "anna-shop"}
+    assert "1 further ids were erased" in erase_asked(home, "file", Asked(ANNA), quiet)
+    assert state.erased().pending == {}
+
+
+def _refuse(*_: object) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def test_an_empty_id_is_nobodys(home: Path) -> None:
+    with pytest.raises(SettingsError, match="CUSTOMER_ID"):
+        erase_asked(home, "file", Asked(" "), quiet)
 
 
 def test_with_a_clock_that_was_set_the_latest_event_is_the_present(home: Path, state: State) -> None:
