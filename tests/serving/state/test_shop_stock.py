@@ -66,7 +66,7 @@ def test_folding_makes_one_part_of_all_and_changes_nothing(state: State, memory:
 
 
 class FoldedBetween(MemoryStore):
-    """A store in which another worker folds the stock between a reader's look at the head and at the parts."""
+    """A store in which another worker adds to the stock and folds it between a reader's look at the head and at the parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +75,7 @@ class FoldedBetween(MemoryStore):
     def read(self, keys):  # type: ignore[no-untyped-def]  # as MemoryStore.read
         if self.other is not None and keys[0].startswith("stock/"):
             other, self.other = self.other, None
+            other.put_stock([StockWord("tea-1", None, 7)])
             other.compact(MONDAY)
         return super().read(keys)
 
@@ -85,7 +86,7 @@ def test_a_reader_who_is_overtaken_by_folding_reads_again() -> None:
     for pieces in range(3):
         state.put_stock([StockWord("milk-1", None, pieces)])
     memory.other = state_on(memory)
-    assert state.stock().available == {("milk-1", None): 2}
+    assert state.stock().available == {("milk-1", None): 2, ("tea-1", None): 7}
 
 
 def test_one_look_brings_the_customer_and_the_stock(state: State) -> None:
