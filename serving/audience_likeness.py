@@ -27,8 +27,8 @@ _CHUNK = 65_536  # customers at a time: their 64 categories each stay in a few t
 _LEAST_SPREAD = 0.02  # a chance that spreads less than two points over all customers tells little
 _LEAST_VARIANCE = 0.05  # of seeds in a standardised column: a handful may agree by luck
 # The square of t from which on a column counts: three standard errors, as hundreds of columns are looked at. On the
-# real data, finding the other half of a product type's regular buyers by one half, lift in the first hundred is 7.7 with
-# this, 5.0 without any shrinking, and 1.1 to 1.5 by nearest seeds or Mahalanobis distance (docs/audiences.md).
+# real data, finding the other half of the regular buyers of something by one half, lift in the first hundred is 7.7
+# with this, 5.0 without any shrinking, and 1.1 to 1.5 by nearest seeds or Mahalanobis distance (docs/audiences.md).
 _SHRINKING = 9.0
 
 
