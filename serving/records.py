@@ -31,6 +31,9 @@ _CALLS: dict[type[Request], str] = {
     AudiencesRequest: "audiences",
 }
 
+# Who asks and for when stands elsewhere in the record.
+_NOT_ASKED = {"customer_id", "customer_ids", "at", "placement", "dry_run"}
+
 Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
 
 
@@ -39,12 +42,14 @@ def record_of(
 ) -> DecisionRecord:
     """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it."""
     shown = tuple({name: item[name] for name in _KEPT_FIELDS if name in item} for item in answer.get("items", ()))
+    # What somebody has in the basket is nobody's business once it can't be forgotten with them.
+    asked = {} if customer_id is None else request.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_ASKED)
     return DecisionRecord(
         answer["decision_id"],
         _CALLS[type(request)],
         epoch_us(at),
         answer["model_version"],
-        (DecisionPart(customer_id, shown, tuple(trace.withheld)),),
+        (DecisionPart(customer_id, shown, tuple(trace.withheld), asked),),
         placement=request.placement,
         channel=getattr(request, "channel", None),
         store_id=getattr(request, "store_id", None),

@@ -81,19 +81,26 @@ class Deciding:
         n_erased = raw["erased"] + len(raw["customers"]) - len(parts)
         return StoredDecision(record, outcomes, challenge, n_erased)
 
-    def summaries(self, person: Person) -> tuple[DecisionSummary, ...]:
-        """Return a customer's decisions, newest first, with what came of them."""
-        parts = {raw["decision"]: raw for each in person.ids for raw in self._stored_parts(each)}
+    def summaries(self, person: Person, limit: int) -> tuple[DecisionSummary, ...]:
+        """Return a customer's newest decisions, at most `limit`, newest first, with what came of them."""
+        found = [raw for each in person.ids for raw in self._stored_parts(each)]
+        newest = sorted(found, key=lambda raw: (-raw["us"], raw["decision"]))[:limit]
+        parts = {raw["decision"]: raw for raw in newest}
         if not parts:
             return ()
         heads = self._people.store.read([decision_key(each) for each in parts])
         events = self._events(person)
-        found = [
+        return tuple(
             self._summary(decode(head.value), part_of(raw, person.customer_id), events)
             for raw, head in zip(parts.values(), heads, strict=True)
             if head is not None
-        ]
-        return tuple(sorted(found, key=lambda each: (-each.at_us, each.decision_id)))
+        )
+
+    def records(self) -> Iterator[DecisionRecord]:
+        """Return all decisions by id, each with the parts of those who were not forgotten since."""
+        for _, document in scanned(self._people.store, "decision/"):
+            raw = decode(document.value)
+            yield record_of(raw, self._parts(raw))
 
     def heads(self, aliases: Mapping[str, str], moment_us: Callable[[str], int | None]) -> Iterator[DecisionHead]:
         """Return all decisions by id, without what was shown: customers by the id that stands, by their erasures."""

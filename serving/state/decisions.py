@@ -7,7 +7,7 @@ head as a count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from serving.state.challenges import KeptChallenge
@@ -20,12 +20,14 @@ from serving.state.known import WithheldItem
 class DecisionPart:
     """What one customer of a decision got; `customer_id` is None where nothing may link back to them.
 
-    `shown` are the items of the answer as the caller wants them told, each with a `product_id` where it shows one.
+    `shown` are the items of the answer as the caller wants them told, each with a `product_id` where it shows one;
+    `asked` are the fields of the request that say something else than their defaults, so that it can be asked again.
     """
 
     customer_id: str | None
     shown: tuple[Mapping[str, Any], ...] = ()  # Any: an item of an answer, or what is left of it
     withheld: tuple[WithheldItem, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)  # Any: a field of a request
 
     def product_ids(self) -> frozenset[str]:
         """Return the products that were shown."""
@@ -139,7 +141,7 @@ def known_us(raw: Raw) -> int:
 def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
     """Return the part of a document."""
     withheld = tuple(WithheldItem(product_id, reason) for product_id, reason in raw["withheld"])
-    return DecisionPart(customer_id, tuple(raw["shown"]), withheld)
+    return DecisionPart(customer_id, tuple(raw["shown"]), withheld, raw.get("asked", {}))
 
 
 def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
@@ -178,4 +180,5 @@ def _made(record: DecisionRecord) -> dict[str, int]:
 
 
 def _content(part: DecisionPart) -> dict[str, object]:
-    return {"shown": part.shown, "withheld": [[item.product_id, item.reason] for item in part.withheld]}
+    asked = {"asked": part.asked} if part.asked else {}
+    return {"shown": part.shown, "withheld": [[item.product_id, item.reason] for item in part.withheld], **asked}

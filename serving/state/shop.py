@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _CACHED_LIVES = 1000
 
 
+N_DECISIONS = 50
+"""Decisions in the single customer view: the newest ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerState:
     """The single customer view of the state: events and decisions newest first, challenges by week, newest first.
@@ -236,7 +240,7 @@ class State:
         """Return all that the state knows of a customer, None where that is nothing."""
         view = self._people.view(customer_id)
         person = view.person
-        decisions = self._deciding.summaries(person)
+        decisions = self._deciding.summaries(person, N_DECISIONS)
         if person.is_blank and not decisions:
             return None
         live = live_of(person, view.erased_us)
@@ -291,6 +295,10 @@ class State:
     def decided(self) -> Iterator[DecisionHead]:
         """Return every kept decision without what was shown, in no order of time; none of a forgotten customer."""
         return self._deciding.heads(self.aliases(), self.erased().moment_us)
+
+    def records(self) -> Iterator[DecisionRecord]:
+        """Return every kept decision with what was shown, in no order of time; none of a forgotten customer."""
+        return self._deciding.records()
 
     def rewards(self) -> Iterator[tuple[str, Reward]]:
         """Return every granted reward with its customer."""

@@ -1,0 +1,38 @@
+"""What is kept of an answer: enough to tell why, and to ask again; no basket where nobody is linked."""
+
+from __future__ import annotations
+
+from serving.api import RecommendationsRequest
+from serving.bundle import Bundle
+from serving.engine import Engine
+from serving.records import record_of
+from serving.state.known import Trace
+from tests.serving.state.builders import state_on
+from tests.serving.tiny import AS_OF
+
+REQUEST = RecommendationsRequest(customer_id="anna", k=2, basket=["bread-1"], exclude=["milk-1"], placement="home")
+
+
+def test_a_record_can_be_asked_again(tiny_bundle: Bundle) -> None:
+    answer = Engine(tiny_bundle).recommendations(REQUEST, AS_OF, "d1")
+    record = record_of(REQUEST, answer, AS_OF, customer_id="anna", trace=Trace())
+    (part,) = record.parts
+    assert part.asked == {"k": 2, "basket": ["bread-1"], "exclude": ["milk-1"]}
+    assert RecommendationsRequest(customer_id="anna", placement="home", **part.asked) == REQUEST
+    assert [each["product_id"] for each in part.shown] == [each["product_id"] for each in answer["items"]]
+
+
+def test_what_was_asked_is_kept_with_the_customer_s_part(tiny_bundle: Bundle) -> None:
+    answer, state = Engine(tiny_bundle).recommendations(REQUEST, AS_OF, "d1"), state_on()
+    state.record(record_of(REQUEST, answer, AS_OF, customer_id="anna", trace=Trace())).result()
+    (record,) = state.records()
+    assert record.parts[0].asked == {"k": 2, "basket": ["bread-1"], "exclude": ["milk-1"]}
+    state.forget("anna", 2**62)
+    (record,) = state.records()
+    assert record.parts == ()
+
+
+def test_nothing_that_was_asked_is_kept_where_nobody_is_linked(tiny_bundle: Bundle) -> None:
+    answer = Engine(tiny_bundle).recommendations(REQUEST, AS_OF, "d1")
+    (part,) = record_of(REQUEST, answer, AS_OF, customer_id=None, trace=Trace()).parts
+    assert part.asked == {}
