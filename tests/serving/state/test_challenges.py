@@ -67,6 +67,9 @@ def test_quantities_add_up_to_the_target() -> None:
 def test_tenths_add_up_to_a_whole() -> None:
     made = answer(item("product_type", "Milk"))
     assert after(*(line(str(i), "milk-1", quantity=0.1) for i in range(10)), made=made).completed_us == MONDAY
+    eleven = [line(str(i), "milk-1", MONDAY + i, quantity=0.1) for i in range(11)]
+    together = with_lines(new_challenge(MONDAY_DAY, made, MONDAY), eleven, KINDS, "r1")
+    assert together.completed_us == MONDAY + 9
 
 
 def test_a_line_counts_once_however_often_it_comes() -> None:

@@ -66,7 +66,7 @@ def test_folding_makes_one_part_of_all_and_changes_nothing(state: State, memory:
 
 
 class FoldedBetween(MemoryStore):
-    """A store in which another worker adds to the stock and folds it between a reader's look at the head and at the parts."""
+    """A store in which another worker adds to the stock and folds it between a reader's looks at head and parts."""
 
     def __init__(self) -> None:
         super().__init__()
