@@ -98,21 +98,24 @@ def _present_us(state: State, given: datetime | None) -> int:
 def erase(home: Path, state: State, customer_ids: Collection[str], now_us: int, say: Say) -> Erasure:
     """Return the receipt of erasing one customer by any of their ids, known or not.
 
-    All up to `now_us` counts as theirs; where they were forgotten before (`DELETE`), all up to that. Whoever trains or
-    writes batches under this home is waited for.
+    All up to `now_us` counts as theirs; where they were forgotten before (`DELETE`), all up to that. They are hidden at
+    once; whoever trains or writes batches under this home is waited for.
     """
+    _hide(home, state, customer_ids, now_us)
     with erasing_in(home, say):
         return _erase(home, state, customer_ids, now_us)
 
 
 def erase_identity(home: Path, state: State, kind: str, value: str, *, now_us: int, say: Say) -> Erasure | None:
     """Return the receipt of erasing whoever has an identity, by the state or by the tables; None for nobody."""
+    name = state.erased().hashes.identity_name(kind, value)
+    known = state.customer_of(kind, value)
+    found = customers_with(home, name) | ({known} if known else frozenset())
+    if not found:
+        return None
+    _hide(home, state, found, now_us)
     with erasing_in(home, say):
-        name = state.erased().hashes.identity_name(kind, value)
-        known = state.customer_of(kind, value)
-        found = customers_with(home, name) | ({known} if known else frozenset())
-        texts = frozenset({value, normalised(kind, value)})
-        return _erase(home, state, found, now_us, _Typed(name, texts)) if found else None
+        return _erase(home, state, found, now_us, _Typed(name, frozenset({value, normalised(kind, value)})))
 
 
 def erase_pending(home: Path, state: State, say: Say) -> int:
@@ -124,6 +127,13 @@ def erase_pending(home: Path, state: State, say: Say) -> int:
         say(f"erase {len(pending):,} ids of customers who asked for it")
         _erase(home, state, pending, max(pending.values()))
     return len(pending)
+
+
+def _hide(home: Path, state: State, customer_ids: Collection[str], now_us: int) -> None:
+    """Hide a customer under every id that state or tables know, and put them on the list of pending erasures."""
+    for each in sorted(same_customers(home, customer_ids)):
+        if each not in state.erased().pending:
+            state.forget(each, now_us)
 
 
 @dataclass(frozen=True)

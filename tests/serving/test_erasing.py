@@ -233,6 +233,7 @@ def test_a_run_that_reads_is_waited_for(home: Path, state: State) -> None:
 
     def leave(text: str) -> None:
         said.append(text)
+        assert state.live("ben").is_erased  # not only once it was waited
         reading.close()
 
     reading = working_in(home)
