@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ RNG = np.random.default_rng(5)
 def crowd() -> fmt.BundleArrays:
     """400 customers whose scores and chances are noise, but for the first 100, who love category 3 and spend more."""
     tiny = tiny_contents()
-    noise = {name: RNG.random(N).astype(np.float32) for name in _SCORES if name != "n_baskets"}
+    noise: dict[str, Any] = {name: RNG.random(N).astype(np.float32) for name in _SCORES if name != "n_baskets"}
     noise["value"][:100] += 2.0
     noise["usual_price"][7] = np.nan
     customers = replace(
@@ -73,7 +74,7 @@ def slow_similarity(arrays: fmt.BundleArrays, seeds: list[int]) -> npt.NDArray[n
         t_squared = len(seeds) * column.mean() ** 2 / max(column.var(), 0.05)
         weights[j] = column.mean() * max(0.0, 1 - _SHRINKING / t_squared)
     cosine = [each @ weights / (np.linalg.norm(each) * np.linalg.norm(weights)) for each in vectors]
-    return np.clip(cosine, 0.0, 1.0)
+    return np.array([min(max(each, 0.0), 1.0) for each in cosine])
 
 
 def test_similarity_is_the_weighted_cosine(arrays: fmt.BundleArrays, likeness: Likeness) -> None:

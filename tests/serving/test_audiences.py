@@ -16,7 +16,7 @@ from serving.audiences import Audiences
 from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
 from serving.engine import Engine
 from serving.errors import InvalidRequest
-from serving.experiments import Experiments, Holdout
+from serving.experiments import Experiments, Holdout, LiftPolicy
 from serving.state.known import Live
 from tests.serving.tiny import AS_OF, CUSTOMERS, Rows, tiny_contents
 
@@ -126,9 +126,10 @@ def test_a_person_with_two_ids_is_in_it_once(audiences: Audiences) -> None:
 
 
 def test_nobody_who_is_held_out_is_in_it(tiny_bundle: Bundle) -> None:
-    held = Experiments(Holdout(1.0, "salt"), ())
+    lift = LiftPolicy(28, 56, 50, 5, 0.001, 100, 0.0)
+    held = Experiments(Holdout(1.0, "salt"), lift)
     assert ids(find(Audiences(ExperimentEngine(tiny_bundle, held)), rule=EVERYBODY)) == []
-    nobody_held = Experiments(Holdout(0.0, "salt"), ())
+    nobody_held = Experiments(Holdout(0.0, "salt"), lift)
     assert ids(find(Audiences(ExperimentEngine(tiny_bundle, nobody_held)), rule=EVERYBODY)) == by_score()
 
 
@@ -142,7 +143,9 @@ def test_what_the_policy_assumes_decides_for_those_who_said_nothing(build: Build
 def likes(contents: BundleContents) -> BundleContents:
     """Return the shop where anna, cleo and emil buy wine, almost surely, and the others do not; else all are alike."""
     rows = Rows()
-    alike = {name: np.full(len(CUSTOMERS), 0.5, dtype="<f4") for name in ("churn", "next_days", "value", "score")}
+    alike: dict[str, Any] = {
+        name: np.full(len(CUSTOMERS), 0.5, dtype="<f4") for name in ("churn", "next_days", "value", "score")
+    }
     wine = rows.categories["Wine"]
     lovers = [each in ("anna", "cleo", "emil") for each in rows.customers.ids]
     offsets = np.zeros(len(CUSTOMERS) + 1, dtype=np.int64)

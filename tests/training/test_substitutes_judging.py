@@ -25,8 +25,8 @@ def sales() -> Sales:
             rows.append((customer, GONE if week < 0 else INSTEAD, day))
         rows.append((customer, INSTEAD, START - 20))
     rows.append((0, RARE, START - 10))
-    customer, product, day = (np.array(each) for each in zip(*rows, strict=True))
-    return Sales(customer, product, day, 10, 5)
+    columns = np.array(rows, dtype=np.int64).T
+    return Sales(columns[0], columns[1], columns[2], 10, 5)
 
 
 def pairs(*both: tuple[int, int]) -> sp.csr_array:
