@@ -159,6 +159,6 @@ class CustomerAnswer(TypedDict):
     scores: Annotated[Score | None, Field(description="Null without consent to personalize, or without a bundle.")]
     events: Annotated[list[KeptEvent], Field(description="The newest first.")]
     identities: Annotated[list[str], Field(description="Kinds of identities that are linked, one for each value.")]
-    decisions: Annotated[list[DecisionBrief], Field(description="The newest first.")]
+    decisions: Annotated[list[DecisionBrief], Field(description="The newest first, at most 50.")]
     challenges: Annotated[list[KeptChallengeAnswer], Field(description="The newest first.")]
     rewards: list[GrantedReward]

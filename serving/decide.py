@@ -30,6 +30,7 @@ from serving.engine import Engine
 from serving.errors import StateUnavailable
 from serving.live import epoch_us
 from serving.records import record_of
+from serving.refusals import Refusals
 from serving.state.challenges import KeptChallenge
 from serving.state.decisions import DecisionRecord
 from serving.state.known import Known, Live, Trace
@@ -71,11 +72,17 @@ AWAY: Door = _Away()
 class Decider:
     """Answers requests from one engine, by what the state behind `door` knows and has promised."""
 
-    def __init__(self, engine: Engine, door: Door, ids: DecisionIds, *, shows: bool = True) -> None:
-        """With `shows` a challenge that is answered has been shown: from then on its items stay."""
+    def __init__(
+        self, engine: Engine, door: Door, ids: DecisionIds, refusals: Refusals | None = None, *, shows: bool = True
+    ) -> None:
+        """With `shows` a challenge that is answered has been shown: from then on its items stay.
+
+        `refusals` are shared by those who decide with and without the state.
+        """
         self._engine = engine
         self._door = door
         self.ids = ids
+        self._refusals = refusals or Refusals()
         self._shows = shows
         self._audiences = Audiences(engine)
 
@@ -106,7 +113,7 @@ class Decider:
     ) -> Answered:
         trace = Trace()
         known = self._known(request.customer_id, request.at, trace)
-        told = known or Known(trace=trace)
+        told = known or self._refusals.known(request.customer_id, trace)
         decision_id = self.ids.fresh()
         match request:
             case RecommendationsRequest():
@@ -126,7 +133,8 @@ class Decider:
         try:
             lives = self._door.read(lambda state: state.lives(request.customer_ids, before_us=before_us))
         except StateUnavailable:
-            return _unknowing(self._engine.scores(request, at, self.ids.fresh()))
+            refused = {each: self._refusals.known(each) for each in request.customer_ids}
+            return _unknowing(self._engine.scores(request, at, self.ids.fresh(), refused))
         known = {customer_id: Known(live) for customer_id, live in lives.items()}
         answer = self._engine.scores(request, at, self.ids.fresh(), known)
         if not request.dry_run:
@@ -151,7 +159,8 @@ class Decider:
     def _challenge(self, request: ChallengeRequest, at: datetime, now: datetime, *, may_commit: bool) -> Answered:
         known = self._known(request.customer_id, request.at, Trace())
         if known is None:
-            return _unknowing(self._engine.challenge(request, at, self.ids.fresh()))
+            refused = self._refusals.known(request.customer_id)
+            return _unknowing(self._engine.challenge(request, at, self.ids.fresh(), refused))
         if not self._is_linked(request.customer_id, known.live):
             return self._common_challenge(request, at, known)
         monday = self._engine.week_of(request, at, known).first_day
@@ -225,6 +234,8 @@ class Decider:
             known = self._door.read(lambda state: state.known(customer_id, before_us=before_us))
         except StateUnavailable:
             return None
+        if customer_id is not None and at is None:
+            self._refusals.see(customer_id, known.live)
         return replace(known, trace=trace)
 
     def _record(self, made: _Made, answer: Answered) -> None:

@@ -41,7 +41,7 @@ class Decisions:
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._deciders: tuple[Serving[Any], Decider, Decider] | None = None
+        self._deciders: tuple[Serving[Any], Decider, Decider] | None = None  # with the state, and without
 
     def handler(self, model: type[Request]) -> Handler:
         """Return what answers the requests of a model."""
@@ -87,7 +87,8 @@ class Decisions:
         """Return what decides with the state, and what decides without."""
         ids, door = self._shop.current_ids, self._shop.door
         if self._deciders is None or self._deciders[0] is not serving or self._deciders[1].ids is not ids:
-            self._deciders = (serving, Decider(serving.engine, door, ids), Decider(serving.engine, AWAY, ids))
+            both = (Decider(serving.engine, each, ids, self._shop.refusals) for each in (door, AWAY))
+            self._deciders = (serving, *both)
         return self._deciders[1], self._deciders[2]
 
     def _count(self, decision: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from serving.http_metrics import Metrics
 from serving.http_problems import FieldError, Problem, field_name, wrong_fields
 from serving.http_ready import ReadyBoard
 from serving.http_state import StateDoor
+from serving.refusals import Refusals
 from serving.state.known import Live
 
 RETRY_SECONDS = 5
@@ -37,6 +38,7 @@ class Shop:
     metrics: Metrics
     door: StateDoor
     gate: LoadGate = field(default_factory=lambda: LoadGate(time.perf_counter))
+    refusals: Refusals = field(default_factory=Refusals)
     ready: ReadyBoard = field(default_factory=ReadyBoard)
     experiments: ExperimentsFile | None = None
     # What was in force when the server started: it holds for as long as no bundle brings its own.

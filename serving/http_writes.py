@@ -29,6 +29,7 @@ from serving.http_shop import Shop, check_head, check_query
 from serving.live import epoch_us
 from serving.state.accepting import Accepted
 from serving.state.events import Event
+from serving.state.known import Live
 from serving.state.merging import Identity
 from serving.state.stock_words import StockWord
 
@@ -101,6 +102,7 @@ class Writes:
 
         def work() -> Answered:
             self._shop.door.write(lambda state: state.forget(exchange.id, now_us))
+            self._shop.refusals.see(exchange.id, Live(exchange.id, is_erased=True, erased_us=now_us))
             return {"accepted": True}
 
         return await self._confirm(work, exchange.until, 202)
@@ -166,6 +168,7 @@ class Writes:
         consent = ConsentBody.model_validate(decode(body)).model_dump()
         now_us = epoch_us(self._shop.clock.now())
         self._shop.door.write(lambda state: state.put_consent(customer_id, consent, now_us))
+        self._shop.refusals.see(customer_id, Live(customer_id, consent=consent))
         return consent
 
 

@@ -284,6 +284,19 @@ def test_while_the_state_is_away_a_challenge_is_answered_but_not_promised(api: C
     assert api.get(f"/v1/decisions/{answer['decision_id']}").status == 404
 
 
+def test_a_refusal_holds_while_the_state_is_away(api: Client, store: MemoryStore) -> None:
+    api.put("/v1/customers/anna/consent", {})
+    api.delete("/v1/customers/cleo")
+    paths = (CHALLENGE, "/v1/recommendations")
+    store.is_away = True
+
+    asked = {each: [api.post(path, {"customer_id": each}).json() for path in paths] for each in ("anna", "cleo", "fay")}
+    scores = api.post("/v1/scores", {"customer_ids": ["anna", "fay"]}).json()["scores"]
+
+    assert [answer["personalized"] for each in asked.values() for answer in each] == [False] * 4 + [True] * 2
+    assert [score["churn_probability"] is None for score in scores] == [True, False]
+
+
 def test_what_can_be_read_decides_even_where_nothing_can_be_written(api: Client, store: MemoryStore) -> None:
     api.put("/v1/customers/anna/consent", {"personalize": False})
     api.put("/v1/customers/cleo/consent", {"personalize": True})
