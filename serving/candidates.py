@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from features.ids import find_row
+from serving.api_codes import ReasonCode
 from serving.bundle_format import (
     CONSENT_KEYS,
     CONSENT_UNKNOWN,
@@ -70,15 +69,15 @@ class Sign(NamedTuple):
 class Discovery(NamedTuple):
     """A product that a customer never bought, and what made it one where that was an event.
 
-    `sign` is their interest in it, or, with a `neighbour`, in the product that it was bought together with. `is_alike`:
-    those who took to the same products buy it.
+    `sign` is their interest in it, or, with a `neighbour`, in the product that it was bought together with. Without
+    either, `code` says why it is one.
     """
 
     product: int
     p7: float
     sign: Sign | None = None
     neighbour: Neighbour | None = None
-    is_alike: bool = False
+    code: ReasonCode = ReasonCode.DISCOVER_SIMILAR
 
 
 class Candidates:
@@ -141,6 +140,17 @@ class Candidates:
     def p_shop(self, customer: int) -> Sequence[float]:
         """Return the chances of a trip within 1, 2, … 7 days of the bundle's as-of."""
         return self._p_shop[customer * WINDOW_DAYS : (customer + 1) * WINDOW_DAYS]
+
+    def habits_of(self, customer: int, types: Collection[int]) -> list[Habit]:
+        """Return what the customer buys again of those types."""
+        entries = self._habit.entries(customer)
+        kinds = self._habit_type[entries.start : entries.stop]
+        return [self._habit.read(e, kind) for e, kind in enumerate(kinds, entries.start) if kind in types]
+
+    def again_products(self, customer: int) -> Sequence[int]:
+        """Return the products that the customer buys again, the most probable first."""
+        entries = self._again.entries(customer)
+        return self._again.product[entries.start : entries.stop]
 
     def habits(self, customer: int) -> Iterator[Habit]:
         """Yield what the customer buys again, by type, the most probable first."""
@@ -235,31 +245,27 @@ class Candidates:
     def near(self, weights: Mapping[int, float], k: int) -> list[Neighbour]:
         """Return the `k` products best bought together with weighted ones, by Σ weight·score; never one of these.
 
-        Ties go to the lower product row. The lift, support and source are those of the pair that adds the most.
+        Of each the best `k` count. Ties go to the lower product row. The lift, support and source are those of the pair
+        that adds the most.
         """
-        also = self._bundle.also
-        spans = [(each, slice(*also.offsets[each : each + 2].tolist()), w) for each, w in weights.items()]
-        product = np.concatenate([also.product[span] for _, span, _ in spans] or [also.product[:0]])
-        if not len(product):
-            return []
-        points = np.concatenate([also.score[span] * np.float32(w) for _, span, w in spans])
-        entry = np.concatenate([np.arange(span.start, span.stop) for _, span, _ in spans])
-        source = np.repeat([each for each, _, _ in spans], [span.stop - span.start for _, span, _ in spans])
-        order = np.lexsort((-points, product))
-        ordered = product[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        sums = np.add.reduceat(points[order], starts)
-        best = np.lexsort((ordered[starts], -sums))[: k + len(weights)]
-        strongest = order[starts[best]]
-        rows = zip(
-            ordered[starts[best]].tolist(),
-            sums[best].tolist(),
-            also.lift[entry[strongest]].tolist(),
-            also.support[entry[strongest]].tolist(),
-            source[strongest].tolist(),
-            strict=True,
-        )
-        return [Neighbour(*each) for each in rows if each[0] not in weights][:k]
+        offsets, product, score, lift, support = self._also
+        sums: dict[int, float] = {}
+        strongest: dict[int, tuple[float, int, int]] = {}
+        for source, weight in weights.items():
+            start = offsets[source]
+            end = min(offsets[source + 1], start + k)
+            for e, (other, points) in enumerate(zip(product[start:end], score[start:end], strict=True), start):
+                added = weight * points
+                known = sums.get(other)
+                sums[other] = added if known is None else known + added
+                if known is None or added > strongest[other][0]:
+                    strongest[other] = (added, e, source)
+        ranked = sorted((-points, other) for other, points in sums.items() if other not in weights)[:k]
+        found = []
+        for points, other in ranked:
+            _, e, source = strongest[other]
+            found.append(Neighbour(other, -points, lift[e], support[e], source))
+        return found
 
 
 class _HabitColumns(NamedTuple):

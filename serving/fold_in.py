@@ -7,7 +7,8 @@ computes (tests/training/test_product_factors.py holds the two together).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,16 @@ from serving.bundle_format import BundleArrays
 from serving.numbers import Numbers
 
 FloatArray = npt.NDArray[np.float64]
+
+_LEAST = 1e-6
+
+
+class Likely(NamedTuple):
+    """A product, its chance within 7 days, and what the weights have added to its log odds."""
+
+    product: int
+    chance: float
+    added: float
 
 
 class FoldIn:
@@ -28,9 +39,10 @@ class FoldIn:
         self._gram: FloatArray = np.asarray(bundle.factors.gram, dtype=np.float64) + ridge
         self._confidence = numbers.fold_in["confidence"]
         self._strength = numbers.fold_in["strength"]
-        candidates = np.asarray(bundle.popular.product)
-        self._candidates = candidates[np.any(self._items[candidates] != 0.0, axis=1)]
+        self._candidates = np.asarray(bundle.popular.product)
         self._candidate_items = np.ascontiguousarray(self._items[self._candidates])
+        chances = np.clip(bundle.products.p7[self._candidates].astype(np.float64), _LEAST, 1.0 - _LEAST)
+        self._candidate_log_odds = np.log(chances / (1.0 - chances))
 
     def vector(self, weights: Mapping[int, float]) -> FloatArray:
         """Return the factors of one who has shown the weights (above 0) for products, by row."""
@@ -40,15 +52,29 @@ class FoldIn:
         system = self._gram + (chosen.T * (confidence - 1.0)) @ chosen
         return np.linalg.solve(system, confidence @ chosen)
 
-    def log_odds(self, weights: Mapping[int, float]) -> dict[int, float]:
-        """Return what the weights say for each candidate, to be added to everybody's log odds; nothing without them.
+    def log_odds(self, weights: Mapping[int, float], products: Sequence[int]) -> list[float]:
+        """Return what the weights add to everybody's log odds of products: 0 where nothing is known.
 
-        It is the candidate's score (about 1 would be certain) times the strength that was found to rank best.
+        It is the product's score (about 1 would be certain) times the strength that was found to rank best.
         """
-        if not weights or not len(self._candidates):
-            return {}
-        vector = self.vector(weights)
-        if not vector.any():
-            return {}
-        found = self._candidate_items @ (self._strength * vector).astype(np.float32)
-        return dict(zip(self._candidates.tolist(), found.tolist(), strict=True))
+        if not weights:
+            return [0.0] * len(products)
+        found: list[float] = (self._items[list(products)] @ self._scaled(weights)).tolist()
+        return found
+
+    def likely(self, weights: Mapping[int, float], k: int) -> list[Likely]:
+        """Return the `k` candidates of the highest chances with these weights, best first; nothing without weights.
+
+        Ties go to the more popular. Where the weights say nothing of a candidate, it has everybody's chance.
+        """
+        if not weights:
+            return []
+        added = self._candidate_items @ self._scaled(weights)
+        log_odds = self._candidate_log_odds + added
+        best = np.argsort(-log_odds, kind="stable")[:k]
+        chances = 1.0 / (1.0 + np.exp(-log_odds[best]))
+        rows = zip(self._candidates[best].tolist(), chances.tolist(), added[best].tolist(), strict=True)
+        return [Likely(*each) for each in rows]
+
+    def _scaled(self, weights: Mapping[int, float]) -> npt.NDArray[np.float32]:
+        return (self._strength * self.vector(weights)).astype(np.float32)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from typing_extensions import override
 
-from serving.api_codes import Level
-from serving.candidates import Candidates, Discovery, Habit, Neighbour, Sign, Stretch
+from serving.api_codes import Level, ReasonCode
+from serving.candidates import Candidates, Discovery, Habit, Sign, Stretch
 from serving.decisioning.completion import shifted
 from serving.decisioning.policy import EventPolicy
 from serving.fold_in import FoldIn
@@ -19,8 +20,13 @@ from serving.shelf import Shelf
 from serving.state.events import EventType
 from serving.taste import Taste
 
-_N_NEIGHBOURS = 60
-_N_ALIKE = 200
+_N_NEIGHBOURS = 20
+_N_COLD_NEIGHBOURS = 60
+_N_ALIKE = 100
+_LEAST_ADDED = 0.05  # to the log odds: odds that are less than 5 % higher are nothing to speak of
+_LIKE, _POPULAR = ReasonCode.LIKE_LATELY, ReasonCode.POPULAR_NOW
+_type_of: Callable[[Habit], int] = attrgetter("type")
+_product_of: Callable[[Habit], int] = attrgetter("product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,17 @@ class LiveTaste(Taste):
 
     @override
     def habits(self) -> Iterator[Habit]:
-        return iter(self._habits)
+        moved = self._moved_habits
+        return self._base.habits() if not moved else _merged(moved, self._base.habits(), _type_of)
 
     @override
     def again(self) -> Iterator[Habit]:
-        return iter(self._again)
+        moved = self._moved_again
+        return self._base.again() if not moved else _merged(moved, self._base.again(), _product_of)
+
+    @override
+    def again_products(self) -> Collection[int]:
+        return self._owned
 
     @override
     def again_of(self, products: Sequence[int]) -> Sequence[Habit | None]:
@@ -115,42 +127,51 @@ class LiveTaste(Taste):
 
     @override
     def bought_lately(self) -> Iterable[Habit]:
-        return [each for each in self._habits if each.type in self._bought_types]
+        return [each for each in self._moved_habits.values() if each.type in self._bought_types]
 
     @cached_property
-    def _habits(self) -> list[Habit]:
-        left = dict(self._bought_types)
+    def _moved_habits(self) -> dict[int, Habit]:
+        """Return the habits by type that their doings have changed or made, by type, the most probable first."""
+        changed = self._bought_types.keys() | self._doings.types.keys()
+        known = {each.type: each for each in self._base.habits_of(changed)} if changed else {}
         found = []
-        for habit in self._base.habits():
-            bought = left.pop(habit.type, None)
-            moved = habit if bought is None else self._moved_on(habit, bought)
-            found.append(self._leaning(moved, self.shift(Level.PRODUCT_TYPE, habit.type)))
-        for kind, bought in left.items():
-            product = max(
-                (each for each in self._doings.bought if self._shelf.type[each] == kind),
-                key=lambda each: self._doings.bought[each].days[-1],
-            )
-            first = self._first(product)._replace(p7=self._shelf.type_p7[kind])
-            found.append(self._moved_on(first, bought))
-        return sorted(found, key=lambda each: -each.p7)
+        for kind in changed:
+            habit, bought = known.get(kind), self._bought_types.get(kind)
+            if habit is None and bought is not None:
+                newest = max(
+                    (each for each in self._doings.bought if self._shelf.type[each] == kind),
+                    key=lambda each: self._doings.bought[each].days[-1],
+                )
+                habit = self._first(newest)._replace(p7=self._shelf.type_p7[kind])
+            if habit is not None:
+                moved = habit if bought is None else self._moved_on(habit, bought)
+                found.append(_leaning(moved, self.shift(Level.PRODUCT_TYPE, kind)))
+        return {each.type: each for each in sorted(found, key=_chance_and_type)}
 
     @cached_property
-    def _again(self) -> list[Habit]:
-        left = dict(self._doings.bought)
-        found = []
-        for habit in self._base.again():
-            bought = left.pop(habit.product, None)
-            moved = habit if bought is None else self._moved_on(habit, bought)
-            found.append(self._leaning(moved, self.shift(Level.PRODUCT, habit.product)))
-        found += [self._moved_on(self._first(product), bought) for product, bought in left.items()]
-        return sorted(found, key=lambda each: -each.p7)
+    def _moved_again(self) -> dict[int, Habit]:
+        """Return the same by product."""
+        doings, kind = self._doings, self._shelf.type
+        changed = [
+            each
+            for each in self._owned
+            if each in doings.products or each in doings.bought or kind[each] in doings.types
+        ]
+        found = [
+            _leaning(habit, self.shift(Level.PRODUCT, habit.product))
+            for habit in self.again_of(changed)
+            if habit is not None
+        ]
+        return {each.product: each for each in sorted(found, key=_chance_and_type)}
+
+    @cached_property
+    def _owned(self) -> set[int]:
+        """Return the products that they buy again, or bought since the bundle."""
+        return {*self._base.again_products(), *self._doings.bought}
 
     def _first(self, product: int) -> Habit:
         """Return the habit in the making of a product never bought before, of no purchases yet."""
         return Habit(product, self._shelf.type[product], self._shelf.p7[product], math.inf, 0, None, 1, 0)
-
-    def _leaning(self, habit: Habit, log_odds: float) -> Habit:
-        return habit._replace(p7=shifted(habit.p7, log_odds)) if log_odds else habit
 
     def _moved_on(self, habit: Habit, bought: Bought) -> Habit:
         """Return the habit as of its latest purchase: the next one is due a gap after it, and as likely as before."""
@@ -171,62 +192,66 @@ class LiveTaste(Taste):
     def _discoveries(self) -> list[Discovery]:
         if self.is_cold:
             return self._cold_discoveries()
-        found = {
-            each.product: each._replace(p7=shifted(each.p7, self.shift(Level.PRODUCT, each.product)))
-            for each in self._base.discoveries()
-            if each.product not in self._doings.bought
-        }
-        chances = {product: each.p7 for product, each in found.items()}
-        for each in self._near(self._interests()):
-            found[each.product] = each._replace(p7=max(each.p7, chances.get(each.product, 0.0)))
-        for each in self._wanted():
-            found[each.product] = each._replace(p7=max(each.p7, chances.get(each.product, 0.0)))
+        doings, kind = self._doings, self._shelf.type
+        found = {each.product: each for each in self._base.discoveries() if each.product not in doings.bought}
+        for product, each in found.items():
+            if product in doings.products or kind[product] in doings.types:
+                found[product] = each._replace(p7=shifted(each.p7, self.shift(Level.PRODUCT, product)))
+        interests = self._interests()
+        for each in (*self._near(interests, _N_NEIGHBOURS), *self._wanted(interests)):
+            known = found.get(each.product)
+            found[each.product] = each if known is None or known.p7 < each.p7 else each._replace(p7=known.p7)
         return list(found.values())
 
     def _cold_discoveries(self) -> list[Discovery]:
         """Return what they took an interest in and what goes with it, then all else that their doings make likely."""
         interests = self._interests()
-        alike = self._fold_in.log_odds(interests | dict.fromkeys(self._doings.bought, 1.0))
-        found = {each.product: each for each in (*self._wanted(), *self._near(interests))}
-        first = list(found.values())
+        first = {each.product: each for each in (*self._wanted(interests), *self._near(interests, _N_COLD_NEIGHBOURS))}
         bought = dict.fromkeys(list(self._doings.bought)[-self._policy.max_sources :], self._policy.purchase_weight)
-        near = {each.product: each for each in self._near(bought)}
-        for product in alike:
-            if product not in near and product not in self._doings.bought:
-                near[product] = Discovery(product, self._shelf.p7[product], is_alike=True)
-        then = [each for product, each in near.items() if product not in found]
-        moved = [each._replace(p7=shifted(each.p7, alike.get(each.product, 0.0))) for each in (*first, *then)]
-        return moved[: len(first)] + sorted(moved[len(first) :], key=lambda each: -each.p7)[:_N_ALIKE]
+        near = {each.product: each for each in self._near(bought, _N_COLD_NEIGHBOURS)}
+        weights = interests | dict.fromkeys(self._doings.bought, 1.0)
+        then = [
+            Discovery(each.product, each.chance, code=_LIKE if each.added > _LEAST_ADDED else _POPULAR)
+            for each in self._fold_in.likely(weights, _N_ALIKE)
+            if each.product not in near and each.product not in first and each.product not in self._owned
+        ]
+        said = self._fold_in.log_odds(weights, list(near))
+        then += [
+            each._replace(p7=shifted(each.p7, log_odds))
+            for each, log_odds in zip(near.values(), said, strict=True)
+            if each.product not in first
+        ]
+        return [*first.values(), *sorted(then, key=lambda each: -each.p7)]
 
     def _interests(self) -> dict[int, float]:
         """Return the products that they took an interest in, with its weight, the strongest first."""
         liked = {each: weight for each, weight in self._doings.products.items() if weight > 0.0}
         return dict(sorted(liked.items(), key=lambda pair: -pair[1])[: self._policy.max_sources])
 
-    def _wanted(self) -> list[Discovery]:
+    def _wanted(self, interests: Mapping[int, float]) -> list[Discovery]:
         """Return the products that they took an interest in and never bought."""
-        liked = self._interests()
-        never = [each for each, known in zip(liked, self.again_of(list(liked)), strict=True) if known is None]
         return [
             Discovery(each, shifted(self._shelf.p7[each], self.shift(Level.PRODUCT, each)), self._sign(each))
-            for each in never
+            for each in interests
+            if each not in self._owned
         ]
 
-    def _near(self, weights: dict[int, float]) -> list[Discovery]:
-        """Return what goes with weighted products and was never bought, the best first."""
-        near = self._candidates.near(weights, _N_NEIGHBOURS)
-        known = self.again_of([each.product for each in near])
-        return [
-            Discovery(each.product, self._chance_near(each, weights), self._sign(each.source), each)
-            for each, old in zip(near, known, strict=True)
-            if old is None
-        ]
+    def _near(self, weights: Mapping[int, float], k: int) -> list[Discovery]:
+        """Return what goes with weighted products and was never bought, the best first.
 
-    def _chance_near(self, neighbour: Neighbour, weights: dict[int, float]) -> float:
-        """Return the population's chance, its odds times the pair's lift as far as the interest in the source goes."""
-        lift = math.log(max(neighbour.lift, 1.0)) * min(weights[neighbour.source], 1.0)
-        own = self.shift(Level.PRODUCT, neighbour.product)
-        return shifted(self._shelf.p7[neighbour.product], lift + own)
+        Its chance is everybody's, the odds times the pair's lift as far as the interest in the source goes.
+        """
+        p7, doings = self._shelf.p7, self._doings
+        signs = {each: self._sign(each) for each in weights}
+        found = []
+        for each in self._candidates.near(weights, k):
+            product = each.product
+            if product not in self._owned:
+                log_odds = math.log(max(each.lift, 1.0)) * min(weights[each.source], 1.0)
+                if doings.types or doings.products:
+                    log_odds += self.shift(Level.PRODUCT, product)
+                found.append(Discovery(product, shifted(p7[product], log_odds), signs[each.source], each))
+        return found
 
     def _sign(self, product: int) -> Sign:
         bought = self._doings.bought.get(product)
@@ -235,6 +260,30 @@ class LiveTaste(Taste):
         if bought is not None:
             return Sign(EventType.PURCHASE, bought.days[-1])
         return self._doings.signs[product]
+
+
+def _merged(moved: Mapping[int, Habit], others: Iterable[Habit], key_of: Callable[[Habit], int]) -> Iterator[Habit]:
+    """Yield moved habits among all others, the most probable first; both come in that order."""
+    waiting = iter(moved.values())
+    next_moved = next(waiting, None)
+    for habit in others:
+        if key_of(habit) in moved:
+            continue
+        while next_moved is not None and next_moved.p7 >= habit.p7:
+            yield next_moved
+            next_moved = next(waiting, None)
+        yield habit
+    if next_moved is not None:
+        yield next_moved
+        yield from waiting
+
+
+def _leaning(habit: Habit, log_odds: float) -> Habit:
+    return habit._replace(p7=shifted(habit.p7, log_odds)) if log_odds else habit
+
+
+def _chance_and_type(habit: Habit) -> tuple[float, int, int]:
+    return -habit.p7, habit.type, habit.product
 
 
 def _gap(before: tuple[int, ...], days: tuple[int, ...]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -38,6 +38,14 @@ class Taste:
     def again_of(self, products: Sequence[int]) -> Sequence[Habit | None]:
         """Return what is known of products that the customer buys again, None for one that is not among those."""
         return [None] * len(products)
+
+    def habits_of(self, types: Collection[int]) -> Sequence[Habit]:
+        """Return what the customer buys again of those types, in any order."""
+        return [each for each in self.habits() if each.type in types]
+
+    def again_products(self) -> Collection[int]:
+        """Return the products that the customer buys again, in any order."""
+        return {each.product for each in self.again()}
 
     def is_of_several(self, habit: Habit) -> bool:
         """Return whether a habit by type stands for purchases of other products of its type as well."""
@@ -97,6 +105,14 @@ class BundleTaste(Taste):
     @override
     def again_of(self, products: Sequence[int]) -> Sequence[Habit | None]:
         return self._candidates.again_of(self.row, products)
+
+    @override
+    def habits_of(self, types: Collection[int]) -> Sequence[Habit]:
+        return self._candidates.habits_of(self.row, types)
+
+    @override
+    def again_products(self) -> Collection[int]:
+        return self._candidates.again_products(self.row)
 
     @override
     def stretches(self) -> Sequence[Stretch]:

@@ -29,7 +29,7 @@ class FoldInConfig:
     min_buyers: int = 5
     max_products: int = 50_000
     count_power: float = 0.5
-    strength: float = 15.0
+    strength: float = 20.0
     factors: FactorConfig = field(
         default_factory=lambda: FactorConfig(n_factors=N_FACTORS, regularization=10.0, confidence=5.0, n_iterations=5)
     )

@@ -70,7 +70,9 @@ class Reasons:
             when = days_ago(today - found.sign.day)
             code, what = _INTERESTS.get(found.sign.type, (ReasonCode.VIEWED, "looked at this"))
             return {"code": code, "text": f"You {what} {when}"}
-        if found.is_alike:
+        if found.code is ReasonCode.POPULAR_NOW:
+            return self.popular(in_store=False)
+        if found.code is ReasonCode.LIKE_LATELY:
             text = "Customers who took to the same things as you lately buy this"
             return {"code": ReasonCode.LIKE_LATELY, "text": text}
         return {"code": ReasonCode.DISCOVER_SIMILAR, "text": "Customers with habits like yours buy this"}

@@ -325,10 +325,17 @@ def test_a_guest_who_agrees_to_nothing_gets_what_everybody_gets(engine: Engine) 
     assert shown(answer) == shown(recommend(engine, NOTHING, "guest"))
 
 
-def test_a_guests_latest_store_says_what_is_popular(engine: Engine) -> None:
-    told = known(event("view", "salad-1", store_id="s-ny"))
-    codes = [item["reason"]["code"] for item in recommend(engine, told, "guest", k=10)["items"]]
-    assert "popular_in_store" in codes
+def test_what_says_nothing_of_a_product_leaves_it_popular(engine: Engine) -> None:
+    answer = recommend(engine, known(event("purchase", "salad-1")), "guest", k=4)
+    codes = {item["product_id"]: item["reason"]["code"] for item in answer["items"]}
+    assert codes["milk-1"] == "popular_now"
+
+
+def test_a_guests_stock_is_that_of_their_latest_store(engine: Engine) -> None:
+    stock = {("milk-1", "s-ny"): 0.0}
+    in_store = known(event("view", "salad-1", store_id="s-ny"), stock=stock)
+    assert "milk-1" not in shown(recommend(engine, in_store, "guest"))
+    assert "milk-1" in shown(recommend(engine, known(event("view", "salad-1"), stock=stock), "guest"))
 
 
 def test_scores_of_a_guest_are_not_known(engine: Engine) -> None:
