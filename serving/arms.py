@@ -10,7 +10,7 @@ from datetime import datetime
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, SubstitutesAnswer
 from serving.api_answers import Experiment as Label
-from serving.bundle import Bundle
+from serving.bundle import Bundle, obeying
 from serving.decisioning.policy import parse_policy, with_values
 from serving.engine import Engine
 from serving.errors import PolicyError
@@ -132,7 +132,7 @@ class ExperimentEngine(Engine):
         if label is None or label["name"] in plan.paused:
             return _Drawn(None, None, known)
         if label["name"] == HOLDOUT:
-            return _Drawn(None, label, _as_without_consent(known))
+            return _Drawn(None, label, as_without_consent(known))
         return _Drawn(plan.engines.get((label["name"], label["arm"])), label, known)
 
     def _prepared(self, experiments: Experiments) -> _Plan:
@@ -153,9 +153,10 @@ class ExperimentEngine(Engine):
     def _with(self, arm: Arm) -> Bundle:
         """Return the bundle, its arrays shared, with the arm's policy."""
         text = (self.bundle.folder / "policy.toml").read_text("utf-8")
-        return replace(self.bundle, policy=parse_policy(with_values(text, arm.policy)))
+        return obeying(self.bundle, parse_policy(with_values(text, arm.policy)))
 
 
-def _as_without_consent(known: Known) -> Known:
+def as_without_consent(known: Known) -> Known:
+    """Return what is known of somebody as if they had refused to have their history used."""
     live = known.live
     return replace(known, live=replace(live, consent={**(live.consent or {}), "personalize": False}))

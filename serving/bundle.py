@@ -109,6 +109,12 @@ def write_with_policy(bundle_folder: Path, policy_text: str, folder: Path) -> st
     )
 
 
+def obeying(bundle: Bundle, policy: Policy) -> Bundle:
+    """Return an open bundle under another policy, as `write_with_policy` would write it; the arrays are shared."""
+    parts: dict[str, Any] = {"policy": policy, **_relisted(bundle, policy)}  # Any: fields of several types
+    return replace(bundle, **parts)
+
+
 def _relisted(bundle: Bundle, policy: Policy) -> dict[str, Products | Categories]:
     """Return the products and categories with the flags of the policy's lists; nothing when these are the same."""
     if policy.lists == bundle.policy.lists:

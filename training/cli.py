@@ -295,6 +295,30 @@ def lift(
     print(report.text)
 
 
+@app.command(epilog="Example: tercet replay --policy bolder.toml --from 2018-01-08 --to 2018-01-15")
+def replay(
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="The policy to try. Default: the home's policy.toml.", exists=True, dir_okay=False),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="Decisions since then. Default: the last seven days.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="T", help="Decisions before then. Default: the latest one.")
+    ] = None,
+    state: StateUrl = DEFAULT_STATE,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Decide past decisions anew under another policy; print what would have changed."""
+    from training.replay import ReplayJob
+    from training.replay import replay as run_again
+
+    with Progress() as progress:
+        text = run_again(home, ReplayJob(policy, _moment(since), _moment(until), state), progress)
+    print(text)
+
+
 def _moment(text: str | None) -> datetime | date | None:
     """Return what ISO 8601 text says: a date, or a moment with its zone; None for None."""
     if text is None:

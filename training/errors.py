@@ -7,6 +7,7 @@ TercetError (features.errors)
     ├── GateError          a bundle may not become the champion
     ├── LiftError          an experiment can't be measured: it isn't known, or what it needs can't be read
     │   └── LiftRefused    it would not be honest to: a check failed, which the message names with the counts
+    ├── ReplayError        past decisions can't be decided anew: there are none, or their bundles are gone
     └── NothingToLearn     the source holds no purchase before the moment asked for
 """
 
@@ -37,6 +38,10 @@ class LiftError(TrainingError):
 
 class LiftRefused(LiftError):
     """A check says that an experiment can't be measured honestly; the message begins with the check's name."""
+
+
+class ReplayError(TrainingError):
+    """Past decisions can't be decided anew; the message says what is missing."""
 
 
 class NothingToLearn(TrainingError):
