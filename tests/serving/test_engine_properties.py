@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest
-from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
+from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, SubstitutesAnswer
 from serving.api_codes import Intent, Level
 from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
 from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
@@ -87,6 +87,9 @@ def _shuffled_contents(rng: np.random.Generator) -> BundleContents:
         products=replace(goods, flags=flags, price=price, p7=rng.random(N).astype("<f4")),
         also=replace(contents.also, product=np.array(_distinct(rng, contents.also.offsets, N), dtype="<i4")),
         popular=replace(contents.popular, product=rng.permutation(N).astype("<i4")),
+        substitute=replace(
+            contents.substitute, product=np.array(_distinct(rng, contents.substitute.offsets, N), dtype="<i4")
+        ),
     )
 
 
@@ -326,3 +329,39 @@ def test_promises_hold_whatever_happens(
         assert len({item["category"] for item in replaced["items"]}) == len(made["items"])
         assert replaced["items"][2:] == made["items"][2:]
     TypeAdapter(CustomerView).validate_python(engine.customer_view(customer, at, told))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=shops,
+    asked=st.sampled_from(list(PRODUCTS)),
+    customer=customers,
+    events=happenings,
+    stock=stocks,
+    store_id=st.sampled_from([None, "s-ny", "nowhere"]),
+    k=st.integers(1, 4),
+)
+def test_substitutes_keep_their_promises_whatever_happens(
+    folder: Path,
+    seed: int,
+    asked: str,
+    customer: str,
+    events: list[Event],
+    stock: dict[tuple[str, str | None], float],
+    store_id: str | None,
+    k: int,
+) -> None:
+    bundle, engine = shop(seed, folder)
+    trace = Trace()
+    told = known(*events, stock=stock, customer_id=customer, trace=trace)
+    request = SubstitutesRequest(product_id=asked, customer_id=customer, store_id=store_id, k=k)
+    answer = engine.substitutes(request, AS_OF + timedelta(days=1), ID, told)
+    TypeAdapter(SubstitutesAnswer).validate_python(answer)
+    items = answer["items"]
+    check_items(bundle, items, [asked], (RESTRICTED | INTIMATE) & ~flags_of(bundle, {"product_id": asked}))
+    assert (len(items) == k) != ("shortfall" in answer)
+    place = store_id or engine._shoppers.place(customer, None, told.live).store_id
+    assert not any(is_out(stock, bundle, item, place) for item in items)
+    assert not {each.product_id for each in trace.withheld} & {item["product_id"] for item in items}
+    scores = [item["score"] for item in items]
+    assert scores == sorted(scores, reverse=True)

@@ -11,10 +11,12 @@ from pydantic import TypeAdapter
 
 from serving.api import SubstitutesRequest
 from serving.api_answers import SubstitutesAnswer
+from serving.arms import ExperimentEngine
 from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
 from serving.bundle_format import RECOMMENDABLE
 from serving.engine import Engine
 from serving.errors import UnknownProduct
+from serving.experiments import Experiments, Holdout, LiftPolicy
 from serving.state.known import Known, Live, Stock, Trace
 from tests.serving.tiny import AS_OF, Rows, tiny_contents
 
@@ -128,6 +130,15 @@ def test_without_consent_nothing_personal_is_used(engine: Engine) -> None:
     answer = ask(engine, "coffee-1", refused, customer_id="cleo")
     assert answer["items"] == plain
     assert not answer["personalized"]
+
+
+def test_one_who_is_held_out_gets_the_common_answer(tiny_bundle: Bundle) -> None:
+    everybody = Experiments(Holdout(1.0, "salt"), LiftPolicy(28, 56, 50, 5, 0.001, 100, 0.0))
+    engine = ExperimentEngine(tiny_bundle, everybody)
+    answer = ask(engine, "coffee-1", customer_id="cleo")
+    assert answer["items"] == ask(engine, "coffee-1")["items"]
+    assert answer["experiment"] == {"name": "holdout", "arm": "holdout"}
+    assert ask(engine, "coffee-1")["experiment"] is None
 
 
 def test_without_rules_nothing_is_withheld_for_being_restricted(tiny_bundle: Bundle) -> None:
