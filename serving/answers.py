@@ -85,20 +85,19 @@ class Answers:
             "progress": {"done": 0, "of": len(picks), "completed_at": None, "reward_id": None},
             "cold_start": shopper.row < 0,
         }
-        self.add_reward(answer, [each.is_new for each in picks])
+        self.add_reward(answer, [each.product for each in picks], [each.is_new for each in picks])
         notes = self._notes([each.product for each in picks])
         if notes:
             answer["notes"] = notes
         return answer
 
-    def add_reward(self, answer: ChallengeAnswer, are_new: Sequence[bool]) -> None:
-        """Set the reward and the expected value by the items' chances, and whether each is new to the customer."""
+    def add_reward(self, answer: ChallengeAnswer, products: Sequence[int], are_new: Sequence[bool]) -> None:
+        """Set the reward and the expected value, by the items' products (rows, -1 unknown) and which are new."""
         habit, stretch = self._reward.habit_uplift, self._reward.stretch_uplift
-        stakes = []
-        for item, is_new in zip(answer["items"], are_new, strict=True):
-            row = self._shelf.row_of(item["product_id"])
-            margin = self._shelf.margin(row) if row >= 0 else None
-            stakes.append(Stake(item["probability"], margin, stretch if is_new else habit))
+        stakes = [
+            Stake(item["probability"], None if row < 0 else self._shelf.margin(row), stretch if is_new else habit)
+            for item, row, is_new in zip(answer["items"], products, are_new, strict=True)
+        ]
         completion = answer["completion_probability"]
         offered = NO_REWARD if len(stakes) < N_ITEMS else reward_for(stakes, completion, self._reward)
         answer["expected_value"] = offered.expected_value

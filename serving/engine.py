@@ -153,6 +153,7 @@ class Engine:
         answer["completion_probability"] = self._completion(shopper, [each["probability"] for each in items], window)
         self._answers.add_reward(
             answer,
+            [self._shelf.row_of(item["product_id"]) for item in items],
             [
                 picks[place].is_new if place in picks else shopper.is_personal and item["role"] is Role.STRETCH
                 for place, item in enumerate(items)

@@ -42,6 +42,8 @@ class Lately:
 class LiveTaste(Taste):
     """A taste and the doings since, as of the local day `today`."""
 
+    is_live = True
+
     def __init__(self, base: Taste, doings: Doings, lately: Lately, *, today: int) -> None:
         self._base = base
         self.is_cold = base.is_cold
@@ -87,8 +89,11 @@ class LiveTaste(Taste):
         found = self._base.stretches()
         if not self._bought_categories and not self._doings.categories:
             return found
+        moved = self._doings.categories
         return [
             each._replace(p7=shifted(each.p7, self.shift(Level.CATEGORY, each.category)))
+            if each.category in moved
+            else each
             for each in found
             if each.category not in self._bought_categories
         ]

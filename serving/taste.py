@@ -18,10 +18,11 @@ class Taste:
     """One customer as the decisions see them, whatever it was put together from; this one is of nobody in particular.
 
     Rows are those of the bundle. `is_cold`: all that is known comes from events, and `discoveries` stand in the order
-    to show them.
+    to show them. `is_live`: what they just did is known, so that `shift` and `bought_lately` say something.
     """
 
     is_cold = True
+    is_live = False
 
     def __init__(self, p_shop: Sequence[float]) -> None:
         """Take everybody's mean chance of a trip within 1, 2, … 7 days."""

@@ -161,6 +161,8 @@ class ChallengeMaker:
 
     def _add_popular(self, draft: Draft, n_wanted: int) -> None:
         """Add up to `n_wanted` popular products of further categories."""
+        if n_wanted <= 0:
+            return
         n_picks = len(draft.picks) + n_wanted
         for product, reason in self._popular(draft.store):
             if len(draft.picks) >= n_picks:
@@ -306,7 +308,7 @@ class ChallengeMaker:
                 continue
             if draft.screen.withheld(product) is not None:
                 continue
-            worth = score + draft.taste.shift(Level.PRODUCT, product)
+            worth = score + (draft.taste.shift(Level.PRODUCT, product) if draft.taste.is_live else 0.0)
             for flag, share in leanings:
                 agreement = share if self._shelf.flags[product] & flag else 1.0 - share
                 worth += self._policy.leaning_weight * agreement

@@ -58,17 +58,13 @@ def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -
     days nothing happens).
     """
     whole = int(days)
-    low = _within_whole(p7, whole, window)
-    return low if whole == days else low + (days - whole) * (_within_whole(p7, whole + 1, window) - low)
+    if whole == days:
+        a, b = window[whole - 1]
+        return sigmoid(a + b * logit(p7))
+    low = within_days(p7, whole, window) if whole else 0.0
+    return low + (days - whole) * (within_days(p7, whole + 1, window) - low)
 
 
 def shifted(p: float, log_odds: float) -> float:
     """Return the chance with its odds multiplied by e^`log_odds`; the very same for 0."""
     return sigmoid(logit(p) + log_odds) if log_odds else p
-
-
-def _within_whole(p7: float, days: int, window: Sequence[tuple[float, float]]) -> float:
-    if not days:
-        return 0.0
-    a, b = window[days - 1]
-    return sigmoid(a + b * logit(p7))
