@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import time
-from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -122,8 +121,17 @@ async def keep_state(shop: Shop) -> None:
         await asyncio.sleep(_STATE_POLL_SECONDS)
     while True:
         await asyncio.sleep(_COMPACT_POLL_SECONDS)
-        with suppress(StateUnavailable):
-            await asyncio.to_thread(shop.door.compact, epoch_us(shop.clock.now()))
+        await asyncio.to_thread(_compact, shop)
+
+
+def _compact(shop: Shop) -> None:
+    try:
+        shop.door.compact(epoch_us(shop.clock.now()))
+    except StateUnavailable:
+        return
+    # What nobody foresaw must not be the last time that the state is kept small.
+    except Exception:
+        logger.exception("compacting the state failed; it is tried again tomorrow")
 
 
 def _take_up(shop: Shop) -> bool:

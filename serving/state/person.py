@@ -16,6 +16,9 @@ from serving.state.known import Live
 if TYPE_CHECKING:
     from serving.decisioning.policy import StatePolicy
 
+SHOWING = frozenset({EventType.SEND, EventType.IMPRESSION, EventType.OPEN, EventType.CLICK})
+"""Events that mean that the decision which they name was seen."""
+
 DAY_US = 86_400_000_000
 
 
@@ -106,6 +109,7 @@ def with_events(
         kinds={**kinds, **person.kinds},
         consent=consent,
         rewards=_with_redeemed(person.rewards, events),
+        challenges=_with_shown(person.challenges, events),
         first_seen_us=first_us if person.first_seen_us is None else min(person.first_seen_us, first_us),
     )
     lines = [line for line in map(line_of, events) if line is not None]
@@ -228,6 +232,17 @@ def _with_granted(person: Person) -> Person:
         if each.completed_us is not None and (reward := each.answer["reward"]) is not None
     ]
     return replace(person, rewards=(*person.rewards, *granted)) if granted else person
+
+
+def _with_shown(challenges: Mapping[int, Challenge], events: Iterable[Event]) -> Mapping[int, Challenge]:
+    """Return the challenges, those marked as shown that events of being shown or answered name."""
+    named = {event.decision_id for event in events if event.type in SHOWING}
+    if not named:
+        return challenges
+    return {
+        monday: replace(each, is_shown=True) if each.decision_id in named else each
+        for monday, each in challenges.items()
+    }
 
 
 def _with_redeemed(rewards: tuple[Reward, ...], events: Iterable[Event]) -> tuple[Reward, ...]:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from serving.api import ChallengeRequest
 from serving.bundle import Bundle
+from serving.decide import Decider
 from serving.engine import Engine
 from tests.serving.asgi import Client, client
 from tests.serving.state.memory_store import MemoryStore
@@ -171,6 +173,27 @@ def test_what_was_shown_stays_and_is_marked_when_it_runs_out(api: Client) -> Non
 
     assert products(answer) == products(first)
     assert [item.get("out_of_stock", False) for item in answer["items"]] == [True, False, False]
+
+
+@pytest.mark.parametrize("seen", ["impression", "send", "open", "click", "view", None])
+def test_what_nobody_has_seen_is_replaced_when_it_runs_out(api: Client, tiny_bundle: Bundle, seen: str | None) -> None:
+    issuing = Decider(Engine(tiny_bundle), api.shop.door, api.shop.current_ids, shows=False)
+    first = issuing.decide(ChallengeRequest(customer_id="anna"), NOW)
+    gone = products(first)[0]
+    if seen is not None:
+        event = {"event_id": "s1", "customer_id": "anna", "type": seen, "at": "2018-01-02T11:00:00Z"}
+        api.post("/v1/events", {"events": [{**event, "decision_id": first["decision_id"], "channel": "email"}]})
+    api.post("/v1/stock", {"stock": [{"product_id": gone, "available": False}]})
+
+    tried, answer, again = challenge(api, dry_run=True), challenge(api), challenge(api)
+
+    is_replaced = seen in ("view", None)
+    assert (gone not in products(answer)) is is_replaced
+    assert any(item.get("out_of_stock") for item in answer["items"]) is not is_replaced
+    assert tried == answer == again
+    assert (answer["decision_id"], answer["valid_to"]) == (first["decision_id"], first["valid_to"])
+    assert [item["role"] for item in answer["items"]] == ["habit", "habit", "stretch"]
+    assert products({"items": api.get(f"/v1/decisions/{first['decision_id']}").json()["shown"]}) == products(answer)
 
 
 def test_a_customer_without_consent_gets_the_common_challenge_and_leaves_no_trace(

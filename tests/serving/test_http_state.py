@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from typing import Any
@@ -148,6 +149,16 @@ def test_one_process_a_day_compacts(store: MemoryStore) -> None:
 
     assert first.is_compaction_due()
     assert not second.is_compaction_due()
+
+
+def test_the_state_is_kept_small_once_a_day(door: StateDoor, caplog: pytest.LogCaptureFixture) -> None:
+    door.read(lambda state: state.put_consent("anna", {"email": True}, 1))
+
+    with caplog.at_level(logging.INFO):
+        door.compact(10**18)
+        door.compact(10**18)
+
+    assert [record.getMessage() for record in caplog.records] == ["the state was compacted"]
 
 
 def test_a_policy_is_obeyed_from_when_it_is_taken_up(door: StateDoor) -> None:

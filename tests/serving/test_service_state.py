@@ -246,3 +246,34 @@ def test_no_customer_is_in_the_log(place: Place) -> None:
     log = place.server.log.read_text()
 
     assert not any(name in log for name in ("anna", "cleo", "emil", "guest-1", "while-away"))
+
+
+def test_a_server_whose_state_is_away_at_the_start_goes_on_and_takes_it_up_when_it_comes(tmp_path: Path) -> None:
+    publish(tmp_path / "home")
+    redis = RedisProcess(tmp_path / "redis")
+
+    with running(tmp_path / "home", workers=1, state=redis.url) as server:
+        server.wait_until_ready()
+        place = Place(tmp_path / "home", server, redis)
+        assert tell(place, [event("early")]).status_code == 503
+        assert ask(server).json()["notes"][-1]["code"] == "state_unavailable"
+        assert call(place, "GET", "/readyz").json()["state"] == "unavailable"
+
+        redis.start()
+        try:
+            assert eventually(lambda: tell(place, [event("early")]).status_code == 202)
+            assert "state_unavailable" not in ask(server).text
+            assert call(place, "GET", "/readyz").json()["state"] == "available"
+        finally:
+            redis.stop()
+
+
+def test_the_password_of_the_state_is_in_no_log(tmp_path: Path) -> None:
+    publish(tmp_path)
+    with running(tmp_path, workers=1, state="redis://shop:a-secret-word@127.0.0.1:1/0") as server:
+        server.wait_until_ready()
+        place = Place(tmp_path, server, None)
+        told = tell(place, [event("e1")])
+
+        assert told.status_code == 503
+        assert "a-secret-word" not in told.text + server.log.read_text()
