@@ -33,6 +33,9 @@ TESTED_TOGETHER = {
         "serving/records",
     ),
     "tests/serving/test_http_writes.py": ("serving/api_writes", "serving/http_routes"),
+    "tests/serving/state/test_shop_compacting.py": ("serving/state/compacting",),
+    "tests/serving/state/test_shop_decisions.py": ("serving/state/deciding",),
+    "tests/serving/state/test_shop_events.py": ("serving/state/log",),
     "tests/test_whole_way.py": (
         "training/assembly",
         "training/challenge_judging",
