@@ -18,7 +18,7 @@ import pytest
 
 from serving.errors import StateUnavailable, StateUnfit
 from serving.state.committer import EncodedCommit
-from serving.state.file_store import FileStore, settle
+from serving.state.file_store import FileStore, _of_many, _powers_of_two, settle
 from serving.state.sqlite_file import SCHEMA
 from serving.state.store import ABSENT, Commit
 
@@ -343,3 +343,16 @@ def test_a_batch_settles_as_if_its_commits_came_one_by_one() -> None:
 def test_an_empty_batch_settles_to_nothing() -> None:
     settled = settle([], {}, 7)
     assert (settled.answers, settled.put, settled.delete, settled.version) == ([], {}, set(), 7)
+
+
+def test_statements_come_in_few_lengths() -> None:
+    keys = [b"%d" % n for n in range(700)]
+    lengths = set()
+    for n in range(701):
+        sql, values = _of_many("in ({})", keys[:n])
+        assert sql.count("?") == len(values)
+        assert set(values) == set(keys[:n])
+        parts = list(_powers_of_two(keys[:n]))
+        assert [key for part in parts for key in part] == keys[:n]
+        lengths |= {len(values), *map(len, parts)}
+    assert lengths == {0, *(2**n for n in range(11))}
