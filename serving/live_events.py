@@ -23,6 +23,18 @@ LOG_MARGIN_US = 60_000_000
 
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
+_OWN_DOINGS = frozenset(
+    {
+        EventType.VIEW,
+        EventType.CLICK,
+        EventType.SCAN,
+        EventType.WISHLIST,
+        EventType.CART,
+        EventType.UNCART,
+        EventType.PURCHASE,
+        EventType.DISMISS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class Doings:
     `bought` by product; `basket` and `dismissed` are products; the weights are those of interest, negative where they
     turned away: `products` their own, `types` and `categories` what rubs off on their like. `signs` tells the latest
     sign of interest of each product with a weight. `store_id` is where the latest event was that says so.
+    `n_product_events` counts what they did with products, or searched for; what was sent or shown to them doesn't.
     """
 
     bought: dict[int, Bought] = field(default_factory=dict)
@@ -104,7 +117,7 @@ class EventFold:
             found.store_id = event.store_id or found.store_id
             row = -1 if event.product_id is None else self._row_of(event.product_id)
             if row >= 0:
-                found.n_product_events += event.type is not EventType.IMPRESSION
+                found.n_product_events += event.type in _OWN_DOINGS
                 self._take(products.setdefault(row, _Product()), event)
             if event.type is EventType.SEARCH and event.value and event.value.strip():
                 self._search(found, event.value.strip(), self._faded(event.at_us, now_us))
@@ -161,11 +174,11 @@ class EventFold:
         """Count a search for the name of a product type or a category; any other text says nothing."""
         weight = self._policy.search_weight * faded
         kind = self._shelf.type_row_of(text)
+        category = self._shelf.category_row_of(text)
+        found.n_product_events += kind >= 0 or category >= 0
         if kind >= 0:
             self._rub_off(found, kind, weight)
-            return
-        category = self._shelf.category_row_of(text)
-        if category >= 0:
+        elif category >= 0:
             found.categories[category] = self._held(found.categories.get(category, 0.0) + weight)
 
     def _rub_off(self, found: Doings, kind: int, weight: float) -> None:

@@ -46,7 +46,7 @@ class LiveTaste(Taste):
 
     def __init__(self, base: Taste, doings: Doings, lately: Lately, *, today: int) -> None:
         self._base = base
-        self.is_cold = base.is_cold
+        self.is_cold = base.is_cold or not base.again_products()  # joined, and bought nothing yet
         self._doings = doings
         self._shelf = lately.shelf
         self._candidates = lately.candidates
@@ -197,16 +197,20 @@ class LiveTaste(Taste):
     def _discoveries(self) -> list[Discovery]:
         if self.is_cold:
             return self._cold_discoveries()
-        doings, kind = self._doings, self._shelf.type
-        found = {each.product: each for each in self._base.discoveries() if each.product not in doings.bought}
-        for product, each in found.items():
-            if product in doings.products or kind[product] in doings.types:
-                found[product] = each._replace(p7=shifted(each.p7, self.shift(Level.PRODUCT, product)))
+        bought = self._doings.bought
+        found = {each.product: self._leant(each) for each in self._base.discoveries() if each.product not in bought}
         interests = self._interests()
         for each in (*self._near(interests, _N_NEIGHBOURS), *self._wanted(interests)):
             known = found.get(each.product)
             found[each.product] = each if known is None or known.p7 < each.p7 else each._replace(p7=known.p7)
         return list(found.values())
+
+    def _leant(self, found: Discovery) -> Discovery:
+        """Return a discovery with its chance as their interest has moved it."""
+        product, doings = found.product, self._doings
+        if product not in doings.products and self._shelf.type[product] not in doings.types:
+            return found
+        return found._replace(p7=shifted(found.p7, self.shift(Level.PRODUCT, product)))
 
     def _cold_discoveries(self) -> list[Discovery]:
         """Return what they took an interest in and what goes with it, then all else that their doings make likely."""
@@ -216,7 +220,7 @@ class LiveTaste(Taste):
         near = {each.product: each for each in self._near(bought, _N_COLD_NEIGHBOURS)}
         weights = interests | dict.fromkeys(self._doings.bought, 1.0)
         then = [
-            Discovery(each.product, each.chance, code=_LIKE if each.added > _LEAST_ADDED else _POPULAR)
+            self._leant(Discovery(each.product, each.chance, code=_LIKE if each.added > _LEAST_ADDED else _POPULAR))
             for each in self._fold_in.likely(weights, _N_ALIKE)
             if each.product not in near and each.product not in first and each.product not in self._owned
         ]

@@ -284,7 +284,8 @@ def test_the_page_about_events_has_every_type() -> None:
 
 
 def test_the_first_event_makes_answers_personal(engine: Engine) -> None:
-    assert not recommend(engine, known(event("visit"), event("impression", "milk-1")), "guest")["personalized"]
+    for kind in ("visit", "impression", "send", "open"):
+        assert not recommend(engine, known(event(kind, "milk-1")), "guest")["personalized"]
     answer = recommend(engine, known(event("view", "milk-1")), "guest", k=5)
     assert answer["personalized"]
     assert answer["cold_start"]
@@ -293,6 +294,21 @@ def test_the_first_event_makes_answers_personal(engine: Engine) -> None:
     assert answer["items"][0]["reason"]["text"] == "You looked at this yesterday"
     codes = {item["product_id"]: item["reason"]["code"] for item in answer["items"]}
     assert codes["bread-1"] == codes["banana-1"] == "bought_with_viewed"
+
+
+def test_a_guests_search_moves_what_is_likely(engine: Engine) -> None:
+    told = known(event("search", value="brie"), event("search", value="Brie", hours=2))
+    answer = recommend(engine, told, "guest", k=20)
+    assert answer["personalized"]
+    before = item_of(recommend(engine, NOTHING, "guest", k=20), "brie-1")["probability"]
+    assert item_of(answer, "brie-1")["probability"] > 1.5 * before
+    assert not recommend(engine, known(event("search", value="bicycles")), "guest")["personalized"]
+
+
+def test_one_who_joined_and_bought_nothing_is_served_as_a_guest_is(engine: Engine) -> None:
+    answer = recommend(engine, known(event("purchase", "salad-1")), "dora", k=2)
+    assert set(shown(answer)) == {"brie-1", "coffee-1"}
+    assert not answer["cold_start"]
 
 
 def test_those_alike_fill_up_by_the_factors(engine: Engine) -> None:
