@@ -87,8 +87,8 @@ class Decisions:
         """Return what decides with the state, and what decides without."""
         ids, door = self._shop.current_ids, self._shop.door
         if self._deciders is None or self._deciders[0] is not serving or self._deciders[1].ids is not ids:
-            both = (Decider(serving.engine, each, ids, self._shop.refusals) for each in (door, AWAY))
-            self._deciders = (serving, *both)
+            with_state, without = (Decider(serving.engine, each, ids, self._shop.refusals) for each in (door, AWAY))
+            self._deciders = (serving, with_state, without)
         return self._deciders[1], self._deciders[2]
 
     def _count(self, decision: Mapping[str, Any]) -> None:
