@@ -21,6 +21,7 @@ from serving.erasing_mlflow import CUSTOMER_ID, erase_from_database, erase_from_
 from serving.erasing_tables import Forgotten, rewrite_parquet
 from serving.errors import BundleError
 from serving.outputs import known_outputs
+from serving.renamed import remember_version
 
 CUSTOMERS, ALIASES, IDENTITIES = "customers.parquet", "aliases.parquet", "identities.parquet"
 _CUSTOMER_ROW, _VALUE_HASH = "customer_row", "value_hash"
@@ -102,6 +103,7 @@ def _replace_bundle(home: Path, folder: Path, version: str) -> None:
     if report.is_dir() and not moved.exists():
         report.rename(moved)
     rename_in_database(home / "mlflow.db", folder.name, version)
+    remember_version(home, folder.name, version)
     if read_champion(home) == folder.name:
         write_champion(home, version)
     _remove(folder)

@@ -16,6 +16,7 @@ from typing import Any  # JSON records that are read back
 from serving.bundle import open_bundle, write_with_policy
 from serving.champion import write_champion
 from serving.home_lock import working_in
+from serving.renamed import version_now
 from training.errors import GateError
 from training.home import Home, read_policy
 from training.judge import Judgement, MetricRow
@@ -86,6 +87,7 @@ def promote(home: Path, version: str | None = None, *, policy: Path | None = Non
 
 def _promote(place: Home, version: str | None, policy: Path | None, force: bool) -> Promotion:
     chosen = version or (_require_champion(place) if policy else latest(place))
+    chosen = version_now(place.folder, chosen)
     if not place.bundle(chosen).is_dir():
         raise GateError(f"there is no bundle {chosen}: {_known(place)}")
     open_bundle(place.bundle(chosen))

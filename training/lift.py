@@ -17,6 +17,7 @@ from serving.bundle import Bundle, open_bundle
 from serving.errors import BundleError
 from serving.experiments import Experiments
 from serving.experiments_file import read_experiments
+from serving.renamed import version_now
 from serving.state.opening import FILE
 from serving.state.shop import State
 from training.errors import LiftError
@@ -151,7 +152,7 @@ def _tiers(exposures: Sequence[Exposure], place: Home) -> list[str]:
 
 def _kept_bundle(place: Home, version: str) -> Bundle | None:
     try:
-        return open_bundle(place.bundle(version), verify=False)
+        return open_bundle(place.bundle(version_now(place.folder, version)), verify=False)
     except BundleError:
         return None
 

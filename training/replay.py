@@ -24,6 +24,7 @@ from serving.decisioning.policy import Policy, parse_policy
 from serving.engine import Engine
 from serving.errors import BundleError
 from serving.experiments import HOLDOUT
+from serving.renamed import version_now
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import Known
 from serving.state.opening import FILE
@@ -138,7 +139,7 @@ class Redecider:
 
     def _opened(self, version: str) -> tuple[Engine, Engine] | None:
         try:
-            bundle = open_bundle(self._place.bundle(version), verify=False)
+            bundle = open_bundle(self._place.bundle(version_now(self._place.folder, version)), verify=False)
         except BundleError:
             return None
         return Engine(bundle), Engine(obeying(bundle, self._policy))

@@ -20,6 +20,7 @@ from serving.erasing_tables import Forgotten
 from serving.errors import ErasureError, SettingsError
 from serving.home_lock import working_in
 from serving.outputs import known_outputs, remember_output
+from serving.renamed import version_now
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.events import Event, EventType
 from serving.state.merging import Identity
@@ -167,6 +168,7 @@ def test_every_bundle_is_written_anew_and_the_champion_follows(home: Path, state
         assert (home / "reports" / version / "judgement.json").is_file()
     champion = read_champion(home)
     assert champion in new
+    assert {version_now(home, each) for each in old} == new
     with closing(sqlite3.connect(home / "mlflow.db")) as database:
         assert database.execute("select value from tags where key = 'bundle'").fetchall() == [(champion,)]
         assert database.execute("select name from runs").fetchall() == [(f"habit {champion}",)]
