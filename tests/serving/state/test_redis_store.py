@@ -292,7 +292,9 @@ def test_tls_is_spoken_and_the_servers_certificate_is_checked(secure_redis: tupl
 
 
 def test_a_cluster_is_refused(tmp_path: Path) -> None:
-    server = RedisProcess(tmp_path / "redis", (*DURABLE, "--cluster-enabled", "yes")).start()
+    # Its own choice, the port and 10,000, may be none.
+    cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    server = RedisProcess(tmp_path / "redis", (*DURABLE, *cluster)).start()
     with pytest.raises(StateUnfit, match="Redis runs as a cluster, the state needs one server"):
         RedisStore(server.url).check()
     server.stop()
