@@ -22,7 +22,7 @@ _IN_PRICE = ("discount", "free_shipping")
 
 @dataclass(frozen=True)
 class Doings:
-    """What was done, one row each; `until_us` is the moment of the latest purchase, up to which it is taken as whole.
+    """What was done, one row each, up to `until_us`: the moment of the latest purchase that is not in the future.
 
     `purchases` has customer_id, at_us, order_id, quantity, amount and margin; of a return these are negative.
     `events` has customer_id, at_us and type: what was redeemed, and channels left. `rewards` has customer_id, at_us and
@@ -32,19 +32,16 @@ class Doings:
     purchases: pd.DataFrame
     events: pd.DataFrame
     rewards: pd.DataFrame
-
-    @property
-    def until_us(self) -> int:
-        """The moment up to which it is known what was done."""
-        return int(self.purchases[c.AT_US].max()) if len(self.purchases) else 0
+    until_us: int
 
 
 def doings_of_log(log: Iterable[Event], rewards: Iterable[tuple[str, Reward]], bundle: Bundle) -> Doings:
     """Return what the shop's own log says; prices and costs are the bundle's where an event has none."""
-    purchases, events = [], []
+    purchases, events, until_us = [], [], 0
     for each in log:
         if each.type is EventType.PURCHASE:
             amount = np.nan if each.amount is None else abs(each.amount)
+            until_us = max(until_us, min(each.at_us, each.accepted_us))
             purchases.append((each.customer_id, each.at_us, each.order_id, each.product_id, each.quantity, amount))
         elif each.type in _KEPT:
             events.append((each.customer_id, each.at_us, each.type.value))
@@ -61,6 +58,7 @@ def doings_of_log(log: Iterable[Event], rewards: Iterable[tuple[str, Reward]], b
         _with_margin(found, bundle.policy.margin.rate_where_unknown),
         pd.DataFrame(events, columns=[c.CUSTOMER_ID, c.AT_US, c.TYPE]),
         _charged(rewards),
+        until_us,
     )
 
 
@@ -83,6 +81,7 @@ def doings_of_tables(tables: TableSet, rewards: Iterable[tuple[str, Reward]], ma
         _with_margin(found, margin_rate),
         events.loc[events[c.TYPE].isin([each.value for each in _KEPT]), [c.CUSTOMER_ID, c.AT_US, c.TYPE]],
         _charged(rewards),
+        int(found[c.AT_US].max()) if len(found) else 0,
     )
 
 

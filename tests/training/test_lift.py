@@ -102,6 +102,16 @@ def test_without_an_effect_none_is_claimed(tmp_path: Path) -> None:
     assert not brought.effects["value"].is_shown
 
 
+def test_the_holdout_is_measured_against_everybody_else(tmp_path: Path) -> None:
+    text = experiments_text().replace("share = 0.0 ", "share = 0.3 ")
+    found = find(make_home(tmp_path, Told(extra=12.0), text=text), LiftJob("holdout"), quiet)
+    (brought,) = found.arms
+    assert (found.question.control, brought.arm) == ("holdout", "personal")
+    assert 0.2 < found.counts["holdout"] / sum(found.counts.values()) < 0.4
+    # Half of the others are treated, and bring 12 more.
+    assert brought.effects["revenue"].plain.low < 6.0 < brought.effects["revenue"].plain.high
+
+
 def test_what_is_not_there_is_named(tmp_path: Path, home: Path) -> None:
     with pytest.raises(LiftError, match="no champion yet"):
         find(tmp_path, JOB, quiet)

@@ -59,6 +59,12 @@ def test_rewards_that_lower_the_price_are_not_charged_again(of_log: Doings) -> N
     assert of_log.rewards[[c.CUSTOMER_ID, c.COST]].to_numpy().tolist() == [["points", 1.5]]
 
 
+def test_a_purchase_of_tomorrow_does_not_make_today_whole(tmp_path: Path) -> None:
+    bundle = open_bundle(tmp_path / write_bundle(tiny_contents(), tmp_path))
+    log = [event("1", at=10), event("2", at=1000, accepted_us=30)]
+    assert doings_of_log(log, [], bundle).until_us == 30
+
+
 def test_an_empty_log_is_no_error(of_log: Doings, tmp_path: Path) -> None:
     bundle = open_bundle(tmp_path / write_bundle(tiny_contents(), tmp_path))
     found = doings_of_log([], [], bundle)

@@ -36,8 +36,9 @@ def measured(
         found = pd.DataFrame(rows, columns=[c.CUSTOMER_ID, "day", last])
         return found.assign(at_us=EXPOSED + (found.pop("day").astype(float) * DAY_US).astype(np.int64))
 
-    doings = Doings(bought, frame(list(events or []), c.TYPE), frame(list(rewards or []), c.COST))
-    return outcomes_of(EXPOSURES, ["high", "low"], doings, POLICY, EXPOSED + int(until_day * DAY_US))
+    until_us = EXPOSED + int(until_day * DAY_US)
+    doings = Doings(bought, frame(list(events or []), c.TYPE), frame(list(rewards or []), c.COST), until_us)
+    return outcomes_of(EXPOSURES, ["high", "low"], doings, POLICY, until_us)
 
 
 def test_what_was_bought_from_the_exposure_to_the_last_day_counts() -> None:
