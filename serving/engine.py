@@ -220,7 +220,8 @@ class Engine:
         is_intimate = any(self._shelf.flags[row] & INTIMATE for row in asked_rows)
         forbidden = INTIMATE if self._applies_rules and not is_intimate else 0
         screen = self._screen(request, shopper, known, forbidden_flags=forbidden)
-        just_bought = self._just_bought(shopper, day_of(at, shopper.zone))
+        today = day_of(at, shopper.zone)
+        just_bought = {each.product for each in shopper.taste.again() if self._pace.is_just_bought(each, today)}
 
         def may_be_shown(product: int) -> bool:
             if product in just_bought:
@@ -325,17 +326,17 @@ class Engine:
 
     def _refill(self, draft: Draft, kept: ChallengeAnswer, slots: Sequence[int], shopper: Shopper) -> dict[int, Pick]:
         """Return a pick for each of the slots for which there is one, by place."""
-        others = [self._shelf.row_of(item["product_id"]) for item in kept["items"]]
-        for place, row in enumerate(others):
-            if row >= 0 and place not in slots:
-                draft.categories.add(self._shelf.category[row])
-                draft.closed_types.add(self._shelf.type[row])
+        rows = [self._shelf.row_of(item["product_id"]) for item in kept["items"]]
+        draft.closed_types.update(self._shelf.type[row] for i, row in enumerate(rows) if row >= 0 and i not in slots)
         picks: dict[int, Pick] = {}
         for place in slots:
-            slot = replace(draft, roles=(Role(kept["items"][place]["role"]),), picks=[])
+            # An item for which there is nothing stays, so those that are yet to be replaced count as well.
+            taken = {self._shelf.category[row] for i, row in enumerate(rows) if row >= 0 and i != place}
+            slot = replace(draft, roles=(Role(kept["items"][place]["role"]),), picks=[], categories=taken)
             found = self._challenges.personal(slot) if shopper.is_personal else self._challenges.popular(slot, [])
             if found:
                 picks[place] = found[0]
+                rows[place] = found[0].product
         return picks
 
     def _is_out(self, store_id: str | None, known: Known) -> Callable[[int], bool]:
@@ -393,9 +394,3 @@ class Engine:
             cap=request.max_per_category,
             basket_types=frozenset(self._shelf.type[row] for row in basket),
         )
-
-    def _just_bought(self, shopper: Shopper, today: int) -> set[int]:
-        if not shopper.is_personal:
-            return set()
-        again = shopper.taste.again()
-        return {each.product for each in again if self._pace.is_just_bought(each, today)}

@@ -320,7 +320,7 @@ def test_promises_hold_whatever_happens(
         assert chances == sorted(chances, reverse=True)
     replaced = engine.replacement(made, request, at, told)
     assert replaced is None
-    gone = {(item["product_id"], None): 0.0 for item in made["items"][:2]}
+    gone = stock | {(item["product_id"], None): 0.0 for item in made["items"][:2]}
     told_more = known(*events, stock=gone, customer_id=customer, also=also)
     replaced = engine.replacement(made, request, at, told_more)
     if replaced is not None:
