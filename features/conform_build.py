@@ -82,7 +82,8 @@ def build_tables(connection: duckdb.DuckDBPyConnection, time_zone: str, folder: 
     facts = _facts(connection)
     if facts.n_lines == 0:
         raise DataContractError(
-            "transactions: every line is a return; expected at least one with a quantity of 0 or more"
+            "transactions: every line is a return, or of a customer who was erased; expected at least one with a "
+            "quantity of 0 or more"
         )
     for table in TABLE_NAMES:
         path = literal(str(folder / f"{table}.parquet"))
