@@ -107,7 +107,7 @@ class Experiments:
     def assign(self, customer_id: str, at: datetime) -> Assignment | None:
         """Return the arm of a customer at a moment: the holdout first, then the first experiment that has a place.
 
-        `customer_id` is the id that stands after merges, so that merged customers keep its arm. About 1 µs an
+        `customer_id` is the id that stands after merges, so that merged customers keep its arm. A few µs an
         experiment that runs.
         """
         if self.holdout.share > 0.0 and point_of(customer_id, f"{HOLDOUT}:{self.holdout.salt}") < self.holdout.share:
