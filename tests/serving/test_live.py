@@ -117,6 +117,9 @@ def test_purchase_makes_its_category_known_and_its_product_bought(engine: Engine
     assert "Coffee and Tea" not in [item["category"] for item in answer["items"]]
     assert "coffee-1" in shown(recommend(engine, NOTHING, intent="discover", k=3))
     assert "coffee-1" not in shown(recommend(engine, told, intent="discover", k=20))
+    by_category = {"intent": "discover", "level": "category", "k": 3}
+    assert "coffee-1" in shown(recommend(engine, NOTHING, **by_category))
+    assert "Coffee and Tea" not in [item["category"] for item in recommend(engine, told, **by_category)["items"]]
     # Three days later what was bought once may be shown again, as something bought before.
     item = item_of(recommend(engine, told, at=after(24 * 4), intent="buy_again", k=20), "coffee-1")
     assert item["reason"] == {"code": "bought_before", "text": "You bought this 4 days ago"}
@@ -138,6 +141,18 @@ def test_purchase_that_is_returned_never_was(engine: Engine) -> None:
     assert "milk-1" not in shown(challenge(engine, known(bought, half)))
     assert challenge(engine, known(bought, half, rest)) == challenge(engine, NOTHING)
     assert challenge(engine, known(rest)) == challenge(engine, NOTHING)
+
+
+def test_a_return_takes_back_its_own_orders_line_else_the_latest(engine: Engine) -> None:
+    first = event("purchase", "coffee-1", hours=1, order_id="a")
+    second = event("purchase", "coffee-1", hours=49, order_id="b")
+    of_first = event("purchase", "coffee-1", hours=50, order_id="a", quantity=-1)
+    of_none = event("purchase", "coffee-1", hours=50, order_id="c", quantity=-1)
+    days = {}
+    for name, back in (("a", of_first), ("c", of_none)):
+        answer = recommend(engine, known(first, second, back), at=after(24 * 7), intent="buy_again", k=20)
+        days[name] = item_of(answer, "coffee-1")["last_bought_at"]
+    assert days == {"a": "2018-01-03T05:00:00Z", "c": "2018-01-01T05:00:00Z"}
 
 
 def test_purchase_that_comes_late_does_not_move_a_habit_back(engine: Engine) -> None:
