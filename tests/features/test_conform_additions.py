@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from features import columns as c
 from features.additions import Additions
@@ -83,6 +85,30 @@ def test_lines_of_the_log_are_those_of_a_table_with_the_same_rows(tmp_path: Path
     )  # fmt: skip
     for name in TABLE_NAMES:
         pd.testing.assert_frame_equal(added.tables.read(name), table.tables.read(name))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_does_not_matter_which_lines_were_told(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"c{rng.integers(3)}", f"o{i}", f"p{rng.integers(3)}", int(rng.integers(1, 29)), int(rng.choice([-1, 1, 2])))
+        for i in range(40)
+    ]
+    is_told = rng.random(40) < 0.5
+    lines = [f"{who},{order},{what},2024-03-{day:02}T12:00:00Z,{n},\n" for who, order, what, day, n in rows]
+    log = log_of(
+        tmp_path,
+        *(
+            bought(order, who, day, what, order, quantity=float(n))
+            for (who, order, what, day, n), told in zip(rows, is_told, strict=True)
+            if told
+        ),
+    )
+    in_table = [line for line, told in zip(lines, is_told, strict=True) if not told]
+    added = shop(tmp_path, Additions(events=log), transactions=LINES + "".join(in_table))
+    whole = shop(tmp_path / "b", Additions(), transactions=LINES + "".join(lines))
+    for name in ("lines", "returns", "products", "customers"):
+        pd.testing.assert_frame_equal(added.tables.read(name), whole.tables.read(name))
 
 
 def test_what_the_table_has_counts_once_and_the_rows_add_up(tmp_path: Path) -> None:
