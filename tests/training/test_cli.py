@@ -78,8 +78,8 @@ def test_train_hands_over_what_was_asked_and_prints_the_version_last(
     asked: list[object] = []
     fake = types.ModuleType("training.pipeline")
 
-    def train(*arguments: object) -> str:
-        asked.extend(arguments[:-1])
+    def train(*arguments: object, state: str) -> str:
+        asked.extend((*arguments[:-1], state))
         return "20250629-0a1b2c3d"
 
     fake.train = train  # type: ignore[attr-defined] # a fake module
@@ -87,7 +87,7 @@ def test_train_hands_over_what_was_asked_and_prints_the_version_last(
     monkeypatch.setattr("training.pipeline", fake, raising=False)
     status, out, _ = call(capsys, "train", "shop", "--quick", "--engine", "spark", "--home", str(tmp_path))
     assert (status, out) == (0, "20250629-0a1b2c3d\n")
-    assert asked == ["shop", tmp_path, None, "spark", True]
+    assert asked == ["shop", tmp_path, None, "spark", True, "file"]
 
 
 def test_the_home_comes_from_the_environment(
