@@ -117,7 +117,7 @@ def pick_customer(bundle: Bundle) -> str:
 
 
 def ask(server: str, customer_id: str) -> dict[str, Any]:
-    """Return the customer's challenge, as the server answers it; one that has too much to do just now is asked again."""
+    """Return the customer's challenge, as the server answers it; one that is busy is asked again."""
     request = urllib.request.Request(
         f"{server}/v1/challenge",
         data=json.dumps({"customer_id": customer_id}).encode(),
