@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from features.asof import Moment, local_midnight
 from features.build import GROUPS, FeatureStore
 from features.conform import prepare
 from features.tables import TableSet
+from tests.java import need_java
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # Spark plans each group for seconds, whatever its size
 TOLERANCE = 1e-9
@@ -37,11 +36,7 @@ def moment(spark_shop: TableSet) -> Moment:
 
 @pytest.fixture(scope="module")
 def on_spark(spark_shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
-    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        lacking = "Java is not on this machine: Spark needs openjdk-17-jre-headless or newer"
-        if os.environ.get("TERCET_CI") == "1":
-            pytest.fail(lacking)
-        pytest.skip(lacking)
+    need_java()
     from features.spark import SparkEngine
 
     engine = SparkEngine(partitions=2, memory="1g")
