@@ -50,7 +50,8 @@ class FoldIn:
         confidence = self._confidence * np.fromiter(weights.values(), dtype=np.float64, count=len(weights))
         chosen = self._items[rows].astype(np.float64)
         system = self._gram + (chosen.T * (confidence - 1.0)) @ chosen
-        return np.linalg.solve(system, confidence @ chosen)
+        found: FloatArray = np.asarray(np.linalg.solve(system, confidence @ chosen), dtype=np.float64)
+        return found
 
     def log_odds(self, weights: Mapping[int, float], products: Sequence[int]) -> list[float]:
         """Return what the weights add to everybody's log odds of products: 0 where nothing is known.
