@@ -316,6 +316,20 @@ def test_what_becomes_of_events_is_counted_without_anybody_in_it(api: Client, st
     assert "anna" not in counted
 
 
+def test_what_is_told_before_there_is_a_bundle_is_kept_for_the_first_one(
+    tmp_path: Path, tiny_bundle: Bundle, store: MemoryStore
+) -> None:
+    bare = client(tmp_path / "bare", None, NOW, store)
+    assert tell(bare, PURCHASE)["accepted"] == 1
+    assert bare.put("/v1/customers/cleo/consent", {}).status == 200
+    assert bare.get("/v1/customers/anna").status == 503
+
+    first = client(tmp_path / "first", Engine(tiny_bundle), NOW, store)
+
+    assert [event["event_id"] for event in first.get("/v1/customers/anna").json()["events"]] == ["e1"]
+    assert not first.post("/v1/recommendations", {"customer_id": "cleo"}).json()["personalized"]
+
+
 def test_the_clock_that_events_are_held_against_is_the_server_s(api: Client) -> None:
     machine_now = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
 
