@@ -66,6 +66,12 @@ class Gone(NamedTuple):
     in_basket: Collection[int] = frozenset()
     dismissed: Collection[int] = frozenset()
 
+    def reason(self, product: int) -> Withheld:
+        """Return why one of these products is kept out."""
+        if product in self.excluded:
+            return Withheld.EXCLUDED
+        return Withheld.IN_BASKET if product in self.in_basket else Withheld.DISMISSED
+
 
 class Screen:
     """What one call keeps out of its answer, product by product; `met` collects why, the trace also what."""
@@ -83,6 +89,7 @@ class Screen:
         self._shelf = shelf
         self._flags = shelf.flags
         self._gone = gone
+        self._all_gone = {*gone.excluded, *gone.in_basket, *gone.dismissed}  # one look for each product
         self._forbidden_flags = forbidden_flags
         self._is_out = is_out
         self._trace = trace
@@ -110,12 +117,8 @@ class Screen:
             return Withheld.OUT_OF_STOCK
         if bits & self._forbidden_flags:
             return next(reason for flag, reason in _FLAGS if bits & self._forbidden_flags & flag)
-        if product in self._gone.excluded:
-            return Withheld.EXCLUDED
-        if product in self._gone.in_basket:
-            return Withheld.IN_BASKET
-        if product in self._gone.dismissed:
-            return Withheld.DISMISSED
+        if product in self._all_gone:
+            return self._gone.reason(product)
         return self._extra(product) if self._extra is not None else None
 
 
