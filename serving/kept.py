@@ -137,9 +137,9 @@ def customer_answer(customer_id: str, kept: CustomerState | None, view: Mapping[
     """Return the single customer view, of one whom the state, the bundle or both know."""
     progress = {each.answer["decision_id"]: each.progress() for each in (kept.challenges if kept else ())}
     told: dict[str, Any] = {
-        **view,
         "customer_id": kept.customer_id if kept else customer_id,
         "also": list(kept.also) if kept else [],
+        **view,
         "first_seen_at": time_text(kept.first_seen_us) if kept and kept.first_seen_us is not None else None,
         "events": [event_answer(each) for each in (kept.events if kept else ())],
         "identities": list(kept.identity_kinds) if kept else [],
