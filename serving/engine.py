@@ -30,7 +30,7 @@ from serving.api_answers import (
 )
 from serving.api_codes import Role, ShortfallCode
 from serving.bundle import Bundle
-from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RESTRICTED
 from serving.candidates import UNKNOWN, Candidates, Neighbour
 from serving.customer_view import CustomerView, CustomerViews
 from serving.decisioning import shortfalls
@@ -355,11 +355,12 @@ class Engine:
         basket = () if isinstance(request, AlsoBoughtRequest | SubstitutesRequest) else request.basket
         rows_of = self._shelf.rows_of
         gone = Gone(rows_of(exclude), rows_of(basket) | shopper.basket, shopper.dismissed)
+        flagged = OUT_OF_STOCK if self._applies_rules and not known.stock.available else 0
         return Screen(
             self._shelf,
             gone=gone,
-            forbidden_flags=forbidden_flags,
-            is_out=self._is_out(shopper.store_id, known),
+            forbidden_flags=forbidden_flags | flagged,
+            is_out=self._is_out(shopper.store_id, known) if known.stock.available else None,
             trace=known.trace,
             extra=extra,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import NamedTuple
 
-from serving.bundle_format import INTIMATE, RECOMMENDABLE, RESTRICTED
+from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
 from serving.candidates import Habit
 from serving.decisioning.policy import HabitPolicy
 from serving.shelf import Shelf
@@ -32,7 +32,7 @@ class Withheld(StrEnum):
 FILTERS = frozenset({Withheld.OTHER_CATEGORY, Withheld.TOO_DEAR, Withheld.CATEGORY_FULL})
 GONE = frozenset({Withheld.EXCLUDED, Withheld.IN_BASKET, Withheld.DISMISSED, Withheld.OUT_OF_STOCK})
 
-_FLAGS = ((RESTRICTED, Withheld.RESTRICTED), (INTIMATE, Withheld.INTIMATE))
+_FLAGS = ((OUT_OF_STOCK, Withheld.OUT_OF_STOCK), (RESTRICTED, Withheld.RESTRICTED), (INTIMATE, Withheld.INTIMATE))
 
 
 class Pace:
@@ -82,10 +82,11 @@ class Screen:
         *,
         gone: Gone,
         forbidden_flags: int,
-        is_out: Callable[[int], bool],
+        is_out: Callable[[int], bool] | None = None,
         trace: Trace | None = None,
         extra: Callable[[int], Withheld | None] | None = None,
     ) -> None:
+        """Take `is_out` where there is a word on the stock; else `forbidden_flags` may hold OUT_OF_STOCK."""
         self._shelf = shelf
         self._flags = shelf.flags
         self._gone = gone
@@ -113,10 +114,10 @@ class Screen:
         bits = self._flags[product]
         if not bits & RECOMMENDABLE:
             return Withheld.NOT_RECOMMENDABLE
-        if self._is_out(product):
-            return Withheld.OUT_OF_STOCK
         if bits & self._forbidden_flags:
             return next(reason for flag, reason in _FLAGS if bits & self._forbidden_flags & flag)
+        if self._is_out is not None and self._is_out(product):
+            return Withheld.OUT_OF_STOCK
         if product in self._all_gone:
             return self._gone.reason(product)
         return self._extra(product) if self._extra is not None else None
