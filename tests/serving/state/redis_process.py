@@ -50,6 +50,7 @@ class RedisProcess:
         until = time.monotonic() + 10
         while not self._answers():
             if time.monotonic() > until or self.process.poll() is not None:
+                self.stop(signal.SIGKILL)
                 raise RuntimeError((self.folder / "server.log").read_text())
             time.sleep(0.01)
         return self
