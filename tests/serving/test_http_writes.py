@@ -11,6 +11,7 @@ import pytest
 from serving.bundle import Bundle
 from serving.engine import Engine
 from serving.http_body import MAX_ENTRIES_BYTES
+from serving.state.file_store import FileStore
 from tests.serving.asgi import Client, client
 from tests.serving.state.memory_store import MemoryStore
 
@@ -188,6 +189,22 @@ def test_a_value_that_two_customers_share_makes_them_one(api: Client) -> None:
     assert (told["accepted"], told["merged"]) == (1, [{"customer_id": "guest-1", "into": "anna"}])
     assert sorted(each["index"] for each in told["rejected"]) == [0, 1]
     assert api.get("/v1/customers/guest-1").json()["customer_id"] == "anna"
+
+
+def test_the_longest_call_of_identities_is_done_in_time_and_makes_one_of_those_who_share(
+    tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    state = FileStore(tmp_path / "state.db")
+    api = client(tmp_path, Engine(tiny_bundle), NOW, state)
+    shared = [{"customer_id": f"c{n:03}", "kind": "email", "value": f"{n % 500}@example.org"} for n in range(1000)]
+
+    reply = api.post("/v1/identities", {"identities": shared})
+    state.close()
+
+    assert reply.status == 202
+    assert reply.json()["accepted"] == 1000
+    merged = {(each["customer_id"], each["into"]) for each in reply.json()["merged"]}
+    assert merged == {(f"c{n + 500:03}", f"c{n:03}") for n in range(500)}
 
 
 def test_consent_is_the_whole_object_and_honoured_from_the_next_call_on(api: Client) -> None:
