@@ -184,8 +184,8 @@ class DiscoverModel:
         shown = top_of_each(held_out.owner, margin, config.n_shown)
         notes = () if trees else (TOO_FEW,)
         within_28 = fit_calibration(margin[shown], np.isfinite(held_out.day[shown]), n_bends=0)
-        everyone = _Rows.of(weeks)
-        first_week = fit_first_week(margin_of(trees, everyone.features), everyone.day)
+        # On the same rows: the trees' margins of rows that they had seen say more than those of any other.
+        first_week = fit_first_week(margin[shown], held_out.day[shown])
         return FittedDiscover(config, trees, TwoChances(within_28, first_week), notes)
 
 
