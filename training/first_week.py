@@ -1,7 +1,7 @@
 """From the chance within 28 days to the chance within 7: which share of first purchases falls in the first week.
 
-The share is learned from what was bought within 28 days alone: it answers only *when*, given that it happens. Its margins
-should be of rows that the ranking had not seen, where there are enough of them: those of rows that it had are wider.
+The share is learned from what was bought within 28 days alone: it answers only *when*, given that it happens. Its
+margins should be of rows that the ranking had not seen, where there are enough: those of rows that it had are wider.
 """
 
 from __future__ import annotations
