@@ -202,7 +202,9 @@ class Decider:
     def _shown(self, asked: _Asked, kept: KeptChallenge, replaced: ChallengeAnswer | None) -> KeptChallenge:
         customer_id = asked.request.customer_id
         try:
-            stands = self._door.write(lambda state: state.show(customer_id, asked.monday, replaced))
+            stands = self._door.write(
+                lambda state: state.show(customer_id, asked.monday, replaced, is_shown=self._shows)
+            )
         except StateUnavailable:
             return kept
         if stands is None:  # forgotten in the meantime

@@ -149,16 +149,18 @@ def with_challenge(person: Person, challenge: Challenge, lines: Iterable[Line], 
     return _with_granted(replace(person, challenges={**person.challenges, challenge.monday_day: counted}))
 
 
-def with_answer(person: Person, challenge: Challenge, replaced: ChallengeAnswer | None, reward_id: str) -> Person:
-    """Return the person with a challenge that was shown, as it was or (unless completed) with other items.
+def with_answer(
+    person: Person, challenge: Challenge, replaced: ChallengeAnswer | None, reward_id: str, *, is_shown: bool
+) -> Person:
+    """Return the person with a challenge that was shown or not, as it was or (unless completed) with other items.
 
     The id, the window and all purchases stay.
     """
-    shown = replace(challenge, is_shown=True)
+    told = replace(challenge, is_shown=is_shown)
     if replaced is not None and challenge.completed_us is None:
         fixed = {key: challenge.answer[key] for key in ("decision_id", "valid_from", "valid_to")}
-        shown = replace(shown, answer=cast(ChallengeAnswer, {**replaced, **fixed}))
-    return with_challenge(person, shown, (), reward_id)
+        told = replace(told, answer=cast(ChallengeAnswer, {**replaced, **fixed}))
+    return with_challenge(person, told, (), reward_id)
 
 
 def merged(stays: Person, goes: Person, *, goes_hidden: bool) -> Person:

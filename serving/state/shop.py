@@ -207,17 +207,21 @@ class State:
 
         return self._people.tried(attempt)
 
-    def show(self, customer_id: str, monday_day: int, replaced: ChallengeAnswer | None = None) -> KeptChallenge | None:
+    def show(
+        self, customer_id: str, monday_day: int, replaced: ChallengeAnswer | None = None, *, is_shown: bool = True
+    ) -> KeptChallenge | None:
         """Return the challenge that was just shown, None where there is none (any more).
 
         `replaced` takes the answer's place where it was neither shown nor completed before: the id and the window stay.
+        Without `is_shown` only that is done, and it may be replaced again.
         """
 
         def change(person: Person) -> Person:
             challenge = person.challenges.get(monday_day)
             if challenge is None or challenge.is_shown:
                 return person
-            return with_answer(person, challenge, replaced, self._people.reward_id(challenge.decision_id))
+            reward_id = self._people.reward_id(challenge.decision_id)
+            return with_answer(person, challenge, replaced, reward_id, is_shown=is_shown)
 
         return _kept(self._people.changed(customer_id, lambda view: change(view.person)), monday_day)
 

@@ -131,14 +131,16 @@ def test_a_redeemed_reward_is_marked_with_the_first_moment() -> None:
 def test_another_answer_keeps_the_id_the_window_and_what_was_bought() -> None:
     person = told(challenged(ANNA, MILK), event("1", "bread-1", at=MONDAY + HOUR))
     other = answer(BREAD, decision_id="another", starts="2018-01-05T00:00:00Z", reward=None)
-    shown = with_answer(person, person.challenges[MONDAY_DAY], other, "r-c1").challenges[MONDAY_DAY]
+    shown = with_answer(person, person.challenges[MONDAY_DAY], other, "r-c1", is_shown=True).challenges[MONDAY_DAY]
     assert (shown.decision_id, shown.answer["valid_from"], shown.is_shown) == ("c1", "2018-01-01T00:00:00Z", True)
     assert shown.completed_us == MONDAY + HOUR
 
 
 def test_a_completed_challenge_keeps_its_items() -> None:
     person = told(challenged(ANNA, MILK), event("1", "milk-1"))
-    shown = with_answer(person, person.challenges[MONDAY_DAY], answer(BREAD), "r-c1").challenges[MONDAY_DAY]
+    shown = with_answer(person, person.challenges[MONDAY_DAY], answer(BREAD), "r-c1", is_shown=True).challenges[
+        MONDAY_DAY
+    ]
     assert shown.answer["items"] == [MILK]
 
 

@@ -119,6 +119,16 @@ def test_before_it_is_shown_its_items_can_be_replaced_and_after_it_they_stay(sta
     assert again == replaced
 
 
+def test_what_is_replaced_without_being_shown_can_be_replaced_again(state: State) -> None:
+    state.issue("anna", MONDAY_DAY, answer(MILK, BREAD), MONDAY)
+    unshown = state.show("anna", MONDAY_DAY, answer(COFFEE, BREAD), is_shown=False)
+    assert unshown is not None
+    assert not unshown.is_shown
+    shown = state.show("anna", MONDAY_DAY, answer(MILK, BREAD))
+    assert shown is not None
+    assert (shown.is_shown, shown.answer["items"]) == (True, answer(MILK, BREAD)["items"])
+
+
 def test_showing_it_twice_writes_once(state: State, memory: MemoryStore) -> None:
     state.issue("anna", MONDAY_DAY, answer(), MONDAY)
     state.show("anna", MONDAY_DAY)
