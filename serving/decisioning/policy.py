@@ -12,20 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from serving.decisioning.policy_types import Range as Range
+from serving.decisioning.policy_types import Share as Share
 from serving.errors import PolicyError
 
 DEFAULT_POLICY_PATH = Path(__file__).parent.parent / "policy.toml"
-
-
-@dataclass(frozen=True)
-class Range:
-    """The least and the most that a number may be, both included."""
-
-    low: float
-    high: float
-
-
-Share = Annotated[float, Range(0.0, 1.0)]
 
 
 @dataclass(frozen=True)

@@ -309,7 +309,7 @@ def test_promises_hold_whatever_happens(
     check_items(bundle, ranked["items"], exclude, 0)
     check_items(bundle, together["items"], exclude, 0)
     assert len({item["category"] for item in made["items"]}) == len(made["items"])
-    store_id = engine._shoppers.place(customer, None, told.live).store_id
+    store_id = engine._desk.shoppers.place(customer, None, told.live).store_id
     shown = [*made["items"], *ranked["items"], *together["items"]]
     assert not any(is_out(stock, bundle, item, store_id) for item in shown)
     assert not {each.product_id for each in trace.withheld if each.reason == "dismissed"} & {
@@ -360,7 +360,7 @@ def test_substitutes_keep_their_promises_whatever_happens(
     items = answer["items"]
     check_items(bundle, items, [asked], (RESTRICTED | INTIMATE) & ~flags_of(bundle, {"product_id": asked}))
     assert (len(items) == k) != ("shortfall" in answer)
-    place = store_id or engine._shoppers.place(customer, None, told.live).store_id
+    place = store_id or engine._desk.shoppers.place(customer, None, told.live).store_id
     assert not any(is_out(stock, bundle, item, place) for item in items)
     assert not {each.product_id for each in trace.withheld} & {item["product_id"] for item in items}
     scores = [item["score"] for item in items]

@@ -1,0 +1,152 @@
+"""The challenge of one engine: how it is first made, and what becomes of its items before anybody has seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from serving.answers import as_shortfall
+from serving.api import ChallengeRequest
+from serving.api_answers import ChallengeAnswer
+from serving.api_codes import Role
+from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.decisioning import shortfalls
+from serving.decisioning.challenge import N_ITEMS, ChallengeMaker, Draft, Pick
+from serving.decisioning.completion import completion_probability
+from serving.decisioning.windows import Week, Window, challenge_window, day_of, week_of
+from serving.desk import Desk
+from serving.numbers import between_days
+from serving.state.known import NOTHING_KNOWN, Known
+from serving.taste import Shopper
+
+# Published answers have six places: a joint chance is never shown as impossible.
+_LEAST_CHANCE = 1e-6
+
+
+class ChallengeDesk:
+    """Makes challenges of one open bundle; each method is told in `serving.engine.Engine`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._shelf = desk.shelf
+        self._answers = desk.answers
+        self._numbers = desk.bundle.numbers
+        self._maker = ChallengeMaker(
+            desk.shelf,
+            desk.candidates,
+            numbers=desk.bundle.numbers,
+            stretch=desk.bundle.policy.stretch,
+            reasons=desk.reasons,
+            pace=desk.pace,
+        )
+
+    def challenge(
+        self, request: ChallengeRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> ChallengeAnswer:
+        """Return a challenge for the customer, first made at `at`, until the end of that week."""
+        shopper = self._desk.shopper(request.customer_id, request.store_id, at, known)
+        draft = self._draft(request, shopper, challenge_window(at, shopper.zone), known)
+        if shopper.is_personal:
+            picks = self._maker.personal(draft)
+        else:
+            picks = self._maker.popular(draft, self._desk.neighbours_of(shopper, request.basket))
+        answer = self._answers.challenge(
+            self._answers.decision(decision_id, is_personal=shopper.is_personal),
+            picks,
+            draft.window,
+            completion=self._completion(shopper, [each.chance for each in picks], draft.window),
+            shopper=shopper,
+        )
+        if len(picks) < N_ITEMS:
+            answer["shortfall"] = as_shortfall(shortfalls.of_challenge(len(picks), draft.screen.met))
+        return answer
+
+    def week_of(self, request: ChallengeRequest, at: datetime, known: Known = NOTHING_KNOWN) -> Week:
+        """Return the week of the customer's challenge at `at`: Monday to Monday in the zone of their usual store."""
+        self._desk.check(at)
+        zone = self._desk.shoppers.place(request.customer_id, None, known.live).zone
+        return week_of(day_of(at, zone), zone)
+
+    def replacement(
+        self, kept: ChallengeAnswer, request: ChallengeRequest, at: datetime, known: Known = NOTHING_KNOWN
+    ) -> ChallengeAnswer | None:
+        """Return a challenge that nobody has seen yet with items in place of those out of stock; None where none is."""
+        shopper = self._desk.shopper(request.customer_id, request.store_id, at, known)
+        is_out = self._desk.is_out(shopper.store_id, known)
+        slots = [place for place, item in enumerate(kept["items"]) if is_out(self._shelf.row_of(item["product_id"]))]
+        if not slots:
+            return None
+        window = challenge_window(datetime.fromisoformat(kept["valid_from"]), shopper.zone)
+        draft = self._draft(request, shopper, window, known)
+        picks = self._refill(draft, kept, slots, shopper)
+        if not picks:
+            return None
+        items = list(kept["items"])
+        for place, item in zip(picks, self._answers.challenge_items(list(picks.values()), shopper), strict=True):
+            items[place] = item
+        answer: ChallengeAnswer = {**kept, "items": items}
+        answer["completion_probability"] = self._completion(shopper, [each["probability"] for each in items], window)
+        self._answers.add_reward(
+            answer,
+            [self._shelf.row_of(item["product_id"]) for item in items],
+            [
+                picks[place].is_new if place in picks else shopper.is_personal and item["role"] is Role.STRETCH
+                for place, item in enumerate(items)
+            ],
+        )
+        return answer
+
+    def mark_stock(
+        self, answer: ChallengeAnswer, request: ChallengeRequest, known: Known = NOTHING_KNOWN
+    ) -> ChallengeAnswer:
+        """Return a challenge whose items say so where they are out of stock now, in the request's store or theirs."""
+        if not known.stock.available:
+            return answer
+        store_id = self._desk.shoppers.place(request.customer_id, request.store_id, known.live).store_id
+        is_out = self._desk.is_out(store_id, known)
+        items = [each.copy() for each in answer["items"]]
+        for item in items:
+            if is_out(self._shelf.row_of(item["product_id"])):
+                item["out_of_stock"] = True
+        return {**answer, "items": items}
+
+    def _draft(self, request: ChallengeRequest, shopper: Shopper, window: Window, known: Known) -> Draft:
+        """Return an empty challenge for the shopper, with what may not be in it."""
+        basket = self._shelf.rows_of(request.basket) | shopper.basket
+        just_bought = shopper.taste.bought_lately()
+        bought_types = {each.type for each in just_bought if self._desk.pace.is_just_bought(each, window.first_day)}
+        return Draft(
+            taste=shopper.taste,
+            store=shopper.store,
+            window=window,
+            screen=self._desk.screen(request, shopper, known, forbidden_flags=RESTRICTED | INTIMATE),
+            basket_categories={self._shelf.category[row] for row in basket},
+            closed_types={self._shelf.type[row] for row in basket} | bought_types,
+        )
+
+    def _refill(self, draft: Draft, kept: ChallengeAnswer, slots: Sequence[int], shopper: Shopper) -> dict[int, Pick]:
+        """Return a pick for each of the slots for which there is one, by place."""
+        rows = [self._shelf.row_of(item["product_id"]) for item in kept["items"]]
+        draft.closed_types.update(self._shelf.type[row] for i, row in enumerate(rows) if row >= 0 and i not in slots)
+        picks: dict[int, Pick] = {}
+        for place in slots:
+            # An item for which there is nothing stays, so those that are yet to be replaced count as well.
+            taken = {self._shelf.category[row] for i, row in enumerate(rows) if row >= 0 and i != place}
+            slot = replace(draft, roles=(Role(kept["items"][place]["role"]),), picks=[], categories=taken)
+            found = self._maker.personal(slot) if shopper.is_personal else self._maker.popular(slot, [])
+            if found:
+                picks[place] = found[0]
+                rows[place] = found[0].product
+        return picks
+
+    def _completion(self, shopper: Shopper, chances: Sequence[float], window: Window) -> float:
+        rounded = [round(each, 6) for each in chances]
+        if not rounded:
+            return 0.0
+        numbers = self._numbers
+        if shopper.is_personal:
+            joint = completion_probability(rounded, shopper.taste.p_shop(window.n_days), numbers.completion)
+        else:
+            joint = numbers.population_completion * between_days(numbers.population_window, window.n_days)
+        return min(max(round(joint, 6), _LEAST_CHANCE), *rounded, 1.0)

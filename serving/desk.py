@@ -1,0 +1,84 @@
+"""What every decision of one engine is made with: who asks, what is on the shelf, and what may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from serving.answers import Answers
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
+from serving.bundle import Bundle
+from serving.bundle_format import OUT_OF_STOCK
+from serving.candidates import Candidates, Neighbour
+from serving.decisioning.reasons import Reasons
+from serving.decisioning.rules import Gone, Pace, Screen, Withheld
+from serving.decisioning.windows import iso
+from serving.errors import InvalidRequest
+from serving.live import Shoppers
+from serving.live_stock import StockRoom, nothing_is_out
+from serving.shelf import Shelf
+from serving.state.known import Known
+from serving.taste import Shopper
+
+# The calendar ends with 9999, and a week must end before it.
+_LAST_YEAR = 9998
+
+
+class Desk:
+    """One open bundle, ready to be asked; without `applies_rules` nothing is just bought, out of stock or refused."""
+
+    def __init__(self, bundle: Bundle, *, applies_rules: bool) -> None:
+        self.bundle = bundle
+        self.applies_rules = applies_rules
+        self.shelf = Shelf(bundle, margin_rate=bundle.policy.margin.rate_where_unknown)
+        self.candidates = Candidates(bundle, self.shelf)
+        self.pace = Pace(bundle.policy.habit, applies_rules=applies_rules)
+        self.reasons = Reasons(self.shelf, self.pace)
+        self.answers = Answers(bundle, self.shelf)
+        self.shoppers = Shoppers(bundle, self.shelf, self.candidates, applies_rules=applies_rules)
+        self._stock = StockRoom(self.shelf)
+
+    def shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
+        """Return who asks; InvalidRequest when `at` lies before the bundle's as-of."""
+        self.check(at)
+        return self.shoppers.shopper(customer_id, store_id, at, known.live)
+
+    def check(self, at: datetime) -> None:
+        """Raise InvalidRequest for a moment that the bundle has no answer for."""
+        as_of = self.bundle.manifest.as_of
+        if at < as_of:
+            raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
+        if at.year > _LAST_YEAR:
+            raise InvalidRequest("at", f"is after the year {_LAST_YEAR}")
+
+    def is_out(self, store_id: str | None, known: Known) -> Callable[[int], bool]:
+        """Return what says of a product's row whether it is out of stock in that store."""
+        return self._stock.is_out(known.stock, store_id) if self.applies_rules else nothing_is_out
+
+    def screen(
+        self,
+        request: ChallengeRequest | RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest,
+        shopper: Shopper,
+        known: Known,
+        *,
+        forbidden_flags: int = 0,
+        extra: Callable[[int], Withheld | None] | None = None,
+    ) -> Screen:
+        """Return what keeps products out of the answer to a request; `forbidden_flags` are those that it adds."""
+        exclude = () if isinstance(request, SubstitutesRequest) else request.exclude
+        basket = () if isinstance(request, AlsoBoughtRequest | SubstitutesRequest) else request.basket
+        rows_of = self.shelf.rows_of
+        gone = Gone(rows_of(exclude), rows_of(basket) | shopper.basket, shopper.dismissed)
+        flagged = OUT_OF_STOCK if self.applies_rules and not known.stock.available else 0
+        return Screen(
+            self.shelf,
+            gone=gone,
+            forbidden_flags=forbidden_flags | flagged,
+            is_out=self.is_out(shopper.store_id, known) if known.stock.available else None,
+            trace=known.trace,
+            extra=extra,
+        )
+
+    def neighbours_of(self, shopper: Shopper, basket: Sequence[str]) -> list[Neighbour]:
+        """Return what goes with the basket of one whom the bundle doesn't know; nothing where consent was refused."""
+        return self.candidates.neighbours(sorted(self.shelf.rows_of(basket))) if shopper.row < 0 else []

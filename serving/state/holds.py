@@ -1,0 +1,75 @@
+"""What is promised with an offer, as values: money held for a customer, and answers that stand for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serving.state.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An offer that a customer was given, the same on every channel until `until_us` (epoch µs).
+
+    `cost` is what is reserved of the offer's budget for it, money; 0 for one without a budget.
+    """
+
+    offer_id: str
+    cost: float
+    given_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer that stands for as long as `fingerprint` is the same, before `until_us`.
+
+    `key` says what was asked, such as `offers/email`: one answer of a key is kept.
+    """
+
+    key: str
+    fingerprint: str
+    at_us: int
+    until_us: int
+    answer: Mapping[str, Any]  # Any: an answer, typed in serving/api_offers.py and api_actions.py
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What is gone of an offer's budget, money: reserved for customers who hold it, and spent by redemptions."""
+
+    reserved: float = 0.0
+    spent: float = 0.0
+
+    @property
+    def gone(self) -> float:
+        """Return what of the budget can't be reserved any more."""
+        return self.reserved + self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What one answer promises a customer: all of it is kept in one commit, or none.
+
+    `holds` are those that are new (an offer that the customer holds already is not reserved again), `budgets` the money
+    of those offers that have a budget; `sends` are the messages that the answer is.
+    """
+
+    kept: KeptAnswer
+    holds: tuple[Hold, ...] = ()
+    budgets: Mapping[str, float] | None = None
+    sends: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What became of a promise.
+
+    `kept` is the answer that stands: the promised one, or that of another call which was first. It is None where
+    nothing was kept, as the budgets of the `refused` offers had not enough left.
+    """
+
+    kept: KeptAnswer | None
+    refused: frozenset[str] = frozenset()
