@@ -5,6 +5,7 @@ Spark starts a Java machine (17 or newer) on first use, which lives until the pr
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from pyspark.sql import SparkSession
 from features.asof import SOURCE_PREFIX
 from features.engine import FeatureQuery
 from features.errors import EngineError
+from features.spark_machine import JavaMachine
+
+logger = logging.getLogger(__name__)
 
 _SETTINGS: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
@@ -40,13 +44,37 @@ class SparkEngine:
     def write(self, tables: Mapping[str, Path], query: FeatureQuery, out: Path) -> None:
         """Write the query's rows, sorted by its grain, to the Parquet file `out`.
 
-        The result passes through this process (as Arrow), for it to become one file with sorted rows.
+        The result passes through this process (as Arrow), for it to become one file with sorted rows. Where the Java
+        machine ends on the way (most often killed for want of memory), another one is started and tries once more.
 
         Raises
         ------
         EngineError
-            When no Java machine can be started.
+            When no Java machine can be started, or the second one ends as well.
         """
+        machine = JavaMachine.current()
+        try:
+            self._write(tables, query, out)
+        except Exception:
+            status = _status_of_ended(machine)
+            if status is None:
+                raise
+            logger.warning("Spark's Java machine ended (%s); starting another", status)
+            self._write_again(tables, query, out)
+
+    def _write_again(self, tables: Mapping[str, Path], query: FeatureQuery, out: Path) -> None:
+        try:
+            self._write(tables, query, out)
+        except Exception as error:
+            status = _status_of_ended(None)
+            if status is None:
+                raise
+            raise EngineError(
+                f"Spark's Java machine ended twice on the same query ({status}): it may lack memory; "
+                "free some, or run with --engine duckdb"
+            ) from error
+
+    def _write(self, tables: Mapping[str, Path], query: FeatureQuery, out: Path) -> None:
         session = self._session().newSession()  # views are the session's own: two builds don't meet
         for key, value in _SETTINGS.items():
             if key.startswith("spark.sql."):
@@ -65,10 +93,10 @@ class SparkEngine:
         pq.write_table(rows.replace_schema_metadata(None), out, compression="snappy")
 
     def stop(self) -> None:
-        """End Spark; the next `write` starts it again."""
-        session = SparkSession.getActiveSession()
-        if session is not None:
-            session.stop()
+        """End Spark and its Java machine; the next `write` starts them again."""
+        machine = JavaMachine.current()
+        if machine is not None:
+            machine.end()
 
     def _session(self) -> SparkSession:
         builder = SparkSession.builder.master(f"local[{self.threads}]").appName("tercet")
@@ -84,3 +112,15 @@ class SparkEngine:
                 "Spark could not start: it needs Java 17 or newer on the PATH or in JAVA_HOME; "
                 "install one, or run with --engine duckdb"
             ) from error
+
+
+def _status_of_ended(machine: JavaMachine | None) -> str | None:
+    """Return how the Java machine ended, after forgetting it; None where it lives or there is none.
+
+    `machine` None is the one there is now.
+    """
+    machine = machine or JavaMachine.current()
+    status = None if machine is None else machine.status()
+    if machine is not None and status is not None:
+        machine.end()
+    return status

@@ -15,6 +15,8 @@ import pytest
 from features.asof import Moment, local_midnight
 from features.build import GROUPS, FeatureStore
 from features.conform import prepare
+from features.engine import FeatureQuery
+from features.errors import EngineError
 from features.tables import TableSet
 from tests.java import need_java
 
@@ -86,6 +88,46 @@ def test_labels_agree(on_spark: FeatureStore, on_duckdb: FeatureStore, moment: M
 
     assert len(ours) > 0
     assert_agree(ours, theirs)
+
+
+def test_a_java_machine_that_was_killed_is_replaced(on_spark: FeatureStore, moment: Moment, tmp_path: Path) -> None:
+    from features.spark import SparkEngine
+    from features.spark_machine import JavaMachine
+
+    query = FeatureQuery({"lines": "select 1 as one"}, "select one from lines", ("one",))
+    engine = SparkEngine(partitions=1, memory="1g")
+    engine.write({}, query, tmp_path / "before.parquet")
+    machine = JavaMachine.current()
+    assert machine is not None
+    machine.gateway.proc.kill()
+
+    engine.write({}, query, tmp_path / "after.parquet")
+
+    assert pq.read_table(tmp_path / "after.parquet").to_pylist() == [{"one": 1}]
+    assert machine.status() == "SIGKILL"
+
+
+def test_a_java_machine_that_is_killed_every_time_ends_in_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_java()
+    from features.spark import SparkEngine
+    from features.spark_machine import JavaMachine
+
+    engine = SparkEngine(partitions=1, memory="1g")
+
+    def killed(*_: object) -> None:
+        engine._session()
+        machine = JavaMachine.current()
+        assert machine is not None
+        machine.gateway.proc.kill()
+        engine._session().sql("select 1").toArrow()
+
+    monkeypatch.setattr(SparkEngine, "_write", killed)
+
+    with pytest.raises(EngineError, match=r"ended twice on the same query \(SIGKILL\).*--engine duckdb"):
+        engine.write({}, FeatureQuery({}, "select 1 as one", ("one",)), tmp_path / "out.parquet")
+    assert JavaMachine.current() is None
 
 
 def test_agreement_is_not_taken_for_granted() -> None:
