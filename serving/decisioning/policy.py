@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from serving.decisioning.policy_merchandising import KINDS, NO_RULES, Merchandising, parse_merchandising
 from serving.decisioning.policy_types import Range as Range
 from serving.decisioning.policy_types import Share as Share
+from serving.decisioning.policy_types import parsed_value
 from serving.errors import PolicyError
 
 DEFAULT_POLICY_PATH = Path(__file__).parent.parent / "policy.toml"
@@ -146,7 +147,7 @@ class ListPolicy:
 
 @dataclass(frozen=True)
 class Policy:
-    """The whole policy, one section of ``policy.toml`` a field."""
+    """The whole policy, a section of ``policy.toml`` a field; `merchandising` has the tables of pins, boosts, bans."""
 
     shop: ShopPolicy
     consent: ConsentPolicy
@@ -159,6 +160,7 @@ class Policy:
     state: StatePolicy
     events: EventPolicy
     lists: ListPolicy
+    merchandising: Merchandising = NO_RULES
 
 
 _VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|[^\s#]+)")
@@ -186,10 +188,13 @@ def parse_policy(text: str) -> Policy:
         raise PolicyError(f"not TOML: {error}") from error
     found = {name: tomllib.loads(default_policy_text())[name] for name in _LATER_SECTIONS} | found
     mistakes: list[str] = []
-    sections = {name: _parse_section(name, kind, found, mistakes) for name, kind in get_type_hints(Policy).items()}
-    mistakes += [f"{name}: unknown section" for name in found if name not in sections]
+    kinds = {name: kind for name, kind in get_type_hints(Policy).items() if name != "merchandising"}
+    sections = {name: _parse_section(name, kind, found, mistakes) for name, kind in kinds.items()}
+    mistakes += [f"{name}: unknown section" for name in found if name not in (*sections, *KINDS)]
+    merchandising, wrong = parse_merchandising(found, text)
+    mistakes += wrong
     if not mistakes:
-        policy = Policy(**sections)
+        policy = Policy(**sections, merchandising=merchandising)
         mistakes = _cross_check(policy)
         if not mistakes:
             return policy
@@ -242,25 +247,9 @@ def parsed_values(name: str, kind: type, found: Mapping[str, Any]) -> tuple[dict
     values = {}
     for key, hint in hints.items():
         if key in section:
-            values[key], mistake = _parse_value(section[key], hint)
+            values[key], mistake = parsed_value(section[key], hint)
             mistakes += [f"{name}.{key}: {mistake}"] if mistake else []
     return values, mistakes
-
-
-def _parse_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value and a type hint
-    """Return the value and an empty string, or anything and what is wrong with it."""
-    kind, *extras = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
-    if kind == tuple[str, ...]:
-        sound = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
-        return (tuple(value), "") if sound else ((), "must be a list of words")
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        return value, f"must be of type {kind.__name__}, found {value!r}"
-    for limit in extras:
-        if not (math.isfinite(value) and limit.low <= value <= limit.high):
-            return value, f"must lie in {limit.low:g} to {limit.high:g}, found {value!r}"
-    return value, ""
 
 
 def _cross_check(policy: Policy) -> list[str]:

@@ -1,9 +1,10 @@
-"""What annotates the fields of a policy: the range that a number must lie in."""
+"""What annotates the fields of a policy: the range that a number must lie in; and how a value is held to it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,19 @@ class Range:
 
 
 Share = Annotated[float, Range(0.0, 1.0)]
+
+
+def parsed_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value and a type hint
+    """Return the value as its annotated type and an empty string, or anything and what is wrong with it."""
+    kind, *extras = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    if kind == tuple[str, ...]:
+        sound = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
+        return (tuple(value), "") if sound else ((), "must be a list of words")
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        return value, f"must be of type {kind.__name__}, found {value!r}"
+    for limit in extras:
+        if not (math.isfinite(value) and limit.low <= value <= limit.high):
+            return value, f"must lie in {limit.low:g} to {limit.high:g}, found {value!r}"
+    return value, ""
