@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from serving.state.events import Event
@@ -13,20 +13,23 @@ from serving.state.events import Event
 class Hold:
     """An offer that a customer was given, the same on every channel until `until_us` (epoch µs).
 
-    `cost` is what is reserved of the offer's budget for it, money; 0 for one without a budget.
+    `cost` is what is reserved of the offer's budget for it, money; 0 for one without a budget. `redeemed_us` is when it
+    was redeemed, None while it wasn't.
     """
 
     offer_id: str
     cost: float
     given_us: int
     until_us: int
+    redeemed_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
     """An answer that stands for as long as `fingerprint` is the same, before `until_us`.
 
-    `key` says what was asked, such as `offers/email`: one answer of a key is kept.
+    `key` says what was asked, such as `offers/email`: one answer of a key is kept. `stock` tells how available the
+    products were that are in it.
     """
 
     key: str
@@ -34,6 +37,7 @@ class KeptAnswer:
     at_us: int
     until_us: int
     answer: Mapping[str, Any]  # Any: an answer, typed in serving/api_offers.py and api_actions.py
+    stock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +58,23 @@ class Promise:
     """What one answer promises a customer: all of it is kept in one commit, or none.
 
     `holds` are those that are new (an offer that the customer holds already is not reserved again), `budgets` the money
-    of those offers that have a budget; `sends` are the messages that the answer is.
+    of those offers that have a budget; `sends` are the messages that the answer is. `basis` is that of the `Known` that
+    it was decided by: where one of those documents has changed since, nothing is kept.
     """
 
     kept: KeptAnswer
     holds: tuple[Hold, ...] = ()
-    budgets: Mapping[str, float] | None = None
+    budgets: Mapping[str, float] = field(default_factory=dict)
     sends: tuple[Event, ...] = ()
+    basis: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Promised:
     """What became of a promise.
 
-    `kept` is the answer that stands: the promised one, or that of another call which was first. It is None where
-    nothing was kept, as the budgets of the `refused` offers had not enough left.
+    `kept` is the promised answer once it is kept. It is None where nothing was: the budgets of the `refused` offers had
+    not enough left, or (none is refused) something that it was decided by has changed, and it is to be decided again.
     """
 
     kept: KeptAnswer | None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from serving.state.events import Event
+from serving.state.holds import Hold, KeptAnswer, Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class Live:
     `customer_id` is the id that stands after merges (empty for nobody), `also` those that were merged into it.
     `events` are the newest that are kept, in order of (at_us, event_id), of all these ids. `consent` is what was said
     over the API (None: nothing, then the bundle's and the policy's hold). `is_erased`: they asked to be forgotten, so
-    that what a bundle older than `erased_us` knows of them does not count.
+    that what a bundle older than `erased_us` knows of them does not count. `holds` are the offers that they were given
+    and have not redeemed; `held_at` says which of them stand.
     """
 
     customer_id: str
@@ -24,6 +27,11 @@ class Live:
     consent: Mapping[str, bool] | None = None
     is_erased: bool = False
     erased_us: int = 0
+    holds: tuple[Hold, ...] = ()
+
+    def held_at(self, at_us: int) -> tuple[Hold, ...]:
+        """Return the offers that the customer holds at a moment."""
+        return tuple(hold for hold in self.holds if hold.given_us <= at_us < hold.until_us)
 
     @property
     def is_gone(self) -> bool:
@@ -44,24 +52,62 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class WithheldItem:
-    """A product that would have been in an answer, and the code of the rule that kept it out."""
+    """A product (or an offer) that would have been in an answer, and the code of the rule that kept it out."""
 
-    product_id: str
+    product_id: str | None
     reason: str
+    offer_id: str | None = None
+
+
+class Odds(NamedTuple):
+    """An option of a draw: how likely it was to be chosen, and what it was ranked by."""
+
+    id: str
+    probability: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What was drawn for a slot of an answer, with which probability, among which options (their odds add up to 1).
+
+    A draw stands as it fell: `replaced_by` names what was shown in its place once it was out of stock, which would have
+    befallen it under any policy.
+    """
+
+    slot: str
+    chosen: str
+    probability: float
+    among: tuple[Odds, ...]
+    replaced_by: str | None = None
 
 
 @dataclass(slots=True)
 class Trace:
-    """Collects, for the record of a decision, what was withheld: the best-ranked first, at most `limit`."""
+    """Collects, for the record of a decision, what was withheld, the best-ranked first, at most `limit`; and the draws.
+
+    `wanted` names the option that a slot is to get, whatever is drawn: a replay asks so what else might have been.
+    """
 
     limit: int = 20
     withheld: list[WithheldItem] = field(default_factory=list)
+    draws: list[Draw] = field(default_factory=list)
+    wanted: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, product_id: str, reason: str) -> None:
         """Note a product once, for the first reason found, while there is room."""
         is_new = all(each.product_id != product_id for each in self.withheld)
         if is_new and len(self.withheld) < self.limit:
             self.withheld.append(WithheldItem(product_id, str(reason)))
+
+    def add_offer(self, offer_id: str, reason: str) -> None:
+        """Note an offer, each once for the first reason found; all of them, as an answer names them all."""
+        if all(each.offer_id != offer_id for each in self.withheld):
+            self.withheld.append(WithheldItem(None, str(reason), offer_id))
+
+    def draw(self, draw: Draw) -> None:
+        """Note a draw; a slot that is drawn again, in an answer that is made anew, keeps the last one."""
+        self.draws = [*(each for each in self.draws if each.slot != draw.slot), draw]
 
 
 NOBODY = Live("")
@@ -70,11 +116,21 @@ NO_STOCK = Stock()
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What one call may decide by besides the bundle; the default is: nothing."""
+    """What one call may decide by besides the bundle; the default is: nothing.
+
+    `spending` is what is gone of the budgets of the offers that were asked about (missing: nothing), `kept` the answers
+    that may stand still, by what was asked. `may_promise` is False where nothing can be: the state is away, so that no
+    offer with a budget may be given, and no message sent. `basis` are the documents that all this was read from, with
+    their versions: what is promised by it is promised only as long as they stand.
+    """
 
     live: Live = NOBODY
     stock: Stock = NO_STOCK
     trace: Trace | None = None
+    spending: Mapping[str, Spending] = field(default_factory=dict)
+    kept: Mapping[str, KeptAnswer] = field(default_factory=dict)
+    may_promise: bool = True
+    basis: Mapping[str, int] = field(default_factory=dict)
 
 
 NOTHING_KNOWN = Known()
