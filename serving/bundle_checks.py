@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.bundle_format import BundleArrays, Column, all_columns, flatten
+from serving.bundle_columns import Column
+from serving.bundle_format import BundleArrays, all_columns, flatten
 from serving.errors import BundleError
 from serving.strings import StringTable
 
@@ -60,7 +61,7 @@ def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
 
 
 def _check_agreement(arrays: BundleArrays) -> None:
-    """Raise BundleError where arrays contradict each other: order within customers, rows of products and their kind."""
+    """Raise BundleError where arrays contradict each other: order within owners, rows of products and their kind."""
     products, stretch = arrays.products, arrays.stretch
     same_type = np.array_equal(products.type[arrays.habit.product], arrays.habit.type)
     _require(same_type, "habit.product", "holds a product of another type than habit.type says")
@@ -69,10 +70,37 @@ def _check_agreement(arrays: BundleArrays) -> None:
     same_category = np.array_equal(products.category[stretch.product[shown]], owner[shown])
     _require(same_category, "stretch.product", "holds a product of another category than stretch.category says")
     for name, group in (("habit", arrays.habit), ("again", arrays.again)):
-        falls = group.p7[1:] <= group.p7[:-1]
-        starts = group.offsets[(group.offsets > 0) & (group.offsets < len(group.p7))]
-        falls[starts - 1] = True
-        _require(bool(falls.all()), f"{name}.p7", "doesn't fall within each customer")
+        falls = _rises(group.p7[1:] <= group.p7[:-1], group.offsets)
+        _require(falls, f"{name}.p7", "doesn't fall within each customer")
+    _check_offers(arrays)
+
+
+def _check_offers(arrays: BundleArrays) -> None:
+    """Raise BundleError where what is said of offers is out of order, or not the same by offer and by product."""
+    rising = (
+        ("offer_products.product", arrays.offer_products.product, arrays.offer_products.offsets),
+        ("product_offers.offer", arrays.product_offers.offer, arrays.product_offers.offsets),
+        ("response.offer", arrays.response.offer, arrays.response.offsets),
+        ("redeemed.offer", arrays.redeemed.offer, arrays.redeemed.offsets),
+    )
+    for name, values, offsets in rising:
+        _require(_rises(values[1:] > values[:-1], offsets), name, "doesn't rise within its group")
+    at_us, offsets = arrays.sends.at_us, arrays.sends.offsets
+    _require(_rises(at_us[1:] >= at_us[:-1], offsets), "sends.at_us", "is not in order of time within each customer")
+    by_offer = np.repeat(np.arange(len(arrays.offers.id)), np.diff(arrays.offer_products.offsets))
+    order = np.argsort(arrays.offer_products.product, kind="stable")
+    owner = np.repeat(np.arange(len(arrays.products.id)), np.diff(arrays.product_offers.offsets))
+    same = np.array_equal(arrays.offer_products.product[order], owner) and np.array_equal(
+        by_offer[order], arrays.product_offers.offer
+    )
+    _require(same, "product_offers.offer", "says otherwise than offer_products.product")
+
+
+def _rises(steps: npt.NDArray[np.bool_], offsets: npt.NDArray[np.int64]) -> bool:
+    """Return whether every step within a group holds; `steps` are those from each entry to the next."""
+    starts = offsets[(offsets > 0) & (offsets <= len(steps))]
+    steps[starts - 1] = True
+    return bool(steps.all())
 
 
 def _axis(column: Column) -> tuple[str, int]:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from features.ids import UNKNOWN_ROW, find_row
 from serving.bundle import MANIFEST_NAME, Bundle, BundleContents, open_bundle, write_bundle
-from serving.bundle_format import BundleArrays, Column, all_columns, assemble, flatten
+from serving.bundle_columns import Column
+from serving.bundle_format import BundleArrays, all_columns, assemble, flatten
 from serving.manifest import BundleMeta
 from serving.strings import StringTable
 

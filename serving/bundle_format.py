@@ -11,22 +11,38 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, get_args, get_type_hints
 
-import numpy as np
 import numpy.typing as npt
 
+from serving.bundle_columns import (
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U64,
+    Column,
+    count_column,
+    day_column,
+    number_column,
+    offsets_column,
+    row_column,
+    share_column,
+)
+from serving.bundle_offers import (
+    Contacts,
+    OfferProducts,
+    Offers,
+    ProductOffers,
+    Redeemed,
+    Responses,
+    Sends,
+)
 from serving.strings import StringTable
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int8]
-I16 = npt.NDArray[np.int16]
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
-U16 = npt.NDArray[np.uint16]
-U64 = npt.NDArray[np.uint64]
-
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 N_FACTORS = 32
 """How many factors a product has; a small shop leaves some of them 0."""
@@ -42,48 +58,6 @@ CONSENT_UNKNOWN, CONSENT_NO, CONSENT_YES = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Column:
-    """One array: its type, the name of its first axis, and what its values may be.
-
-    `axis` is a size of the manifest (``customers``, ``products``, …, or the name of a ragged group: its entries);
-    ``customers+1`` is one longer. `refers_to` is the axis whose rows the values are. Floats are never NaN unless
-    `may_be_unknown`; rows may then be -1.
-    """
-
-    dtype: str
-    axis: str
-    width: int = 0
-    refers_to: str = ""
-    may_be_unknown: bool = False
-    low: float | None = None
-    high: float | None = None
-
-
-def _share(axis: str, *, width: int = 0) -> Column:
-    return Column("<f4", axis, width=width, low=0.0, high=1.0)
-
-
-def _number(axis: str, *, unknown: bool = False, low: float | None = None) -> Column:
-    return Column("<f4", axis, may_be_unknown=unknown, low=low)
-
-
-def _row(axis: str, refers_to: str, *, unknown: bool = False, width: int = 0) -> Column:
-    return Column("<i4", axis, width=width, refers_to=refers_to, may_be_unknown=unknown)
-
-
-def _count(dtype: str, axis: str) -> Column:
-    return Column(dtype, axis, low=0)
-
-
-def _day(axis: str) -> Column:
-    return Column("<i4", axis, low=-100_000, high=1_000_000)  # the calendar's years 1696 to 4707
-
-
-def _offsets(axis: str) -> Column:
-    return Column("<i8", axis + "+1", low=0)
-
-
-@dataclass(frozen=True)
 class Customers:
     """One entry a customer, in hash order. `next_days`: expected days from as_of to the next trip; `score` 0 to 100.
 
@@ -92,90 +66,90 @@ class Customers:
 
     id: Annotated[StringTable, Column("str", "customers")]
     hash: Annotated[U64, Column("<u8", "customers")]
-    store: Annotated[I32, _row("customers", "stores", unknown=True)]
+    store: Annotated[I32, row_column("customers", "stores", unknown=True)]
     consent: Annotated[U8, Column("|u1", "customers", width=6, low=0, high=2)]
-    churn: Annotated[F32, _share("customers")]
-    next_days: Annotated[F32, _number("customers", low=0)]
-    value: Annotated[F32, _number("customers")]
+    churn: Annotated[F32, share_column("customers")]
+    next_days: Annotated[F32, number_column("customers", low=0)]
+    value: Annotated[F32, number_column("customers")]
     score: Annotated[F32, Column("<f4", "customers", low=0, high=100)]
-    usual_price: Annotated[F32, _number("customers", unknown=True, low=0)]
+    usual_price: Annotated[F32, number_column("customers", unknown=True, low=0)]
     private_label: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
     healthy: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
-    p_shop: Annotated[F32, _share("customers", width=7)]
+    p_shop: Annotated[F32, share_column("customers", width=7)]
     segment: Annotated[I16, Column("<i2", "customers", refers_to="segments", may_be_unknown=True)]
     tier: Annotated[I16, Column("<i2", "customers", refers_to="tiers", may_be_unknown=True)]
     channel: Annotated[I16, Column("<i2", "customers", refers_to="channels", may_be_unknown=True)]
     hour: Annotated[I8, Column("|i1", "customers", low=-1, high=23)]
-    n_baskets: Annotated[I32, _count("<i4", "customers")]
+    n_baskets: Annotated[I32, count_column("<i4", "customers")]
 
 
 @dataclass(frozen=True)
 class Habits:
     """What each customer buys again, by product type, the most probable first; `product` is their usual one."""
 
-    offsets: Annotated[I64, _offsets("customers")]
-    type: Annotated[I32, _row("habit", "types")]
-    p7: Annotated[F32, _share("habit")]
-    due_day: Annotated[F32, _number("habit")]
-    last_day: Annotated[I32, _day("habit")]
-    gap_days: Annotated[F32, _number("habit", unknown=True, low=0)]
+    offsets: Annotated[I64, offsets_column("customers")]
+    type: Annotated[I32, row_column("habit", "types")]
+    p7: Annotated[F32, share_column("habit")]
+    due_day: Annotated[F32, number_column("habit")]
+    last_day: Annotated[I32, day_column("habit")]
+    gap_days: Annotated[F32, number_column("habit", unknown=True, low=0)]
     quantity: Annotated[I16, Column("<i2", "habit", low=1)]
-    product: Annotated[I32, _row("habit", "products")]
-    n: Annotated[I32, _count("<i4", "habit")]
+    product: Annotated[I32, row_column("habit", "products")]
+    n: Annotated[I32, count_column("<i4", "habit")]
 
 
 @dataclass(frozen=True)
 class Again:
     """What each customer buys again, by product, the most probable first."""
 
-    offsets: Annotated[I64, _offsets("customers")]
-    product: Annotated[I32, _row("again", "products")]
-    p7: Annotated[F32, _share("again")]
-    due_day: Annotated[F32, _number("again")]
-    last_day: Annotated[I32, _day("again")]
-    gap_days: Annotated[F32, _number("again", unknown=True, low=0)]
+    offsets: Annotated[I64, offsets_column("customers")]
+    product: Annotated[I32, row_column("again", "products")]
+    p7: Annotated[F32, share_column("again")]
+    due_day: Annotated[F32, number_column("again")]
+    last_day: Annotated[I32, day_column("again")]
+    gap_days: Annotated[F32, number_column("again", unknown=True, low=0)]
     quantity: Annotated[I16, Column("<i2", "again", low=1)]
-    n: Annotated[I32, _count("<i4", "again")]
+    n: Annotated[I32, count_column("<i4", "again")]
 
 
 @dataclass(frozen=True)
 class Stretches:
     """Categories that are new to each customer, the most probable first, with the best products there (-1 pads)."""
 
-    offsets: Annotated[I64, _offsets("customers")]
-    category: Annotated[I32, _row("stretch", "categories")]
-    p7: Annotated[F32, _share("stretch")]
-    p28: Annotated[F32, _share("stretch")]
-    product: Annotated[I32, _row("stretch", "products", unknown=True, width=3)]
-    source: Annotated[I32, _row("stretch", "categories", unknown=True)]
-    lift: Annotated[F32, _number("stretch", unknown=True, low=0)]
+    offsets: Annotated[I64, offsets_column("customers")]
+    category: Annotated[I32, row_column("stretch", "categories")]
+    p7: Annotated[F32, share_column("stretch")]
+    p28: Annotated[F32, share_column("stretch")]
+    product: Annotated[I32, row_column("stretch", "products", unknown=True, width=3)]
+    source: Annotated[I32, row_column("stretch", "categories", unknown=True)]
+    lift: Annotated[F32, number_column("stretch", unknown=True, low=0)]
 
 
 @dataclass(frozen=True)
 class Discoveries:
     """Products that each customer never bought, the most probable first."""
 
-    offsets: Annotated[I64, _offsets("customers")]
-    product: Annotated[I32, _row("discover", "products")]
-    p28: Annotated[F32, _share("discover")]
-    p7: Annotated[F32, _share("discover")]
+    offsets: Annotated[I64, offsets_column("customers")]
+    product: Annotated[I32, row_column("discover", "products")]
+    p28: Annotated[F32, share_column("discover")]
+    p7: Annotated[F32, share_column("discover")]
 
 
 @dataclass(frozen=True)
 class Propensities:
     """Chances that each customer buys in a category within 28 days, the most probable first."""
 
-    offsets: Annotated[I64, _offsets("customers")]
-    category: Annotated[I32, _row("propensity", "categories")]
-    p28: Annotated[F32, _share("propensity")]
+    offsets: Annotated[I64, offsets_column("customers")]
+    category: Annotated[I32, row_column("propensity", "categories")]
+    p28: Annotated[F32, share_column("propensity")]
 
 
 @dataclass(frozen=True)
 class RecentCategories:
     """The categories that each customer bought in the last 26 weeks, ascending."""
 
-    offsets: Annotated[I64, _offsets("customers")]
-    category: Annotated[I32, _row("recent", "categories")]
+    offsets: Annotated[I64, offsets_column("customers")]
+    category: Annotated[I32, row_column("recent", "categories")]
 
 
 @dataclass(frozen=True)
@@ -186,12 +160,12 @@ class Products:
     hash: Annotated[U64, Column("<u8", "products")]
     name: Annotated[StringTable, Column("str", "products")]
     brand: Annotated[StringTable, Column("str", "products")]
-    type: Annotated[I32, _row("products", "types")]
-    category: Annotated[I32, _row("products", "categories")]
-    price: Annotated[F32, _number("products", unknown=True, low=0)]
-    margin: Annotated[F32, _number("products", unknown=True)]
+    type: Annotated[I32, row_column("products", "types")]
+    category: Annotated[I32, row_column("products", "categories")]
+    price: Annotated[F32, number_column("products", unknown=True, low=0)]
+    margin: Annotated[F32, number_column("products", unknown=True)]
     flags: Annotated[U16, Column("<u2", "products")]
-    p7: Annotated[F32, _share("products")]
+    p7: Annotated[F32, share_column("products")]
 
 
 @dataclass(frozen=True)
@@ -199,8 +173,8 @@ class Types:
     """One entry a product type."""
 
     name: Annotated[StringTable, Column("str", "types")]
-    category: Annotated[I32, _row("types", "categories")]
-    p7: Annotated[F32, _share("types")]
+    category: Annotated[I32, row_column("types", "categories")]
+    p7: Annotated[F32, share_column("types")]
 
 
 @dataclass(frozen=True)
@@ -209,8 +183,8 @@ class Categories:
 
     name: Annotated[StringTable, Column("str", "categories")]
     department: Annotated[StringTable, Column("str", "categories")]
-    p7: Annotated[F32, _share("categories")]
-    price: Annotated[F32, _number("categories", unknown=True, low=0)]
+    p7: Annotated[F32, share_column("categories")]
+    price: Annotated[F32, number_column("categories", unknown=True, low=0)]
     flags: Annotated[U16, Column("<u2", "categories")]
 
 
@@ -218,23 +192,23 @@ class Categories:
 class CategoryTop:
     """The best sellers of each category, best first."""
 
-    offsets: Annotated[I64, _offsets("categories")]
-    product: Annotated[I32, _row("category_top", "products")]
+    offsets: Annotated[I64, offsets_column("categories")]
+    product: Annotated[I32, row_column("category_top", "products")]
 
 
 @dataclass(frozen=True)
 class Popular:
     """Recommendable products by in-season popularity, best first."""
 
-    product: Annotated[I32, _row("popular", "products")]
+    product: Annotated[I32, row_column("popular", "products")]
 
 
 @dataclass(frozen=True)
 class StorePopular:
     """The same in each store."""
 
-    offsets: Annotated[I64, _offsets("stores")]
-    product: Annotated[I32, _row("store_popular", "products")]
+    offsets: Annotated[I64, offsets_column("stores")]
+    product: Annotated[I32, row_column("store_popular", "products")]
 
 
 @dataclass(frozen=True)
@@ -250,20 +224,20 @@ class Stores:
 class AlsoBought:
     """The neighbours of each product in baskets, the best first; `support` is in baskets."""
 
-    offsets: Annotated[I64, _offsets("products")]
-    product: Annotated[I32, _row("also", "products")]
-    score: Annotated[F32, _number("also")]
-    lift: Annotated[F32, _number("also", low=0)]
-    support: Annotated[I32, _count("<i4", "also")]
+    offsets: Annotated[I64, offsets_column("products")]
+    product: Annotated[I32, row_column("also", "products")]
+    score: Annotated[F32, number_column("also")]
+    lift: Annotated[F32, number_column("also", low=0)]
+    support: Annotated[I32, count_column("<i4", "also")]
 
 
 @dataclass(frozen=True)
 class Substitutes:
     """The products that meet the same need as each product, the best first."""
 
-    offsets: Annotated[I64, _offsets("products")]
-    product: Annotated[I32, _row("substitute", "products")]
-    score: Annotated[F32, _number("substitute")]
+    offsets: Annotated[I64, offsets_column("products")]
+    product: Annotated[I32, row_column("substitute", "products")]
+    score: Annotated[F32, number_column("substitute")]
 
 
 @dataclass(frozen=True)
@@ -301,6 +275,13 @@ class BundleArrays:
     also: AlsoBought
     substitute: Substitutes
     factors: Factors
+    offers: Offers
+    offer_products: OfferProducts
+    product_offers: ProductOffers
+    response: Responses
+    redeemed: Redeemed
+    sends: Sends
+    contacts: Contacts
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from serving.channels import CHANNELS
 from serving.errors import BundleError
 
 WINDOW_DAYS = 7
@@ -24,7 +25,8 @@ class Numbers:
     σ(a + b·logit(p7)). `population_window` is the share of a 7-day chance that falls in the first h days, ascending,
     0 to 1. `completion` holds the coefficients of the joint chance (serving/decisioning/completion.py),
     `population_completion` the chance that three popular products of three categories are all bought in a week.
-    `fold_in` says how factors were learned and customers are folded in (serving/fold_in.py): all above 0.
+    `fold_in` says how factors were learned and customers are folded in (serving/fold_in.py): all above 0. `leaving` has
+    for each channel how often anybody left it, and how many messages were sent there.
     """
 
     habit_window: tuple[tuple[float, float], ...]
@@ -33,6 +35,7 @@ class Numbers:
     completion: Mapping[str, float]
     population_completion: float
     fold_in: Mapping[str, float] = field(default_factory=lambda: dict(PLAIN_FOLD_IN))
+    leaving: Mapping[str, tuple[int, int]] = field(default_factory=lambda: dict.fromkeys(CHANNELS, (0, 0)))
 
     def to_json(self) -> str:
         """Return the text of ``numbers.json``."""
@@ -44,6 +47,7 @@ class Numbers:
                 "completion": dict(self.completion),
                 "population": {"completion": self.population_completion},
                 "fold_in": dict(self.fold_in),
+                "leaving": dict(self.leaving),
             },
             indent=1,
         )
@@ -81,6 +85,7 @@ def numbers_from_json(text: str) -> Numbers:
             {str(key): float(value) for key, value in found["completion"].items()},
             float(found["population"]["completion"]),
             {str(key): float(value) for key, value in found["fold_in"].items()},
+            {str(key): (int(n_left), int(n_sent)) for key, (n_left, n_sent) in found["leaving"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"numbers.json can't be read: {error!r}") from error
@@ -101,6 +106,8 @@ def _check(numbers: Numbers) -> None:
         raise BundleError(f"numbers.json: completion must have exactly {', '.join(COMPLETION_KEYS)}")
     if set(numbers.fold_in) != set(FOLD_IN_KEYS) or not all(each > 0.0 for each in numbers.fold_in.values()):
         raise BundleError(f"numbers.json: fold_in must have exactly {', '.join(FOLD_IN_KEYS)}, all above 0")
+    if set(numbers.leaving) != set(CHANNELS) or any(n < 0 for pair in numbers.leaving.values() for n in pair):
+        raise BundleError(f"numbers.json: leaving must have exactly {', '.join(CHANNELS)}, two counts each")
     flat = [x for pair in numbers.habit_window + numbers.stretch_window for x in pair]
     flat += [*numbers.population_window, *numbers.completion.values(), numbers.population_completion]
     flat += numbers.fold_in.values()

@@ -22,6 +22,7 @@ from serving import bundle_format as form
 from serving.strings import StringTable
 from training.history import History
 from training.publish_catalogue import Catalogue
+from training.publish_offers import no_offers
 from training.ragged import best_of_each, offsets_of
 
 MAX_HABITS, MAX_AGAIN, MAX_STRETCHES, MAX_DISCOVERIES, MAX_PROPENSITIES = 40, 100, 24, 100, 64
@@ -110,6 +111,7 @@ class Publisher:
             also=catalogue.also(predictions.also),
             substitute=catalogue.substitutes(predictions.substitutes),
             factors=predictions.factors,
+            **no_offers(len(self.known), len(catalogue.frame)),
         )
 
     def _customers(self, predictions: Predictions, names: tuple[list[str], ...]) -> form.Customers:

@@ -185,7 +185,7 @@ def test_a_manifest_that_is_not_utf8_is_refused(folder: Path) -> None:
 def test_another_schema_version_is_refused_with_the_next_step(folder: Path) -> None:
     found = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(found | {"schema_version": 0}))
-    refused(folder, "schema version 0, this tercet reads 2: train again")
+    refused(folder, "schema version 0, this tercet reads 3: train again")
 
 
 @pytest.mark.parametrize("key", ["as_of", "files", "sizes", "has", "version", "metrics"])
@@ -333,7 +333,8 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
 def test_an_empty_shop_is_a_bundle(tmp_path: Path) -> None:
     full = tiny_contents()
     empty: dict[str, Any] = {}
-    for group in ("customers", "habit", "again", "stretch", "discover", "propensity", "recent"):
+    by_customer = ("customers", "habit", "again", "stretch", "discover", "propensity", "recent")
+    for group in (*by_customer, "response", "redeemed", "sends", "contacts"):
         kind = getattr(full, group)
         values = {}
         for name, array in vars(kind).items():
@@ -348,7 +349,7 @@ def test_an_empty_shop_is_a_bundle(tmp_path: Path) -> None:
 
 def test_every_column_of_the_format_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
-    documented = text[text.index("## 5. Bundle") : text.index("## 6. Engine")]
+    documented = text[text.index("## 5. Bundle") : text.index("## 6. Engine")] + text[text.index("## 9. Offers") :]
     for name in all_columns():
         group, _, field = name.rpartition(".")
         assert field in documented, name

@@ -1,7 +1,7 @@
 """A hand-made shop of 16 products and 6 customers, small enough to reason about, as the contents of a bundle.
 
 `anna` is the rich one, `ben` has refused personalisation, `cleo` has one habit only, `dora` has none, `emil` buys
-wine, `fay` has just bought everything she buys.
+wine, `fay` has just bought everything she buys. Its offers, and what was sent to whom, are in `tiny_offers.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 from features.ids import IdIndex
 from serving import bundle_format as fmt
 from serving.bundle import BundleContents
+from serving.bundle_columns import I64
 from serving.decisioning.policy import default_policy_text, with_values
 from serving.manifest import Available, BundleMeta
 from serving.numbers import Numbers
 from serving.strings import StringTable
+from tests.serving.tiny_offers import LEAVING, offer_groups
 
 AS_OF = datetime(2018, 1, 1, 5, tzinfo=UTC)  # Monday 00:00 in New York
 AS_OF_DAY = 17532  # 2018-01-01
@@ -112,7 +114,7 @@ SUBSTITUTES = {
 }
 
 
-def ragged(lists: Sequence[Sequence[Any]]) -> tuple[fmt.I64, list[Any]]:
+def ragged(lists: Sequence[Sequence[Any]]) -> tuple[I64, list[Any]]:
     """Return the offsets and the flat entries of lists, one list a row."""
     offsets = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum([len(each) for each in lists], out=offsets[1:])
@@ -323,11 +325,14 @@ def tiny_contents(policy: Mapping[str, str | float | bool] | None = None, **chan
     contents = BundleContents(
         **_by_customer(rows),
         **_catalogue(rows),
+        **offer_groups(rows),
         segments=StringTable.of(["Regulars"]),
         tiers=StringTable.of(["High"]),
         channels=StringTable.of(["email", "store"]),
         meta=meta,
-        numbers=replace(Numbers.plain(), fold_in={"regularization": 1.0, "confidence": 1.0, "strength": 12.0}),
+        numbers=replace(
+            Numbers.plain(), fold_in={"regularization": 1.0, "confidence": 1.0, "strength": 12.0}, leaving=LEAVING
+        ),
         policy_text=with_values(default_policy_text(), values),
         models={"habit.txt": "tree\n"},
     )
