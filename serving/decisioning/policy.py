@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from serving.decisioning.policy_contact import (
+    CapsPolicy,
+    FatiguePolicy,
+    QuietHoursPolicy,
+    TrustPolicy,
+    contact_mistakes,
+)
+from serving.decisioning.policy_exploration import ExplorationPolicy
 from serving.decisioning.policy_merchandising import KINDS, NO_RULES, Merchandising, parse_merchandising
 from serving.decisioning.policy_types import Range as Range
 from serving.decisioning.policy_types import Share as Share
@@ -159,13 +167,18 @@ class Policy:
     substitutes: SubstitutePolicy
     state: StatePolicy
     events: EventPolicy
+    exploration: ExplorationPolicy
+    fatigue: FatiguePolicy
+    caps: CapsPolicy
+    quiet_hours: QuietHoursPolicy
+    trust: TrustPolicy
     lists: ListPolicy
     merchandising: Merchandising = NO_RULES
 
 
-_VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|[^\s#]+)")
+_VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|\{[^}]*\}|[^\s#]+)")
 # A policy written before there was such a section, as in a stored bundle, goes by its defaults.
-_LATER_SECTIONS = ("substitutes", "state", "events")
+_LATER_SECTIONS = ("substitutes", "state", "events", "exploration", "fatigue", "caps", "quiet_hours", "trust")
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
 
@@ -201,7 +214,7 @@ def parse_policy(text: str) -> Policy:
     raise PolicyError("; ".join(mistakes))
 
 
-def with_values(text: str, changes: Mapping[str, str | float | bool]) -> str:
+def with_values(text: str, changes: Mapping[str, str | float | bool | Mapping[str, float]]) -> str:
     """Return the policy text with other values, comments kept; `changes` by full key, such as ``shop.currency``.
 
     PolicyError when a key doesn't stand in the text on a line of its own, or the outcome isn't a policy.
@@ -221,7 +234,9 @@ def with_values(text: str, changes: Mapping[str, str | float | bool]) -> str:
     return changed
 
 
-def _literal(value: str | float | bool) -> str:
+def _literal(value: str | float | bool | Mapping[str, float]) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_literal(each)}" for key, each in value.items()) + " }"
     if isinstance(value, bool):
         return str(value).lower()
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if isinstance(value, str) else repr(value)
@@ -267,4 +282,4 @@ def _cross_check(policy: Policy) -> list[str]:
         mistakes.append(f"reward.kind: {reward.kind!r} is none of {', '.join(REWARD_KINDS)}")
     if reward.min_value > reward.max_value:
         mistakes.append(f"reward.min_value: {reward.min_value} is above reward.max_value ({reward.max_value})")
-    return mistakes
+    return mistakes + contact_mistakes(policy.fatigue, policy.caps, policy.quiet_hours, policy.trust)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from dataclasses import dataclass, is_dataclass
+from typing import Annotated, Any, get_args, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ def parsed_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value
     if kind == tuple[str, ...]:
         sound = isinstance(value, list) and all(isinstance(each, str) and each.strip() for each in value)
         return (tuple(value), "") if sound else ((), "must be a list of words")
+    if is_dataclass(kind):
+        return _parsed_table(value, kind)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -32,3 +34,13 @@ def parsed_value(value: Any, hint: Any) -> tuple[Any, str]:  # Any: a TOML value
         if not (math.isfinite(value) and limit.low <= value <= limit.high):
             return value, f"must lie in {limit.low:g} to {limit.high:g}, found {value!r}"
     return value, ""
+
+
+def _parsed_table(value: Any, kind: Any) -> tuple[Any, str]:  # Any: a TOML value and a dataclass of numbers
+    """Return the dataclass of a table that has exactly its fields, or anything and all that is wrong with it."""
+    hints = get_type_hints(kind, include_extras=True)
+    if not isinstance(value, dict) or set(value) != set(hints):
+        return value, f"must have exactly {', '.join(hints)}, found {value!r}"
+    parsed = {key: parsed_value(value[key], hint) for key, hint in hints.items()}
+    wrong = ", ".join(f"{key} {mistake}" for key, (_, mistake) in parsed.items() if mistake)
+    return (value, wrong) if wrong else (kind(**{key: each for key, (each, _) in parsed.items()}), "")
