@@ -154,7 +154,10 @@ class RecentCategories:
 
 @dataclass(frozen=True)
 class Products:
-    """One entry a product, in hash order. `price` and `margin` are money a unit; `p7` is the population's chance."""
+    """One entry a product, in hash order. `price` and `margin` are money a unit; `p7` is the population's chance.
+
+    `launched_us` is when it was first sold, epoch µs, 0 where the source doesn't say.
+    """
 
     id: Annotated[StringTable, Column("str", "products")]
     hash: Annotated[U64, Column("<u8", "products")]
@@ -166,6 +169,7 @@ class Products:
     margin: Annotated[F32, number_column("products", unknown=True)]
     flags: Annotated[U16, Column("<u2", "products")]
     p7: Annotated[F32, share_column("products")]
+    launched_us: Annotated[I64, count_column("<i8", "products")]
 
 
 @dataclass(frozen=True)
@@ -213,11 +217,18 @@ class StorePopular:
 
 @dataclass(frozen=True)
 class Stores:
-    """One entry a store, in hash order; an empty time zone is the policy's."""
+    """One entry a store, in hash order; an empty time zone is the policy's.
+
+    `latitude` and `longitude` are degrees, NaN unknown; `opens` and `closes` local minutes of every day, -1 unknown.
+    """
 
     id: Annotated[StringTable, Column("str", "stores")]
     hash: Annotated[U64, Column("<u8", "stores")]
     time_zone: Annotated[StringTable, Column("str", "stores")]
+    latitude: Annotated[F32, Column("<f4", "stores", may_be_unknown=True, low=-90, high=90)]
+    longitude: Annotated[F32, Column("<f4", "stores", may_be_unknown=True, low=-180, high=180)]
+    opens: Annotated[I16, Column("<i2", "stores", low=-1, high=1440)]
+    closes: Annotated[I16, Column("<i2", "stores", low=-1, high=1440)]
 
 
 @dataclass(frozen=True)

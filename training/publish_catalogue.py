@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -22,6 +23,7 @@ from training.ragged import best_of_each, offsets_of
 from training.topk import run_starts
 
 DELISTED_AFTER_DAYS = 12 * 7
+DAY_MINUTES = 24 * 60
 MAX_POPULAR, MAX_STORE_POPULAR, MAX_CATEGORY_TOP, MAX_ALSO, MAX_SUBSTITUTES = 2000, 200, 20, 60, 20
 
 
@@ -128,6 +130,7 @@ class Catalogue:
             margin=(self.price - cost.to_numpy()).astype(np.float32),
             flags=self.flags,
             p7=_rate(frame),
+            launched_us=frame[c.LAUNCHED_US].fillna(0).to_numpy(dtype=np.int64).clip(min=0),
         )
 
     def types(self) -> form.Types:
@@ -180,9 +183,16 @@ class Catalogue:
 
     def stores(self) -> form.Stores:
         """Return the arrays of the stores."""
-        ids = self.store_frame[c.STORE_ID].tolist()
+        frame = self.store_frame
+        ids = frame[c.STORE_ID].tolist()
         return form.Stores(
-            id=StringTable.of(ids), hash=hash_ids(ids), time_zone=StringTable.of(_texts(self.store_frame[c.TIME_ZONE]))
+            id=StringTable.of(ids),
+            hash=hash_ids(ids),
+            time_zone=StringTable.of(_texts(frame[c.TIME_ZONE])),
+            latitude=_degrees(frame[c.LATITUDE], 90.0),
+            longitude=_degrees(frame[c.LONGITUDE], 180.0),
+            opens=_minutes(frame[c.OPENS]),
+            closes=_minutes(frame[c.CLOSES]),
         )
 
     def also(self, predicted: pd.DataFrame) -> form.AlsoBought:
@@ -261,6 +271,32 @@ def _listed(names: _Texts, types: _Texts, categories: _Texts, departments: _Text
 
 def _rate(frame: pd.DataFrame) -> npt.NDArray[np.float32]:
     return frame[c.WEEKLY_RATE].astype(np.float64).fillna(0.0).clip(0.0, 1.0).to_numpy(dtype=np.float32)
+
+
+def _degrees(values: pd.Series, limit: float) -> npt.NDArray[np.float32]:
+    """Return degrees, NaN where they are not known or not on the globe."""
+    degrees = values.astype(np.float64)
+    return degrees.where(degrees.abs() <= limit).to_numpy(dtype=np.float32)
+
+
+def _minutes(values: pd.Series) -> npt.NDArray[np.int16]:
+    """Return times of day (07:00, 22:30:00, 24:00) as minutes, -1 where there is none."""
+    return np.array([minutes_of(each) for each in _texts(values)], dtype=np.int16)
+
+
+def minutes_of(text: str) -> int:
+    """Return the minutes since midnight of a time of day, -1 for anything else.
+
+    Examples
+    --------
+    >>> minutes_of("07:30"), minutes_of("24:00"), minutes_of("noon")
+    (450, 1440, -1)
+    """
+    match = re.fullmatch(r"(\d{1,2}):(\d\d)(:\d\d)?", text.strip())
+    if match is None:
+        return -1
+    minutes = 60 * int(match[1]) + int(match[2])
+    return minutes if minutes <= DAY_MINUTES and int(match[2]) < 60 else -1
 
 
 def _texts(values: pd.Series) -> list[str]:

@@ -26,6 +26,10 @@ from tests.serving.tiny_offers import LEAVING, offer_groups
 AS_OF = datetime(2018, 1, 1, 5, tzinfo=UTC)  # Monday 00:00 in New York
 AS_OF_DAY = 17532  # 2018-01-01
 STORES = {"s-ny": "America/New_York", "s-berlin": "Europe/Berlin", "s-plain": ""}
+# store: latitude, longitude, minutes of the day at which it opens and closes
+PLACES = {"s-ny": (40.75, -73.99, 420, 1320), "s-berlin": (52.52, 13.4, 1080, 120), "s-plain": (np.nan, np.nan, -1, -1)}
+_PLACE_TYPES = ("<f4", "<f4", "<i2", "<i2")
+LAUNCHED = {"milk-2": 10, "brie-1": 5, "wine-2": 3}  # product: days before the as-of
 CATEGORIES = ("Dairy", "Bakery", "Produce", "Coffee and Tea", "Snacks", "Wine", "Feminine Hygiene", "Cheese Counter")
 TYPES = {
     "Milk": "Dairy",
@@ -160,7 +164,14 @@ def _products(rows: Rows) -> fmt.Products:
         margin=column(known, 3, "<f4"),
         flags=np.array(flags, dtype="<u2"),
         p7=column(known, 4, "<f4"),
+        launched_us=np.array([launched_us(each) for each in rows.products.ids], dtype="<i8"),
     )
+
+
+def launched_us(product_id: str) -> int:
+    """Return when a product was launched, 0 where that is not known."""
+    days = LAUNCHED.get(product_id)
+    return 0 if days is None else int((AS_OF.timestamp() - days * 86_400) * 1e6)
 
 
 def _customers(rows: Rows) -> fmt.Customers:
@@ -290,6 +301,7 @@ def _catalogue(rows: Rows) -> dict[str, Any]:
             StringTable.of(rows.stores.ids),
             rows.stores.hashes,
             StringTable.of(STORES[each] for each in rows.stores.ids),
+            *(column([PLACES[each] for each in rows.stores.ids], i, dtype) for i, dtype in enumerate(_PLACE_TYPES)),
         ),
         "also": fmt.AlsoBought(
             also_offsets,
