@@ -53,6 +53,24 @@ class Withheld(TypedDict):
 
 
 @with_config(extra="forbid")
+class Drawn(TypedDict):
+    """A slot of the answer that was drawn at random, as `[exploration]` of policy.toml says."""
+
+    slot: Annotated[str, Field(description="`stretch` of a challenge, `first_offer` of offers.")]
+    chosen: Annotated[str, Field(description="What it fell on: a product_id or an offer_id.")]
+    probability: Annotated[Probability, Field(description="The chance of that.")]
+    among: Annotated[
+        list[tuple[str, Probability, float]],
+        Field(
+            description="What it might have fallen on, by the rules: id, chance (they add up to 1), what it ranks by."
+        ),
+    ]
+    replaced_by: NotRequired[
+        Annotated[str, Field(description="What was shown instead, where it ran out before it was seen.")]
+    ]
+
+
+@with_config(extra="forbid")
 class ShownItem(TypedDict):
     """An item as it was shown."""
 
@@ -98,6 +116,7 @@ class DecisionAnswer(TypedDict):
     ]
     shown: Annotated[list[ShownItem], Field(description="In the order of the answer; empty for scores.")]
     withheld: Annotated[list[Withheld], Field(description="The best ones that a rule kept out.")]
+    draws: Annotated[list[Drawn], Field(description="What was drawn at random; empty where nothing was.")]
     outcome: DecisionOutcome
     forgotten: Annotated[int, Field(ge=0, description="Customers of the decision who were forgotten since.")]
 

@@ -14,6 +14,7 @@ from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.decisioning import shortfalls
 from serving.decisioning.challenge import N_ITEMS, ChallengeMaker, Draft, Pick
 from serving.decisioning.completion import completion_probability
+from serving.decisioning.exploring import Lots
 from serving.decisioning.windows import Week, Window, challenge_window, day_of, week_of
 from serving.desk import Desk
 from serving.numbers import between_days
@@ -47,6 +48,7 @@ class ChallengeDesk:
         """Return a challenge for the customer, first made at `at`, until the end of that week."""
         shopper = self._desk.shopper(request.customer_id, request.store_id, at, known)
         draft = self._draft(request, shopper, challenge_window(at, shopper.zone), known)
+        draft.lots = self._lots(shopper, decision_id, known)
         if shopper.is_personal:
             picks = self._maker.personal(draft)
         else:
@@ -124,6 +126,12 @@ class ChallengeDesk:
             basket_categories={self._shelf.category[row] for row in basket},
             closed_types={self._shelf.type[row] for row in basket} | bought_types,
         )
+
+    def _lots(self, shopper: Shopper, decision_id: str, known: Known) -> Lots | None:
+        """Return what draws the stretch: only of personal challenges that leave a trace, where the policy explores."""
+        policy = self._desk.bundle.policy.exploration
+        is_drawn = shopper.is_personal and self._desk.applies_rules and policy.stretch_share > 0
+        return Lots(policy.stretch_share, policy.among, decision_id, known.trace) if is_drawn and known.trace else None
 
     def _refill(self, draft: Draft, kept: ChallengeAnswer, slots: Sequence[int], shopper: Shopper) -> dict[int, Pick]:
         """Return a pick for each of the slots for which there is one, by place."""

@@ -183,8 +183,9 @@ class Decider:
         if not draft["items"]:
             return None
         at_us = epoch_us(asked.at)
-        kept = self._door.write(lambda state: state.issue(customer_id, asked.monday, draft, at_us))
-        self._record(asked, kept.answer)
+        draws = asked.trace.draws
+        kept = self._door.write(lambda state: state.issue(customer_id, asked.monday, draft, at_us, draws=draws))
+        self._record_challenge(asked, kept)
         return kept
 
     def _told(self, asked: _Asked, kept: KeptChallenge) -> ChallengeAnswer:
@@ -210,7 +211,7 @@ class Decider:
         if stands is None:  # forgotten in the meantime
             return kept
         if replaced is not None:
-            self._record(asked, stands.answer)
+            self._record_challenge(asked, stands)
         return stands
 
     def _draft(self, asked: _Asked) -> ChallengeAnswer:
@@ -248,6 +249,11 @@ class Decider:
         record = record_of(made.request, answer, made.at, customer_id=customer_id, trace=known.trace or Trace())
         odds = self._engine.odds(answer["experiment"])
         self._keep(replace(record, probability=odds, made_us=epoch_us(made.now)))
+
+    def _record_challenge(self, asked: _Asked, kept: KeptChallenge) -> None:
+        """Record a challenge that stands, by the draws that it was first made by: asked for again is no new draw."""
+        asked.trace.draws = list(kept.challenge.draws)
+        self._record(asked, kept.answer)
 
     def _is_linked(self, customer_id: str, live: Live) -> bool:
         """Return whether what is decided may be kept under the customer's id.
@@ -301,6 +307,11 @@ class _Asked(_Made):
     request: ChallengeRequest
     monday: int
     may_commit: bool
+
+    @property
+    def trace(self) -> Trace:
+        """What the record of the decision collects."""
+        return self.known.trace or Trace()
 
     def check_may_commit(self) -> None:
         if not self.may_commit:

@@ -11,6 +11,7 @@ from serving.api_kept import (
     DecisionAnswer,
     DecisionBrief,
     DecisionOutcome,
+    Drawn,
     GrantedReward,
     KeptChallengeAnswer,
     KeptEvent,
@@ -18,6 +19,7 @@ from serving.api_kept import (
     Withheld,
 )
 from serving.state.challenges import KeptChallenge, time_text
+from serving.state.codec import draw_document
 from serving.state.decisions import DecisionPart, DecisionSummary, Outcome, StoredDecision
 from serving.state.events import Event
 from serving.state.person import Reward
@@ -67,6 +69,7 @@ def decision_answer(stored: StoredDecision) -> DecisionAnswer:
         "customer_id": part.customer_id,
         "shown": _shown(part, stored.challenge),
         "withheld": _withheld(part),
+        "draws": [cast("Drawn", draw_document(each)) for each in part.draws],
         "outcome": _outcome(outcome, progress),
         "forgotten": stored.n_erased,
     }

@@ -9,6 +9,8 @@ is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price; 5. wher
 product that they never bought, or a popular one that isn't among what they buy again, worth more if there is one.
 
 An item is never excluded, in the basket, out of stock, restricted or intimate, and no two share a category.
+
+Where the policy explores, the stretch of 1. or 3. is drawn among the best few (`exploring`).
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
 from serving.candidates import Candidates, Habit, Neighbour, Stretch
 from serving.decisioning.completion import shifted, within_days
+from serving.decisioning.exploring import STRETCH, Lots, Option
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Screen, Withheld
@@ -49,7 +53,10 @@ class Pick:
 
 @dataclass(slots=True)
 class Draft:
-    """A challenge in the making; `closed_types` are those just bought or in the basket, `roles` are to be filled."""
+    """A challenge in the making; `closed_types` are those just bought or in the basket, `roles` are to be filled.
+
+    `lots` draws the stretch; None where nothing is drawn.
+    """
 
     taste: Taste
     store: int
@@ -60,6 +67,7 @@ class Draft:
     picks: list[Pick] = field(default_factory=list)
     categories: set[int] = field(default_factory=set)
     roles: tuple[Role, ...] = ROLES
+    lots: Lots | None = None
 
     @property
     def n_habits(self) -> int:
@@ -70,6 +78,15 @@ class Draft:
     def n_open(self) -> int:
         """How many items are still missing."""
         return len(self.roles) - len(self.picks)
+
+
+class _Worthy(NamedTuple):
+    """A stretch that may be shown: `value` is what it is ranked by, ties by `chance`."""
+
+    stretch: Stretch
+    product: int
+    value: float
+    chance: float
 
 
 class ChallengeMaker:
@@ -214,12 +231,22 @@ class ChallengeMaker:
         new_products = (self._new_product(draft, worth) or self._popular_product(draft, worth) for worth in floors)
         pick = next((each for each in chain(of_new_categories, new_products) if each is not None), None)
         if pick is not None:
+            if draft.lots is not None:
+                draft.lots.settle(STRETCH, self._shelf.ids[pick.product])
             self._add(draft, pick)
 
     def _best_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
-        """Return the stretch of the highest chance x margin, a link from a habit counting extra; ties by chance."""
-        best: tuple[float, float] = (-1.0, -1.0)
-        found: tuple[Stretch, int] | None = None
+        """Return the stretch of the highest chance x margin, or one drawn among the best; None where there is none."""
+        worthy = sorted(self._worthy(draft, closed, floor), key=_worth, reverse=True)
+        if not worthy:
+            return None
+        place = 0
+        if draft.lots is not None:
+            place = draft.lots.place(STRETCH, [Option(self._shelf.ids[each.product], each.value) for each in worthy])
+        return self._stretch_pick(draft, worthy[place].stretch, worthy[place].product)
+
+    def _worthy(self, draft: Draft, closed: set[int], floor: float | None) -> Iterator[_Worthy]:
+        """Yield each stretch of a new category with its product, by its chance x margin, a link counting extra."""
         leanings = draft.taste.leanings()
         for stretch in draft.taste.stretches():
             if stretch.category in closed or not self._reasons.can_name_category(stretch.category):
@@ -230,10 +257,7 @@ class ChallengeMaker:
             chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
             if self._is_linked(stretch):
                 chance *= 1.0 + self._policy.link_bonus
-            value = (chance * max(self._shelf.margin(product) or 0.0, 0.0), chance)
-            if value > best:
-                best, found = value, (stretch, product)
-        return None if found is None else self._stretch_pick(draft, *found)
+            yield _Worthy(stretch, product, chance * max(self._shelf.margin(product) or 0.0, 0.0), chance)
 
     def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
         flags = self._shelf.flags[product]
@@ -324,3 +348,7 @@ class ChallengeMaker:
     def _add(self, draft: Draft, pick: Pick) -> None:
         draft.picks.append(pick)
         draft.categories.add(self._shelf.category[pick.product])
+
+
+def _worth(each: _Worthy) -> tuple[float, float]:
+    return each.value, each.chance

@@ -6,7 +6,7 @@ Progress is always counted again from all purchases of the window, so it is the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from serving.api_answers import ChallengeAnswer, ChallengeItem, Progress
+from serving.state.known import Draw
 
 Kinds = Mapping[str, tuple[str, str]]
 """product_id → its (product_type, category), of the products that customers bought."""
@@ -55,7 +56,8 @@ class Challenge:
     """A challenge with the purchases of its window [starts_us, ends_us), in order of (at_us, event_id).
 
     `completed_us` is the moment of the purchase that made the last item done, None while one is open. Once it is set,
-    the challenge stays completed, and `reward_id` granted (None where the challenge has no reward).
+    the challenge stays completed, and `reward_id` granted (None where the challenge has no reward). `draws` are those
+    by which it was first made: they stand with it, whatever is shown in place of what ran out.
     """
 
     monday_day: int
@@ -67,6 +69,7 @@ class Challenge:
     lines: tuple[Line, ...] = ()
     completed_us: int | None = None
     reward_id: str | None = None
+    draws: tuple[Draw, ...] = ()
 
     @property
     def decision_id(self) -> str:
@@ -128,10 +131,10 @@ class KeptChallenge:
         return kept(self.challenge, self.kinds, before_us)
 
 
-def new_challenge(monday_day: int, answer: ChallengeAnswer, at_us: int) -> Challenge:
+def new_challenge(monday_day: int, answer: ChallengeAnswer, at_us: int, draws: Sequence[Draw] = ()) -> Challenge:
     """Return the challenge of an answer, with no purchases yet."""
     starts_us, ends_us = us_of(answer["valid_from"]), us_of(answer["valid_to"])
-    return Challenge(monday_day, answer, at_us, starts_us, ends_us)
+    return Challenge(monday_day, answer, at_us, starts_us, ends_us, draws=tuple(draws))
 
 
 def kept(challenge: Challenge, kinds: Kinds, before_us: int | None = None) -> KeptChallenge:

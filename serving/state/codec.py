@@ -13,7 +13,7 @@ from serving.errors import StateUnfit
 from serving.state.challenges import Challenge, Line
 from serving.state.consent import Said
 from serving.state.events import Event, EventType
-from serving.state.known import Live
+from serving.state.known import Draw, Live, Odds
 from serving.state.person import Person, Reward
 
 SCHEMA = 1
@@ -116,7 +116,7 @@ def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
 
 
 def _challenge_row(challenge: Challenge) -> list[object]:
-    return [
+    row = [
         challenge.monday_day,
         challenge.answer,
         challenge.at_us,
@@ -127,9 +127,24 @@ def _challenge_row(challenge: Challenge) -> list[object]:
         challenge.completed_us,
         challenge.reward_id,
     ]
+    return [*row, [draw_document(each) for each in challenge.draws]] if challenge.draws else row
 
 
 def _challenge_of(row: Sequence[Any]) -> Challenge:  # Any: JSON values in the order of Challenge's fields
-    monday_day, answer, at_us, starts_us, ends_us, is_shown, lines, completed_us, reward_id = row
+    monday_day, answer, at_us, starts_us, ends_us, is_shown, lines, completed_us, reward_id, *more = row
     purchases = tuple(map(Line._make, lines))
-    return Challenge(monday_day, answer, at_us, starts_us, ends_us, is_shown, purchases, completed_us, reward_id)
+    draws = tuple(draw_of(each) for documents in more for each in documents)
+    return Challenge(monday_day, answer, at_us, starts_us, ends_us, is_shown, purchases, completed_us, reward_id, draws)
+
+
+def draw_document(draw: Draw) -> dict[str, object]:
+    """Return a draw as it is kept, and told of a decision."""
+    replaced = {} if draw.replaced_by is None else {"replaced_by": draw.replaced_by}
+    among = [list(each) for each in draw.among]
+    return {"slot": draw.slot, "chosen": draw.chosen, "probability": draw.probability, "among": among, **replaced}
+
+
+def draw_of(raw: Raw) -> Draw:
+    """Return the draw of a document."""
+    among = tuple(Odds(*each) for each in raw["among"])
+    return Draw(raw["slot"], raw["chosen"], raw["probability"], among, raw.get("replaced_by"))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serving.state.challenges import KeptChallenge
-from serving.state.codec import Raw
+from serving.state.codec import Raw, draw_document, draw_of
 from serving.state.events import Event, EventType
-from serving.state.known import WithheldItem
+from serving.state.known import Draw, WithheldItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,14 @@ class DecisionPart:
 
     `shown` are the items of the answer as the caller wants them told, each with a `product_id` where it shows one;
     `asked` are the fields of the request that say something else than their defaults, so that it can be asked again.
+    `draws`: what of it was drawn at random, and with which odds.
     """
 
     customer_id: str | None
     shown: tuple[Mapping[str, Any], ...] = ()  # Any: an item of an answer, or what is left of it
     withheld: tuple[WithheldItem, ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)  # Any: a field of a request
+    draws: tuple[Draw, ...] = ()
 
     def product_ids(self) -> frozenset[str]:
         """Return the products that were shown."""
@@ -141,7 +143,8 @@ def known_us(raw: Raw) -> int:
 def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
     """Return the part of a document."""
     withheld = tuple(WithheldItem(product_id, reason) for product_id, reason in raw["withheld"])
-    return DecisionPart(customer_id, tuple(raw["shown"]), withheld, raw.get("asked", {}))
+    draws = tuple(map(draw_of, raw.get("draws", ())))
+    return DecisionPart(customer_id, tuple(raw["shown"]), withheld, raw.get("asked", {}), draws)
 
 
 def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
@@ -181,4 +184,6 @@ def _made(record: DecisionRecord) -> dict[str, int]:
 
 def _content(part: DecisionPart) -> dict[str, object]:
     asked = {"asked": part.asked} if part.asked else {}
-    return {"shown": part.shown, "withheld": [[item.product_id, item.reason] for item in part.withheld], **asked}
+    draws = {"draws": [draw_document(each) for each in part.draws]} if part.draws else {}
+    withheld = [[item.product_id, item.reason] for item in part.withheld]
+    return {"shown": part.shown, "withheld": withheld, **asked, **draws}

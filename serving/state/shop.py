@@ -21,7 +21,7 @@ from serving.state.decisions import DecisionHead, DecisionRecord, DecisionSummar
 from serving.state.erasing import Erased, Erasing, Receipt
 from serving.state.events import Event
 from serving.state.keys import Hashes, identity_key, person_key
-from serving.state.known import NO_STOCK, NOBODY, Known, Live, Stock
+from serving.state.known import NO_STOCK, NOBODY, Draw, Known, Live, Stock
 from serving.state.log import logged, scanned, with_log
 from serving.state.merging import Identity, IsLoyal, Linked, Merging
 from serving.state.people import People, erased_moment
@@ -190,15 +190,17 @@ class State:
         """Return the challenge of a customer's week, None where none was issued."""
         return _kept(self._people.view(customer_id).person, monday_day)
 
-    def issue(self, customer_id: str, monday_day: int, answer: ChallengeAnswer, at_us: int) -> KeptChallenge:
-        """Return the challenge that stands for a customer's week: this answer, or the one that was first."""
+    def issue(
+        self, customer_id: str, monday_day: int, answer: ChallengeAnswer, at_us: int, *, draws: Sequence[Draw] = ()
+    ) -> KeptChallenge:
+        """Return the challenge that stands for a customer's week: this answer (by these draws), or the first one."""
 
         def attempt() -> KeptChallenge | None:
             view = self._people.view(customer_id)
             standing = _kept(view.person, monday_day)
             if standing is not None:
                 return standing
-            challenge = new_challenge(monday_day, answer, at_us)
+            challenge = new_challenge(monday_day, answer, at_us, draws)
             lines, kinds = with_log(self._people, [view.person], challenge.starts_us)
             person = replace(view.person, kinds={**kinds, **view.person.kinds})
             person = with_challenge(person, challenge, lines, self._people.reward_id(challenge.decision_id))
