@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from serving.errors import StateUnavailable
-from serving.state.store import Commit
+from serving.state.store import Addition, Commit
 
 T = TypeVar("T")
 
@@ -32,19 +32,23 @@ class EncodedCommit:
     delete: tuple[bytes, ...]
     expect: dict[bytes, int]
     is_durable: bool
+    add: dict[bytes, Addition]
 
 
 def encode(commit: Commit) -> EncodedCommit:
-    """Return the commit with its keys as bytes; ValueError for a key that is no Unicode text.
+    """Return the commit with its keys as bytes; ValueError for a key that is no Unicode text, or has two changes.
 
     >>> encode(Commit(put={"a": b"1"}, delete=("a", "b"))).delete
     (b'b',)
     """
+    if not commit.add.keys().isdisjoint((*commit.put, *commit.delete)):
+        raise ValueError("a document that is added to can't be put or deleted in the same commit")
     return EncodedCommit(
         put={key.encode(): value for key, value in commit.put.items()},
         delete=tuple(key.encode() for key in commit.delete if key not in commit.put),
         expect={key.encode(): version for key, version in commit.expect.items()},
         is_durable=commit.is_durable,
+        add={key.encode(): addition for key, addition in commit.add.items()},
     )
 
 

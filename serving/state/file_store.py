@@ -10,16 +10,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.errors import StateUnavailable
 from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
+from serving.state.settling import Settled, settle
 from serving.state.sqlite_file import Link, identity_of, make_file, meaning_of, open_file
-from serving.state.store import ABSENT, Commit, Document, next_prefix
+from serving.state.store import Commit, Document, next_prefix
 
 Rows = list[tuple[bytes, int, bytes]]
 
@@ -44,41 +44,6 @@ _PUT = (
 )
 _DELETE = "delete from documents where key in ({})"
 _AFTER_ALL = b"\xff"  # no UTF-8 begins with it
-
-
-@dataclass(slots=True)
-class Settled:
-    """What a batch of commits comes to: an answer each, and the changes that are left to write."""
-
-    version: int
-    answers: list[bool] = field(default_factory=list)
-    put: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
-    delete: set[bytes] = field(default_factory=set)
-
-
-def settle(batch: Sequence[EncodedCommit], versions: Mapping[bytes, int], version: int) -> Settled:
-    """Return what the commits come to when they happen one after the other.
-
-    `versions` are those of the keys that a commit expects anything of, without those that are not there; `version` is
-    the last one that was given.
-    """
-    settled = Settled(version)
-    now = dict(versions)
-    for commit in batch:
-        holds = all(now.get(key, ABSENT) == expected for key, expected in commit.expect.items())
-        settled.answers.append(holds)
-        if not holds:
-            continue
-        settled.version += 1
-        for key in commit.delete:
-            now[key] = ABSENT
-            settled.put.pop(key, None)
-            settled.delete.add(key)
-        for key, value in commit.put.items():
-            now[key] = settled.version
-            settled.delete.discard(key)
-            settled.put[key] = (settled.version, value)
-    return settled
 
 
 class _Session:
@@ -274,7 +239,8 @@ class FileStore:
             session.is_synced = is_durable
         _begin(connection)
         ((last,),) = connection.execute("select version from clock").fetchall()
-        settled = settle(batch, _versions(connection, batch), max(last, time.time_ns() // 1000))
+        versions, tallies = _versions(connection, batch), _tallies(connection, batch)
+        settled = settle(batch, versions, tallies, max(last, time.time_ns() // 1000))
         if settled.put or settled.delete:
             _store(connection, settled)
             connection.execute("commit")
@@ -335,6 +301,14 @@ def _versions(connection: sqlite3.Connection, batch: Iterable[EncodedCommit]) ->
     found: dict[bytes, int] = {}
     for chunk in _chunks(keys):
         found.update(connection.execute(*_of_many(_VERSIONS, chunk)).fetchall())
+    return found
+
+
+def _tallies(connection: sqlite3.Connection, batch: Iterable[EncodedCommit]) -> dict[bytes, bytes]:
+    keys = list({key for commit in batch for key in commit.add})
+    found: dict[bytes, bytes] = {}
+    for chunk in _chunks(keys):
+        found.update((key, value) for key, _, value in connection.execute(*_of_many(_READ_MANY, chunk)).fetchall())
     return found
 
 

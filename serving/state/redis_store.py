@@ -30,30 +30,51 @@ _SCRUB_SECONDS = 600.0
 _SCRUB_POLL_SECONDS = 0.05
 _MGET_KEYS = 1000
 
-# Arguments: how many expectations, then key and version ('' for none) of each; how many to put, then key and value of
-# each; then the keys to delete. A version is the server's clock in microseconds, or one more than the last: it grows
-# even when the last seconds of a server were lost. What needs memory comes first, so that a full server refuses before
-# anything has happened.
+# Arguments: how many expectations, then key and version ('' for none) of each; how many tallies to add to, then key,
+# limit ('' for none), how many numbers, and the numbers of each; how many to put, then key and value of each; then the
+# keys to delete. A version is the server's clock in microseconds, or one more than the last: it grows even when the
+# last seconds of a server were lost. What needs memory comes first, so that a full server refuses before anything has
+# happened.
 _COMMIT = """
 local at = 2
 for _ = 1, tonumber(ARGV[1]) do
   if redis.call('GETRANGE', 'tercet:d:' .. ARGV[at], 0, 15) ~= ARGV[at + 1] then return 0 end
   at = at + 2
 end
+local put = {}
 local n = tonumber(ARGV[at])
 at = at + 1
-if n > 0 then
+for i = 1, n do
+  local key, limit, m = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local numbers, sum = {}, 0
+  for each in string.gmatch(redis.call('GETRANGE', 'tercet:d:' .. key, 16, -1), '%S+') do
+    numbers[#numbers + 1] = tonumber(each)
+  end
+  for j = 1, m do
+    numbers[j] = (numbers[j] or 0) + tonumber(ARGV[at + 2 + j])
+  end
+  for j = 1, #numbers do
+    sum = sum + numbers[j]
+    numbers[j] = string.format('%.0f', numbers[j])
+  end
+  if limit ~= '' and sum > tonumber(limit) then return 0 end
+  put[2 * i - 1] = key
+  put[2 * i] = table.concat(numbers, ' ')
+  at = at + 3 + m
+end
+local last_put = at + 2 * tonumber(ARGV[at])
+for i = at + 1, last_put do put[#put + 1] = ARGV[i] end
+if #put > 0 then
   local now = redis.call('TIME')
   local last = tonumber(redis.call('GET', 'tercet:clock') or '0')
   local version = string.format('%016.0f', math.max(last + 1, now[1] * 1000000 + now[2]))
   redis.call('SET', 'tercet:clock', version)
-  for _ = 1, n do
-    redis.call('SET', 'tercet:d:' .. ARGV[at], version .. ARGV[at + 1])
-    redis.call('ZADD', 'tercet:keys', 0, ARGV[at])
-    at = at + 2
+  for i = 1, #put, 2 do
+    redis.call('SET', 'tercet:d:' .. put[i], version .. put[i + 1])
+    redis.call('ZADD', 'tercet:keys', 0, put[i])
   end
 end
-for i = at, #ARGV do
+for i = last_put + 1, #ARGV do
   redis.call('DEL', 'tercet:d:' .. ARGV[i])
   redis.call('ZREM', 'tercet:keys', ARGV[i])
 end
@@ -209,6 +230,10 @@ def _arguments(commit: EncodedCommit) -> list[bytes | int]:
     arguments: list[bytes | int] = [len(commit.expect)]
     for key, version in commit.expect.items():
         arguments += (key, b"" if version == ABSENT else b"%016d" % version)
+    arguments.append(len(commit.add))
+    for key, addition in commit.add.items():
+        limit = b"" if addition.at_most is None else b"%d" % addition.at_most
+        arguments += (key, limit, len(addition.numbers), *addition.numbers)
     arguments.append(len(commit.put))
     for key, value in commit.put.items():
         arguments += (key, value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Protocol
 from urllib.parse import quote
 
@@ -28,19 +29,32 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """What is added to the numbers of a tally (`numbers_of`), whatever they are by then: nobody has to be first.
+
+    With `at_most` the sum of all its numbers may not be more than that afterwards, else nothing of the commit happens.
+    All numbers stay within 2^53.
+    """
+
+    numbers: tuple[int, ...]
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Changes that happen together or not at all.
 
     `expect` names the version that documents must still have (`ABSENT`: must not be there); when one has another,
-    nothing happens. A key that is both put and deleted is put. With `is_durable` the changes have reached the disk
-    before the commit is answered; without, they are seen by every worker, and survive the end of this process, but not
-    that of the machine.
+    nothing happens. A key that is both put and deleted is put; one that is added to is neither put nor deleted. With
+    `is_durable` the changes have reached the disk before the commit is answered; without, they are seen by every
+    worker, and survive the end of this process, but not that of the machine.
     """
 
     put: Mapping[str, bytes] = field(default_factory=dict)
     delete: Collection[str] = ()
     expect: Mapping[str, int] = field(default_factory=dict)
     is_durable: bool = True
+    add: Mapping[str, Addition] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -67,7 +81,7 @@ class Store(Protocol):
         ...
 
     def submit(self, commit: Commit) -> Future[bool]:
-        """Return a future of whether the commit was applied: False when an expectation did not hold.
+        """Return a future of whether the commit was applied: False when an expectation or a limit did not hold.
 
         Commits that arrive together share one flush to disk. A commit whose future raised `StateUnavailable` may have
         happened or not: whoever sends it again must make that harmless.
@@ -93,6 +107,28 @@ class Store(Protocol):
     def close(self) -> None:
         """Finish what was submitted, and let go of files and connections."""
         ...
+
+
+def numbers_of(value: bytes) -> tuple[int, ...]:
+    """Return the numbers of a tally: a document that was only ever added to; none where there is no document.
+
+    >>> numbers_of(b"12 -3"), numbers_of(b"")
+    ((12, -3), ())
+    """
+    return tuple(map(int, value.split()))
+
+
+def added(value: bytes, addition: Addition) -> bytes | None:
+    """Return the document of a tally after an addition, None when that is too much; `value` is empty for a new one.
+
+    >>> added(b"12 3", Addition((1, -3), at_most=13)), added(b"12 3", Addition((1, -3), at_most=12))
+    (b'13 0', None)
+    """
+    pairs = zip_longest(numbers_of(value), addition.numbers, fillvalue=0)
+    numbers = [here + more for here, more in pairs]
+    if addition.at_most is not None and sum(numbers) > addition.at_most:
+        return None
+    return b" ".join(b"%d" % each for each in numbers)
 
 
 def key_of(kind: str, *parts: str) -> str:

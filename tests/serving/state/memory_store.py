@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from serving.errors import StateUnavailable
-from serving.state.store import ABSENT, Commit, Document
+from serving.state.store import ABSENT, Commit, Document, added
 
 
 class MemoryStore:
@@ -49,9 +49,15 @@ class MemoryStore:
                 found = self.documents.get(key)
                 if (ABSENT if found is None else found.version) != version:
                     return False
+            grown: dict[str, bytes] = {}
+            for key, addition in commit.add.items():
+                value = added(self.documents[key].value if key in self.documents else b"", addition)
+                if value is None:
+                    return False
+                grown[key] = value
             for key in commit.delete:
                 self.documents.pop(key, None)
-            for key, value in commit.put.items():
+            for key, value in {**commit.put, **grown}.items():
                 self._last_version += 1
                 self.documents[key] = Document(value, self._last_version)
             return True

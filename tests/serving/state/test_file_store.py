@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import StateUnavailable, StateUnfit
-from serving.state.committer import EncodedCommit
-from serving.state.file_store import FileStore, _of_many, _powers_of_two, settle
+from serving.state.file_store import FileStore, _of_many, _powers_of_two
 from serving.state.sqlite_file import SCHEMA
 from serving.state.store import ABSENT, Commit
 
@@ -318,31 +317,6 @@ def test_the_file_shrinks_once_what_filled_it_is_deleted(store: FileStore, path:
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("pragma wal_checkpoint(truncate)")
     assert path.stat().st_size <= full // 2
-
-
-def commit_of(**fields: object) -> EncodedCommit:
-    values: dict[str, object] = {"put": {}, "delete": (), "expect": {}, "is_durable": True}
-    return EncodedCommit(**(values | fields))  # type: ignore[arg-type]  # a test's own shorthand
-
-
-def test_a_batch_settles_as_if_its_commits_came_one_by_one() -> None:
-    batch = [
-        commit_of(put={b"a": b"1"}, expect={b"a": 5}),
-        commit_of(put={b"a": b"2"}, expect={b"a": 5}),
-        commit_of(put={b"b": b"1"}, delete=(b"a",), expect={b"a": 11}),
-        commit_of(put={b"a": b"3"}, expect={b"a": ABSENT}),
-        commit_of(delete=(b"b",)),
-    ]
-    settled = settle(batch, {b"a": 5}, 10)
-    assert settled.answers == [True, False, True, True, True]
-    assert settled.put == {b"a": (13, b"3")}
-    assert settled.delete == {b"b"}
-    assert settled.version == 14
-
-
-def test_an_empty_batch_settles_to_nothing() -> None:
-    settled = settle([], {}, 7)
-    assert (settled.answers, settled.put, settled.delete, settled.version) == ([], {}, set(), 7)
 
 
 def test_statements_come_in_few_lengths() -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.errors import StateUnavailable
-from serving.state.store import ABSENT, Commit, Store, key_of, prefix_of
+from serving.state.store import ABSENT, Addition, Commit, Store, key_of, prefix_of
 from tests.serving.state.conftest import Opener
 
 
@@ -211,6 +211,64 @@ def test_counting_up_by_expectation_loses_nothing(open_again: Opener) -> None:
         done, _ = wait([pool.submit(count, stores[n % 2]) for n in range(4)])
     assert [each.exception() for each in done] == [None] * 4
     assert value_of(stores[0], "n") == b"100"
+
+
+def test_a_tally_grows_by_what_is_added_and_gets_a_new_version(store: Store) -> None:
+    assert store.commit(Commit(add={"n": Addition((5,))}))
+    first = version_of(store, "n")
+    assert store.commit(Commit(add={"n": Addition((-7, 3))}))
+    assert value_of(store, "n") == b"-2 3"
+    assert version_of(store, "n") > first
+
+
+def test_great_numbers_are_added_to_the_last_digit(store: Store) -> None:
+    store.commit(Commit(add={"n": Addition((2**53 - 2,))}))
+    store.commit(Commit(add={"n": Addition((1,))}))
+    assert value_of(store, "n") == b"%d" % (2**53 - 1)
+
+
+def test_nothing_of_a_commit_happens_when_it_would_pass_a_limit(store: Store) -> None:
+    assert store.commit(Commit(add={"n": Addition((4, 5), at_most=9)}))
+    assert not store.commit(Commit(put={"a": b"1"}, add={"m": Addition((1,)), "n": Addition((1,), at_most=9)}))
+    assert [value_of(store, key) for key in "amn"] == [None, None, b"4 5"]
+    assert store.commit(Commit(put={"a": b"1"}, add={"n": Addition((1, -1), at_most=9)}))
+    assert [value_of(store, key) for key in "an"] == [b"1", b"5 4"]
+
+
+def test_a_tally_is_not_added_to_when_an_expectation_fails(store: Store) -> None:
+    assert not store.commit(Commit(add={"n": Addition((1,))}, expect={"a": 5}))
+    assert value_of(store, "n") is None
+
+
+def test_a_tally_that_was_deleted_begins_anew_also_within_one_batch(store: Store) -> None:
+    futures = [
+        store.submit(Commit(add={"n": Addition((3,))})),
+        store.submit(Commit(delete=["n"])),
+        store.submit(Commit(add={"n": Addition((4,), at_most=4)})),
+        store.submit(Commit(add={"n": Addition((1,), at_most=4)})),
+        store.submit(Commit(put={"n": b"10 1"})),
+        store.submit(Commit(add={"n": Addition((0, 1))})),
+    ]
+    assert [future.result(30) for future in futures] == [True, True, True, False, True, True]
+    assert value_of(store, "n") == b"10 2"
+
+
+def test_adding_to_what_the_same_commit_puts_or_deletes_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="same commit"):
+        store.submit(Commit(put={"n": b"1"}, add={"n": Addition((1,))}))
+    with pytest.raises(ValueError, match="same commit"):
+        store.submit(Commit(delete=["n"], add={"n": Addition((1,))}))
+
+
+def test_threads_that_add_at_once_lose_nothing_and_pass_no_limit(open_again: Opener) -> None:
+    stores = [open_again(), open_again()]
+
+    def add(n: int) -> int:
+        return sum(stores[n % 2].commit(Commit(add={"n": Addition((3,), at_most=100)})) for _ in range(10))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(add, range(8))) == 33
+    assert value_of(stores[0], "n") == b"99"
 
 
 def test_readers_see_a_commit_whole_or_not_at_all(open_again: Opener) -> None:
