@@ -27,7 +27,7 @@ from serving.bundle import Bundle
 from serving.candidates import Habit, Neighbour
 from serving.decisioning.challenge import N_ITEMS, Pick
 from serving.decisioning.reward import NO_REWARD, Stake, reward_for
-from serving.decisioning.slate import Entry
+from serving.decisioning.slate_parts import Entry
 from serving.decisioning.substitutes import Substitute
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
 from serving.shelf import Shelf, floats, ints

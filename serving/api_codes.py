@@ -71,6 +71,7 @@ class ReasonCode(Code):
     POPULAR_IN_STORE = "popular_in_store", "Among the most bought in this store lately."
     POPULAR_IN_CATEGORY = "popular_in_category", "Among the most bought in its category lately."
     POPULAR_NOW = "popular_now", "Among the most bought in this season."
+    PINNED = "pinned", "Put forward by the shop, whoever asks."
 
 
 class ShortfallCode(Code):
@@ -78,7 +79,7 @@ class ShortfallCode(Code):
 
     NO_MORE_CANDIDATES = "no_more_candidates", "Nothing else is known well enough to be shown."
     FILTERS = "filters", "The filters of the call leave no more."
-    EXCLUDED = "excluded", "What else there was is excluded, dismissed, in the basket or out of stock."
+    EXCLUDED = "excluded", "What else there was is excluded, banned, dismissed, in the basket or out of stock."
     TOO_FEW_CATEGORIES = "too_few_categories", "There are too few categories to choose items that differ."
     NOTHING_NEW = "nothing_new", "There is no category left that is new to the customer."
     UNKNOWN_CATEGORY = "unknown_category", "The category that was asked for is not known."

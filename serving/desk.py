@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from serving.answers import Answers
-from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
+from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, Request, SubstitutesRequest
 from serving.bundle import Bundle
 from serving.bundle_format import OUT_OF_STOCK
 from serving.candidates import Candidates, Neighbour
+from serving.decisioning.merchandising import Call, Display, Merchants
+from serving.decisioning.policy_merchandising import NO_RULES
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Gone, Pace, Screen, Withheld
 from serving.decisioning.windows import iso
 from serving.errors import InvalidRequest
 from serving.live import Shoppers
 from serving.live_stock import StockRoom, nothing_is_out
+from serving.records import call_of
 from serving.shelf import Shelf
 from serving.state.known import Known
 from serving.taste import Shopper
@@ -37,6 +40,8 @@ class Desk:
         self.answers = Answers(bundle, self.shelf)
         self.shoppers = Shoppers(bundle, self.shelf, self.candidates, applies_rules=applies_rules)
         self._stock = StockRoom(self.shelf)
+        rules = bundle.policy.merchandising if applies_rules else NO_RULES
+        self._merchants = Merchants(bundle, self.shelf, rules)
 
     def shopper(self, customer_id: str | None, store_id: str | None, at: datetime, known: Known) -> Shopper:
         """Return who asks; InvalidRequest when `at` lies before the bundle's as-of."""
@@ -54,6 +59,14 @@ class Desk:
     def is_out(self, store_id: str | None, known: Known) -> Callable[[int], bool]:
         """Return what says of a product's row whether it is out of stock in that store."""
         return self._stock.is_out(known.stock, store_id) if self.applies_rules else nothing_is_out
+
+    def display(self, request: Request, shopper: Shopper) -> Display:
+        """Return what the merchants' rules make of a request; nothing for answers to which no rule applies.
+
+        They hold as of the moment that was asked for, also where the answer is made as of an earlier one.
+        """
+        at = request.at or shopper.at
+        return self._merchants.display(Call(call_of(request), at, request.placement, shopper.place))
 
     def screen(
         self,
@@ -74,6 +87,7 @@ class Desk:
             self.shelf,
             gone=gone,
             forbidden_flags=forbidden_flags | flagged,
+            flags=self.display(request, shopper).flags,
             is_out=self.is_out(shopper.store_id, known) if known.stock.available else None,
             trace=known.trace,
             extra=extra,

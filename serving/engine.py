@@ -35,7 +35,8 @@ from serving.challenge_desk import ChallengeDesk
 from serving.customer_view import CustomerView, CustomerViews
 from serving.decisioning import shortfalls
 from serving.decisioning.rules import Withheld, price_and_category
-from serving.decisioning.slate import Ask, SlateMaker
+from serving.decisioning.slate import SlateMaker
+from serving.decisioning.slate_parts import Ask
 from serving.decisioning.substitutes import SubstituteMaker
 from serving.decisioning.windows import Week, day_of
 from serving.desk import Desk
@@ -163,7 +164,8 @@ class Engine:
                 return False
             return screen.withheld(product) is None
 
-        shown = (each for each in self._candidates.neighbours(asked_rows) if may_be_shown(each.product))
+        neighbours = self._desk.display(request, shopper).by_score(self._candidates.neighbours(asked_rows))
+        shown = (each for each in neighbours if may_be_shown(each.product))
         found = list(islice(shown, request.k))
         reasons = [self._reasons.together(each, is_basket=len(asked_rows) > 1) for each in found]
         decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
@@ -186,7 +188,8 @@ class Engine:
             raise UnknownProduct(request.product_id)
         forbidden = self._substitutes.forbidden_flags(asked) if self._desk.applies_rules else 0
         screen = self._desk.screen(request, shopper, known, forbidden_flags=forbidden)
-        found = self._substitutes.found(asked, shopper, screen, day_of(at, shopper.zone))[: request.k]
+        steps = self._desk.display(request, shopper).step
+        found = self._substitutes.found(asked, shopper, screen, day_of(at, shopper.zone), steps)[: request.k]
         decision = self._answers.decision(decision_id, is_personal=shopper.is_personal)
         answer = self._answers.substitutes(decision, found, shopper)
         if len(found) < request.k:
@@ -243,6 +246,7 @@ class Engine:
             intent=request.intent,
             level=request.level,
             screen=self._desk.screen(request, shopper, known, extra=extra),
+            display=self._desk.display(request, shopper),
             category=category,
             cap=request.max_per_category,
             basket_types=frozenset(self._shelf.type[row] for row in basket),

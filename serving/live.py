@@ -54,13 +54,14 @@ class Shoppers:
         is_personal = customer_id is not None and self._consents(row, live)
         doings = self._doings(live, at, place.zone) if is_personal and live.events else None
         if not is_personal or (row < 0 and not self._is_enough(doings)):
-            return Shopper(row, place, is_personal=False, taste=self._nobody)
+            return Shopper(row, place, at, is_personal=False, taste=self._nobody)
         taste = self._taste(rows)
         if doings is None:
-            return Shopper(row, place, is_personal=True, taste=taste)
+            return Shopper(row, place, at, is_personal=True, taste=taste)
         return Shopper(
             row,
             place,
+            at,
             is_personal=True,
             taste=LiveTaste(taste, doings, self._lately, today=day_of(at, place.zone)),
             basket=frozenset(doings.basket),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -150,7 +151,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """Who asks: the row (-1 unknown to the bundle), and where.
+    """Who asks: the row (-1 unknown to the bundle), where, and for which moment.
 
     `is_personal` says whether their history may be used; where not, `taste` is that of nobody. `basket` holds the
     products that their events put there, `dismissed` those that they turned away.
@@ -158,6 +159,7 @@ class Shopper:
 
     row: int
     place: Place
+    at: datetime
     is_personal: bool
     taste: Taste
     basket: frozenset[int] = frozenset()

@@ -126,6 +126,10 @@ class Reasons:
         """Return that a product sells well in its category."""
         return {"code": ReasonCode.POPULAR_IN_CATEGORY, "text": "Among the most bought of its kind lately"}
 
+    def pinned(self) -> Reason:
+        """Return that the shop's own rules gave a product its place."""
+        return {"code": ReasonCode.PINNED, "text": "The shop puts this forward"}
+
     def _category_name(self, category: int, product: int) -> str:
         if self._shelf.stands_for_category(product) or not self.can_name_category(category):
             return "this"

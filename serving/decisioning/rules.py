@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from serving.state.known import Trace
 class Withheld(StrEnum):
     """Why a product is not in an answer."""
 
+    BANNED = "banned"
     EXCLUDED = "excluded"
     IN_BASKET = "in_basket"
     DISMISSED = "dismissed"
@@ -30,9 +31,17 @@ class Withheld(StrEnum):
 
 
 FILTERS = frozenset({Withheld.OTHER_CATEGORY, Withheld.TOO_DEAR, Withheld.CATEGORY_FULL})
-GONE = frozenset({Withheld.EXCLUDED, Withheld.IN_BASKET, Withheld.DISMISSED, Withheld.OUT_OF_STOCK})
+GONE = frozenset({Withheld.BANNED, Withheld.EXCLUDED, Withheld.IN_BASKET, Withheld.DISMISSED, Withheld.OUT_OF_STOCK})
 
-_FLAGS = ((OUT_OF_STOCK, Withheld.OUT_OF_STOCK), (RESTRICTED, Withheld.RESTRICTED), (INTIMATE, Withheld.INTIMATE))
+# A product flag that no bundle has: what the merchants' rules ban in a call (`decisioning.merchandising`).
+BANNED = 1 << 15
+
+_FLAGS = (
+    (BANNED, Withheld.BANNED),
+    (OUT_OF_STOCK, Withheld.OUT_OF_STOCK),
+    (RESTRICTED, Withheld.RESTRICTED),
+    (INTIMATE, Withheld.INTIMATE),
+)
 
 
 class Pace:
@@ -82,16 +91,20 @@ class Screen:
         *,
         gone: Gone,
         forbidden_flags: int,
+        flags: Sequence[int] | None = None,
         is_out: Callable[[int], bool] | None = None,
         trace: Trace | None = None,
         extra: Callable[[int], Withheld | None] | None = None,
     ) -> None:
-        """Take `is_out` where there is a word on the stock; else `forbidden_flags` may hold OUT_OF_STOCK."""
+        """Take `is_out` where there is a word on the stock; else `forbidden_flags` may hold OUT_OF_STOCK.
+
+        `flags` are those of the products where they differ from the shelf's.
+        """
         self._shelf = shelf
-        self._flags = shelf.flags
+        self._flags = shelf.flags if flags is None else flags
         self._gone = gone
         self._all_gone = {*gone.excluded, *gone.in_basket, *gone.dismissed}  # one look for each product
-        self._forbidden_flags = forbidden_flags
+        self._forbidden_flags = forbidden_flags | BANNED
         self._is_out = is_out
         self._trace = trace
         self._extra = extra

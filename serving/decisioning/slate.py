@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import replace
+from itertools import accumulate, chain
+from typing import NamedTuple
 
 from serving.api_answers import Reason
 from serving.api_codes import Intent, Level
 from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.candidates import Candidates, Discovery, Habit, Neighbour
-from serving.decisioning.completion import shifted
+from serving.decisioning.completion import logit, shifted
+from serving.decisioning.merchandising import PinnedRows
 from serving.decisioning.policy import RecommendationPolicy
 from serving.decisioning.reasons import Reasons
-from serving.decisioning.rules import Pace, Screen, Withheld
+from serving.decisioning.rules import Pace, Withheld
+from serving.decisioning.slate_parts import Ask, Caps, Entry, take, with_pins
 from serving.shelf import Shelf
-from serving.taste import Taste
 
 HORIZON_DAYS = 7
 UNASKED_FLAGS = RESTRICTED | INTIMATE
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a slate; `key` is the row of the level that it stands for, `habit` what is known of the product."""
-
-    product: int
-    key: int
-    probability: float
-    reason: Reason
-    habit: Habit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a slate should be: `category` is a row or -1, `cap` the call's own bound on items of a category."""
-
-    taste: Taste
-    store: int
-    today: int
-    k: int
-    intent: Intent
-    level: Level
-    screen: Screen
-    category: int = -1
-    cap: int | None = None
-    basket_types: frozenset[int] = frozenset()
 
 
 class SlateMaker:
@@ -74,35 +49,96 @@ class SlateMaker:
         """Return the slate of a known customer, the most probable first.
 
         `buy_again` holds only what they bought before, `discover` only what they didn't; `mixed` holds the policy's
-        share of the latter. Where one runs dry, `mixed` takes the other, and what is popular fills the rest.
+        share of the latter. Where one runs dry, `mixed` takes the other, and what is popular fills the rest. What is
+        pinned stands where its rank says, and the others around it.
         """
         if ask.intent is Intent.BUY_AGAIN:
-            return _take(self._again(ask), _Caps(self._shelf, ask), ask.k)
-        n_new = ask.k if ask.intent is Intent.DISCOVER else math.floor(ask.k * self._policy.discover_share)
-        caps = _Caps(self._shelf, ask, soft=None if ask.category >= 0 else self._soft_cap)
-        again = [] if ask.intent is Intent.DISCOVER else _take(self._again(ask), caps, ask.k - n_new)
-        fresh = _take(self._fresh(ask), caps, ask.k - len(again))
-        if ask.intent is Intent.MIXED and len(again) + len(fresh) < ask.k:
-            again += _take(chain(self._again(ask), self._others(ask)), caps, ask.k - len(again) - len(fresh))
-        slate = again + fresh + caps.overflow(ask.k - len(again) - len(fresh))
-        return sorted(slate, key=lambda entry: -entry.probability)
+            caps = Caps(self._shelf, ask)
+            pinned = self._pinned(ask, caps, is_personal=True)
+            return with_pins(take(self._again(ask), caps, ask.k - len(pinned)), pinned)
+        caps = Caps(self._shelf, ask, soft=None if ask.category >= 0 else self._soft_cap)
+        pinned = self._pinned(ask, caps, is_personal=True)
+        k = ask.k - len(pinned)
+        n_new = k if ask.intent is Intent.DISCOVER else math.floor(k * self._policy.discover_share)
+        again = [] if ask.intent is Intent.DISCOVER else take(self._again(ask), caps, k - n_new)
+        fresh = take(self._fresh(ask), caps, k - len(again))
+        if ask.intent is Intent.MIXED and len(again) + len(fresh) < k:
+            again += take(chain(self._again(ask), self._others(ask)), caps, k - len(again) - len(fresh))
+        slate = again + fresh + caps.overflow(k - len(again) - len(fresh))
+        return with_pins(sorted(slate, key=lambda entry: -self._rank(ask, entry)), pinned)
 
     def popular(self, ask: Ask, neighbours: Iterable[Neighbour]) -> list[Entry]:
         """Return the slate of one whom nobody knows: what goes with the basket, then what is popular, in that order."""
-        caps = _Caps(self._shelf, ask, soft=None if ask.category >= 0 else self._soft_cap)
+        caps = Caps(self._shelf, ask, soft=None if ask.category >= 0 else self._soft_cap)
+        pinned = self._pinned(ask, caps, is_personal=False)
+        k = ask.k - len(pinned)
         together = (
             self._population_entry(ask, each.product, self._reasons.together(each, is_basket=True))
-            for each in neighbours
+            for each in ask.display.by_score(list(neighbours))
             if self._may_suggest(ask, each.product)
         )
-        slate = _take(chain(together, self._popular(ask, set())), caps, ask.k)
-        return slate + caps.overflow(ask.k - len(slate))
+        slate = take(chain(together, self._popular(ask, set())), caps, k)
+        return with_pins(slate + caps.overflow(k - len(slate)), pinned)
+
+    def _rank(self, ask: Ask, entry: Entry) -> float:
+        """Return the chance by which an entry is ranked; the one that is shown stays what it is."""
+        return ask.display.boosted(entry.probability, entry.product)
+
+    def _ranked(self, ask: Ask, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield entries in the order that the boosts give them: what no boost touches keeps its own."""
+        if not ask.display.has_boosts:
+            return entries
+        listed = list(entries)
+        falling = accumulate((logit(each.probability) for each in listed), min)
+        moved = [each + ask.display.step(entry.product) for each, entry in zip(falling, listed, strict=True)]
+        return (listed[i] for i in sorted(range(len(listed)), key=lambda i: -moved[i]))
+
+    def _pinned(self, ask: Ask, caps: Caps, *, is_personal: bool) -> list[tuple[int, Entry]]:
+        """Return what is pinned and may be shown, with its rank, by rank: at most `k`, each pin's first that may be."""
+        pins = [pin for pin in ask.display.pins if ask.intent in pin.intents or not is_personal]
+        if not pins:
+            return []
+        known = None
+        if is_personal:
+            again, new = ({each.key: each for each in entries} for entries in (self._again(ask), self._new(ask)))
+            known = _Known(again, new, self._bought_keys(ask))
+        chosen: list[tuple[int, Entry]] = []
+        for pin in pins[: ask.k]:
+            entries = (self._pinned_entry(ask, product, known) for product in _wanted(pin, known))
+            entry = next((each for each in entries if each is not None and caps.takes_pinned(each)), None)
+            if entry is not None:
+                chosen.append((pin.rank, entry))
+        return chosen
+
+    def _pinned_entry(self, ask: Ask, product: int, known: _Known | None) -> Entry | None:
+        """Return the entry of a pinned product, with the customer's own chance where there is one; None: it may not be.
+
+        What they bought before is in no `discover`, and what they did not in no `buy_again`.
+        """
+        key = self._key(ask, product)
+        is_bought = known is not None and key in known.bought
+        if known is not None and ask.intent is (Intent.DISCOVER if is_bought else Intent.BUY_AGAIN):
+            return None
+        usual = None if known is None else known.again.get(key)
+        if is_bought and usual is None:  # all of it is just bought, in the basket or withheld
+            return None
+        may_be_shown = ask.screen.withheld(product) is None if is_bought else self._may_suggest(ask, product)
+        if not may_be_shown:
+            return None
+        reason = self._reasons.pinned()
+        new = None if known is None else known.new.get(key)
+        return replace(usual or new or self._population_entry(ask, product, reason), product=product, reason=reason)
+
+    def _key(self, ask: Ask, product: int) -> int:
+        if ask.level is Level.PRODUCT:
+            return product
+        return self._shelf.type[product] if ask.level is Level.PRODUCT_TYPE else self._shelf.category[product]
 
     def _again(self, ask: Ask) -> Iterator[Entry]:
         if ask.level is Level.PRODUCT:
-            return self._again_products(ask)
+            return self._ranked(ask, self._again_products(ask))
         types = self._again_types(ask)
-        return types if ask.level is Level.PRODUCT_TYPE else self._again_categories(types)
+        return self._ranked(ask, types if ask.level is Level.PRODUCT_TYPE else self._again_categories(types))
 
     def _again_products(self, ask: Ask) -> Iterator[Entry]:
         for habit in ask.taste.again():
@@ -159,22 +195,24 @@ class SlateMaker:
 
     def _fresh(self, ask: Ask) -> Iterator[Entry]:
         """Yield what the customer never bought, then what is popular in categories that they haven't bought lately."""
-        bought_lately = ask.taste.recent_categories()
+        return chain(self._new(ask), self._popular(ask, ask.taste.recent_categories()))
+
+    def _new(self, ask: Ask) -> Iterator[Entry]:
         if ask.level is Level.CATEGORY and not ask.taste.is_cold:
-            fresh = self._fresh_categories(ask)
-        else:
-            fresh = self._fresh_products(ask) if ask.level is Level.PRODUCT else self._fresh_groups(ask)
-        return chain(fresh, self._popular(ask, bought_lately))
+            return self._ranked(ask, self._fresh_categories(ask))
+        return self._ranked(ask, self._fresh_products(ask) if ask.level is Level.PRODUCT else self._fresh_groups(ask))
 
     def _others(self, ask: Ask) -> Iterator[Entry]:
         """Yield what is popular and not among what the customer buys again, which the rules may have kept back."""
-        if ask.level is Level.PRODUCT:
-            known = {habit.product for habit in ask.taste.again()}
-        else:
-            habits = list(ask.taste.habits())
-            is_type = ask.level is Level.PRODUCT_TYPE
-            known = {habit.type if is_type else self._shelf.category[habit.product] for habit in habits}
+        known = self._bought_keys(ask)
         return (entry for entry in self._popular(ask, set()) if entry.key not in known)
+
+    def _bought_keys(self, ask: Ask) -> set[int]:
+        """Return the rows, of the level asked for, of what the customer buys again."""
+        if ask.level is Level.PRODUCT:
+            return {habit.product for habit in ask.taste.again()}
+        is_type = ask.level is Level.PRODUCT_TYPE
+        return {habit.type if is_type else self._shelf.category[habit.product] for habit in ask.taste.habits()}
 
     def _fresh_products(self, ask: Ask) -> Iterator[Entry]:
         for each in self._discoveries(ask):
@@ -215,12 +253,15 @@ class SlateMaker:
                 if self._shelf.category[product] not in closed and self._may_suggest(ask, product):
                     yield self._population_entry(ask, product, reason)
 
-    def _popular_lists(self, ask: Ask) -> list[tuple[Iterator[int], Reason]]:
+    def _popular_lists(self, ask: Ask) -> list[tuple[Iterable[int], Reason]]:
+        ordered = ask.display.ordered
         if ask.category >= 0:
-            return [(self._candidates.best_of_category(ask.category), self._reasons.popular_in_category())]
+            best = ordered(("category", ask.category), lambda: self._candidates.best_of_category(ask.category))
+            return [(best, self._reasons.popular_in_category())]
+        in_store = ordered(("store", ask.store), lambda: self._candidates.popular_in_store(ask.store))
         return [
-            (self._candidates.popular_in_store(ask.store), self._reasons.popular(in_store=True)),
-            (self._candidates.popular(), self._reasons.popular(in_store=False)),
+            (in_store, self._reasons.popular(in_store=True)),
+            (ordered("popular", self._candidates.popular), self._reasons.popular(in_store=False)),
         ]
 
     def _population_entry(self, ask: Ask, product: int, reason: Reason) -> Entry:
@@ -236,55 +277,19 @@ class SlateMaker:
         return Entry(product, row, shifted(p7, ask.taste.shift(ask.level, row)), reason)
 
 
-class _Caps:
-    """What a slate has taken: each key once, and so many of a category; what the soft cap turns away waits its turn."""
+class _Known(NamedTuple):
+    """What is known of a customer, by rows of the level asked for: entries that may be shown, and all they bought."""
 
-    def __init__(self, shelf: Shelf, ask: Ask, *, soft: int | None = None) -> None:
-        hard = ask.cap
-        self._shelf = shelf
-        self._screen = ask.screen
-        self._hard = hard
-        self._soft = soft if hard is None else None
-        self._seen: set[int] = set()
-        self._n_of_category: dict[int, int] = {}
-        self._waiting: list[Entry] = []
-
-    def takes(self, entry: Entry) -> bool:
-        """Return whether the entry may be shown now, and count it."""
-        if entry.key in self._seen:
-            return False
-        category = self._shelf.category[entry.product]
-        count = self._n_of_category.get(category, 0)
-        if self._hard is not None and count >= self._hard:
-            self._screen.note(entry.product, Withheld.CATEGORY_FULL)
-            return False
-        if self._soft is not None and count >= self._soft:
-            self._waiting.append(entry)
-            return False
-        self._seen.add(entry.key)
-        self._n_of_category[category] = count + 1
-        return True
-
-    def overflow(self, n_wanted: int) -> list[Entry]:
-        """Return up to `n_wanted` of those that the soft cap turned away, in the order they came."""
-        chosen: list[Entry] = []
-        for entry in self._waiting:
-            if len(chosen) >= n_wanted:
-                break
-            if entry.key not in self._seen:
-                self._seen.add(entry.key)
-                chosen.append(entry)
-        return chosen
+    again: Mapping[int, Entry]
+    new: Mapping[int, Entry]
+    bought: Set[int]
 
 
-def _take(entries: Iterable[Entry], caps: _Caps, n_wanted: int) -> list[Entry]:
-    """Return the first `n_wanted` entries that the caps let through."""
-    chosen: list[Entry] = []
-    if n_wanted <= 0:
-        return chosen
-    for entry in entries:
-        if caps.takes(entry):
-            chosen.append(entry)
-            if len(chosen) == n_wanted:
-                break
-    return chosen
+def _wanted(pin: PinnedRows, known: _Known | None) -> Iterator[int]:
+    """Yield what a pin would have shown: what it names, of its kinds what ranks best for them, then what sells best."""
+    yield from pin.named
+    if known is not None and pin.best:
+        yield from (
+            each.product for each in chain(known.again.values(), known.new.values()) if each.product in pin.covered
+        )
+    yield from pin.best

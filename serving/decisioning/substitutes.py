@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from serving.api_answers import Reason
@@ -38,8 +38,12 @@ class SubstituteMaker:
         """Return what may not stand in for a product: the restricted and the intimate, unless it is such itself."""
         return (RESTRICTED | INTIMATE) & ~self._shelf.flags[asked]
 
-    def found(self, asked: int, shopper: Shopper, screen: Screen, today: int) -> list[Substitute]:
+    def found(
+        self, asked: int, shopper: Shopper, screen: Screen, today: int, step: Callable[[int], float]
+    ) -> list[Substitute]:
         """Return all that may stand in for the product row `asked`, the best first; ties go to the better signal.
+
+        `step` is what the merchants' rules add to a product's score for its place, not for what is shown.
 
         One who may be known is shown sooner what they have bought before and what suits their leanings, and later what
         is dearer than the product and than what they usually pay.
@@ -58,7 +62,7 @@ class SubstituteMaker:
             leaning = next((flag for flag, share in leanings if self._shelf.flags[product] & flag and share > 1 / 2), 0)
             reason = self._reasons.substitute(asked, habit=habit, today=today, leaning=leaning)
             made.append(Substitute(product, score, reason, habit))
-        return sorted(made, key=lambda each: -each.score)
+        return sorted(made, key=lambda each: -each.score - step(each.product))
 
     def _leaning(self, product: int, leanings: Sequence[tuple[int, float]]) -> float:
         """Return what the customer's leanings add: the share of what they buy that is like it (or unlike, as it is)."""

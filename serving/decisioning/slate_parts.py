@@ -1,0 +1,118 @@
+"""The parts of a ranked slate: what is asked, its lines, how many of a kind it takes, and where pins stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from serving.api_answers import Reason
+from serving.api_codes import Intent, Level
+from serving.candidates import Habit
+from serving.decisioning.merchandising import Display
+from serving.decisioning.rules import Screen, Withheld
+from serving.shelf import Shelf
+from serving.taste import Taste
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a slate; `key` is the row of the level that it stands for, `habit` what is known of the product."""
+
+    product: int
+    key: int
+    probability: float
+    reason: Reason
+    habit: Habit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a slate should be: `category` is a row or -1, `cap` the call's own bound on items of a category."""
+
+    taste: Taste
+    store: int
+    today: int
+    k: int
+    intent: Intent
+    level: Level
+    screen: Screen
+    display: Display
+    category: int = -1
+    cap: int | None = None
+    basket_types: frozenset[int] = frozenset()
+
+
+class Caps:
+    """What a slate has taken: each key once, and so many of a category; what the soft cap turns away waits its turn."""
+
+    def __init__(self, shelf: Shelf, ask: Ask, *, soft: int | None = None) -> None:
+        hard = ask.cap
+        self._shelf = shelf
+        self._screen = ask.screen
+        self._hard = hard
+        self._soft = soft if hard is None else None
+        self._seen: set[int] = set()
+        self._n_of_category: dict[int, int] = {}
+        self._waiting: list[Entry] = []
+
+    def takes(self, entry: Entry) -> bool:
+        """Return whether the entry may be shown now, and count it."""
+        if entry.key in self._seen:
+            return False
+        category = self._shelf.category[entry.product]
+        count = self._n_of_category.get(category, 0)
+        if self._hard is not None and count >= self._hard:
+            self._screen.note(entry.product, Withheld.CATEGORY_FULL)
+            return False
+        if self._soft is not None and count >= self._soft:
+            self._waiting.append(entry)
+            return False
+        self._seen.add(entry.key)
+        self._n_of_category[category] = count + 1
+        return True
+
+    def takes_pinned(self, entry: Entry) -> bool:
+        """Return whether a pinned entry may be shown, and count it; the soft cap does not hold it."""
+        soft, self._soft = self._soft, None
+        is_taken = self.takes(entry)
+        self._soft = soft
+        return is_taken
+
+    def overflow(self, n_wanted: int) -> list[Entry]:
+        """Return up to `n_wanted` of those that the soft cap turned away, in the order they came."""
+        chosen: list[Entry] = []
+        for entry in self._waiting:
+            if len(chosen) >= n_wanted:
+                break
+            if entry.key not in self._seen:
+                self._seen.add(entry.key)
+                chosen.append(entry)
+        return chosen
+
+
+def take(entries: Iterable[Entry], caps: Caps, n_wanted: int) -> list[Entry]:
+    """Return the first `n_wanted` entries that the caps let through."""
+    chosen: list[Entry] = []
+    if n_wanted <= 0:
+        return chosen
+    for entry in entries:
+        if caps.takes(entry):
+            chosen.append(entry)
+            if len(chosen) == n_wanted:
+                break
+    return chosen
+
+
+def with_pins(slate: Sequence[Entry], pinned: Iterable[tuple[int, Entry]]) -> list[Entry]:
+    """Return the slate with each pinned entry at its rank (from 1), by rank; of two of one rank the first stands first.
+
+    Examples
+    --------
+    >>> with_pins(["a", "b"], [(1, "x"), (1, "y"), (9, "z")])
+    ['x', 'y', 'a', 'b', 'z']
+    """
+    placed, least = list(slate), 0
+    for rank, entry in pinned:
+        least = max(rank, least + 1)
+        placed.insert(least - 1, entry)
+    return placed
