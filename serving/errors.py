@@ -7,6 +7,7 @@
         ├── BundleError        a bundle that is damaged, foreign, of another schema, or can't be written
         ├── PolicyError        policy.toml has unknown keys or values that are not allowed
         ├── ExperimentsError   experiments.toml has mistakes, or an arm's policy does not fit the bundle's
+        ├── TextsError         a file of texts has mistakes: a template, a form of the language, or a key
         ├── SettingsError      an option of the server is wrong; names the option
         ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
         ├── ErasureError       something that holds a customer can't be rewritten
@@ -35,6 +36,10 @@ class PolicyError(ServingError):
 
 class ExperimentsError(ServingError):
     """The experiments have unknown keys or values that are not allowed; the message names every one of them."""
+
+
+class TextsError(ServingError):
+    """A file of texts has keys, forms or templates that are not allowed; the message names every one of them."""
 
 
 class SettingsError(ServingError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from serving.decisioning.policy_actions import ActionsPolicy
 from serving.decisioning.policy_contact import (
     CapsPolicy,
     FatiguePolicy,
@@ -172,13 +173,14 @@ class Policy:
     caps: CapsPolicy
     quiet_hours: QuietHoursPolicy
     trust: TrustPolicy
+    actions: ActionsPolicy
     lists: ListPolicy
     merchandising: Merchandising = NO_RULES
 
 
 _VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|\{[^}]*\}|[^\s#]+)")
 # A policy written before there was such a section, as in a stored bundle, goes by its defaults.
-_LATER_SECTIONS = ("substitutes", "state", "events", "exploration", "fatigue", "caps", "quiet_hours", "trust")
+_LATER_SECTIONS = ("substitutes", "state", "events", "exploration", "fatigue", "caps", "quiet_hours", "trust", "actions")
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
 
