@@ -108,26 +108,31 @@ class Sends:
     """The messages sent to each customer in the `SENDS_DAYS` before the as-of, in order of time.
 
     `channel` is a place in `CHANNELS`, or `NO_CHANNEL`; `offer` a row, or `NO_OFFER` (also for one that has ended).
+    `is_answered`: 1 where they opened, clicked or redeemed something afterwards, on its channel or of its offer.
     """
 
     offsets: Annotated[I64, offsets_column("customers")]
     channel: Annotated[I8, Column("|i1", "sends", low=NO_CHANNEL, high=len(CHANNELS) - 1)]
     at_us: Annotated[I64, Column("<i8", "sends")]
     offer: Annotated[I32, row_column("sends", "offers", unknown=True)]
+    is_answered: Annotated[U8, Column("|u1", "sends", low=0, high=1)]
 
 
 @dataclass(frozen=True)
 class Contacts:
     """What was sent to each customer and what came of it, all time before the as-of; columns by `CHANNELS`.
 
-    `answered` counts opens, clicks and redemptions; `left` unsubscribing and blocking. `redeemed` are redemptions on
-    any channel or none. `return_share` is pieces returned ÷ pieces bought; `discount_share` is discount ÷ (amount +
-    discount) of 26 weeks; `discounted_lines` the share of their lines bought at a discount.
+    `answered` counts opens, clicks and redemptions; `left` unsubscribing and blocking. `n_sent`, `n_answered` and
+    `redeemed` (redemptions) are those on any channel or none. `return_share` is pieces returned ÷ pieces bought;
+    `discount_share` is discount ÷ (amount + discount) of 26 weeks; `discounted_lines` the share of their lines bought
+    at a discount.
     """
 
     sent: Annotated[I32, Column("<i4", "customers", width=len(CHANNELS), low=0)]
     answered: Annotated[I32, Column("<i4", "customers", width=len(CHANNELS), low=0)]
     left: Annotated[I32, Column("<i4", "customers", width=len(CHANNELS), low=0)]
+    n_sent: Annotated[I32, count_column("<i4", "customers")]
+    n_answered: Annotated[I32, count_column("<i4", "customers")]
     redeemed: Annotated[I32, count_column("<i4", "customers")]
     return_share: Annotated[F32, share_column("customers")]
     discount_share: Annotated[F32, share_column("customers")]

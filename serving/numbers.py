@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from serving.channels import CHANNELS
 from serving.errors import BundleError
+from serving.tier import PLAIN_CUTS, TierCuts
 
 WINDOW_DAYS = 7
 COMPLETION_KEYS = ("intercept", "log_joint", "logit_shop")
@@ -26,7 +27,8 @@ class Numbers:
     0 to 1. `completion` holds the coefficients of the joint chance (serving/decisioning/completion.py),
     `population_completion` the chance that three popular products of three categories are all bought in a week.
     `fold_in` says how factors were learned and customers are folded in (serving/fold_in.py): all above 0. `leaving` has
-    for each channel how often anybody left it, and how many messages were sent there.
+    for each channel how often anybody left it, and how many messages were sent there. `tiers` has the shares of answers
+    at which engagement tiers part.
     """
 
     habit_window: tuple[tuple[float, float], ...]
@@ -36,6 +38,7 @@ class Numbers:
     population_completion: float
     fold_in: Mapping[str, float] = field(default_factory=lambda: dict(PLAIN_FOLD_IN))
     leaving: Mapping[str, tuple[int, int]] = field(default_factory=lambda: dict.fromkeys(CHANNELS, (0, 0)))
+    tiers: TierCuts = PLAIN_CUTS
 
     def to_json(self) -> str:
         """Return the text of ``numbers.json``."""
@@ -48,6 +51,7 @@ class Numbers:
                 "population": {"completion": self.population_completion},
                 "fold_in": dict(self.fold_in),
                 "leaving": dict(self.leaving),
+                "tiers": asdict(self.tiers),
             },
             indent=1,
         )
@@ -86,6 +90,7 @@ def numbers_from_json(text: str) -> Numbers:
             float(found["population"]["completion"]),
             {str(key): float(value) for key, value in found["fold_in"].items()},
             {str(key): (int(n_left), int(n_sent)) for key, (n_left, n_sent) in found["leaving"].items()},
+            TierCuts(float(found["tiers"]["low"]), float(found["tiers"]["high"])),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"numbers.json can't be read: {error!r}") from error
@@ -108,9 +113,11 @@ def _check(numbers: Numbers) -> None:
         raise BundleError(f"numbers.json: fold_in must have exactly {', '.join(FOLD_IN_KEYS)}, all above 0")
     if set(numbers.leaving) != set(CHANNELS) or any(n < 0 for pair in numbers.leaving.values() for n in pair):
         raise BundleError(f"numbers.json: leaving must have exactly {', '.join(CHANNELS)}, two counts each")
+    if not 0.0 <= numbers.tiers.low <= numbers.tiers.high:
+        raise BundleError("numbers.json: tiers.low must be at least 0, and at most tiers.high")
     flat = [x for pair in numbers.habit_window + numbers.stretch_window for x in pair]
     flat += [*numbers.population_window, *numbers.completion.values(), numbers.population_completion]
-    flat += numbers.fold_in.values()
+    flat += [*numbers.fold_in.values(), numbers.tiers.low, numbers.tiers.high]
     if not all(map(math.isfinite, flat)):
         raise BundleError("numbers.json: every number must be finite")
     shares = (*numbers.population_window, numbers.population_completion)

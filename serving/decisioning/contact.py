@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serving.channels import CHANNELS, Channel
-from serving.decisioning.tier import Tier
 from serving.state.consent import refused_channels
 from serving.state.events import Event, EventType
+from serving.tier import Tier
 
 DAY_US = 86_400_000_000
 ANSWERS = frozenset({EventType.OPEN, EventType.CLICK, EventType.REDEEM})

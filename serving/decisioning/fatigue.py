@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from serving.channels import MESSAGE_CHANNELS, Channel
 from serving.decisioning.contact import DAY_US, Contacts
 from serving.decisioning.policy_contact import CapsByTier, CapsPolicy, FatiguePolicy
-from serving.decisioning.tier import Tier, TierCuts, tier_of
+from serving.tier import Tier, TierCuts, tier_of
 
 VALUE_DAYS = 84
 """The days that a customer's lifetime value in the bundle spans."""

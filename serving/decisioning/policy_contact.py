@@ -8,7 +8,7 @@ from typing import Annotated
 
 from serving.channels import MESSAGE_CHANNELS
 from serving.decisioning.policy_types import Range, Share
-from serving.decisioning.tier import Tier
+from serving.tier import Tier
 
 Cap = Annotated[int, Range(0, 1000)]
 Times = Annotated[float, Range(0, 100)]

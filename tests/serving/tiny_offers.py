@@ -65,6 +65,9 @@ SENDS: dict[str, list[tuple[Channel | None, float, str]]] = {
     "cleo": [(Channel.EMAIL, float(day), "") for day in range(27, 0, -2)],
     "emil": [(None, 12.0, "wine-off"), (Channel.SMS, 5.0, "wine-off")],
 }
+ANSWERED_DAYS = (20.0, 9.0)
+"""Days of the messages in `SENDS` that were answered: anna's e-mails."""
+
 # customer: (sent, answered, left) by channel, all time
 CONTACTS: dict[str, dict[Channel, tuple[int, int, int]]] = {
     "anna": {Channel.EMAIL: (12, 9, 0), Channel.PUSH: (4, 1, 0)},
@@ -79,6 +82,9 @@ HABITS_OF_DISCOUNT: dict[str, tuple[int, float, float, float]] = {
     "emil": (1, 0.0, 0.30, 0.95),
     "fay": (5, 0.1, 0.10, 0.2),
 }
+WITHOUT_CHANNEL: dict[str, tuple[int, int]] = {"emil": (1, 0)}
+"""Messages, and answers, of which nobody says where: they come on top of `CONTACTS`."""
+
 LEAVING: dict[str, tuple[int, int]] = {
     Channel.STORE: (0, 0),
     Channel.WEB: (0, 0),
@@ -185,6 +191,7 @@ def _sends(rows: _Rows, places: Mapping[str, int]) -> fmt.Sends:
         np.array(channels, dtype="|i1"),
         np.array([AS_OF_US - int(days * DAY_US) for _, days, _ in flat], dtype="<i8"),
         np.array([places.get(offer, fmt.NO_OFFER) for _, _, offer in flat], dtype="<i4"),
+        np.array([days in ANSWERED_DAYS for _, days, _ in flat], dtype="|u1"),
     )
 
 
@@ -193,11 +200,14 @@ def _contacts(rows: _Rows) -> fmt.Contacts:
     for row, customer in enumerate(rows.customers.ids):
         for channel, told in CONTACTS.get(customer, {}).items():
             counts[row, CHANNELS.index(channel)] = told
+    elsewhere = np.array([WITHOUT_CHANNEL.get(customer, (0, 0)) for customer in rows.customers.ids], dtype="<i4")
     of_discount = [HABITS_OF_DISCOUNT.get(customer, (0, 0.0, 0.0, 0.0)) for customer in rows.customers.ids]
     return fmt.Contacts(
         sent=counts[:, :, 0],
         answered=counts[:, :, 1],
         left=counts[:, :, 2],
+        n_sent=counts[:, :, 0].sum(axis=1, dtype="<i4") + elsewhere[:, 0],
+        n_answered=counts[:, :, 1].sum(axis=1, dtype="<i4") + elsewhere[:, 1],
         redeemed=np.array([each[0] for each in of_discount], dtype="<i4"),
         return_share=np.array([each[1] for each in of_discount], dtype="<f4"),
         discount_share=np.array([each[2] for each in of_discount], dtype="<f4"),
