@@ -17,7 +17,9 @@ class OfferReasonCode(Code):
     VIEWED = "viewed", "It is for what the customer looked at, clicked on or scanned lately."
     FAVOURITE_CATEGORY = "favourite_category", "It is for a category that the customer buys often."
     STRETCH = "stretch", "It is for a category that is new to the customer and that they are likely to take to."
-    POPULAR = "popular", "It is redeemed by many."
+    BOUGHT_BEFORE = "bought_before", "It is for what the customer has bought before."
+    LIKELY = "likely", "It is for what customers with similar habits or interests buy, and the customer never has."
+    POPULAR = "popular", "Nothing that may be said of the customer speaks for it: it is there for how it is taken up."
 
 
 class WithheldCode(Code):
@@ -25,6 +27,7 @@ class WithheldCode(Code):
 
     HOLDOUT = "holdout", "The customer is held out, to measure what offers bring."
     NO_CONSENT = "no_consent", "The customer has not agreed to this channel, or to this use of what is known of them."
+    UNAVAILABLE = "unavailable", "The state is away: nothing that has a budget can be promised, and no message sent."
     OTHER_CHANNEL = "other_channel", "The offer is not for this channel."
     NOT_YET_VALID = "not_yet_valid", "The offer has not begun."
     EXPIRED = "expired", "The offer has ended."

@@ -78,11 +78,16 @@ class OfferItem(TypedDict):
 
     offer_id: str
     kind: Annotated[str, Field(description="discount, free_shipping, points or gift.")]
-    value: Annotated[Positive, Field(description="What the customer gets when they redeem it, money.")]
+    value: Annotated[
+        Positive | None, Field(description="What the customer gets when they redeem it, money; null when not known.")
+    ]
     product_ids: Annotated[
         list[str], Field(description="Products that it is for, the likeliest for this customer first; at most 10.")
     ]
     redemption_probability: Annotated[Probability, Field(description="Chance that they redeem it while it is valid.")]
+    anyway_probability: Annotated[
+        Probability, Field(description="Chance that they buy what it is for while it is valid, without any offer.")
+    ]
     relevance: Annotated[Probability, Field(description="0 to 1: how surely they want what it is for.")]
     timeliness: Annotated[Probability, Field(description="0 to 1: how well the moment fits.")]
     trust: Annotated[

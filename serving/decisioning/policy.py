@@ -21,6 +21,7 @@ from serving.decisioning.policy_contact import (
 )
 from serving.decisioning.policy_exploration import ExplorationPolicy
 from serving.decisioning.policy_merchandising import KINDS, NO_RULES, Merchandising, parse_merchandising
+from serving.decisioning.policy_offers import OffersPolicy
 from serving.decisioning.policy_types import Range as Range
 from serving.decisioning.policy_types import Share as Share
 from serving.decisioning.policy_types import parsed_value
@@ -169,6 +170,7 @@ class Policy:
     state: StatePolicy
     events: EventPolicy
     exploration: ExplorationPolicy
+    offers: OffersPolicy
     fatigue: FatiguePolicy
     caps: CapsPolicy
     quiet_hours: QuietHoursPolicy
@@ -180,7 +182,18 @@ class Policy:
 
 _VALUE = re.compile(r"^(\w+ = )(\"(?:[^\"\\]|\\.)*\"|\{[^}]*\}|[^\s#]+)")
 # A policy written before there was such a section, as in a stored bundle, goes by its defaults.
-_LATER_SECTIONS = ("substitutes", "state", "events", "exploration", "fatigue", "caps", "quiet_hours", "trust", "actions")
+_LATER_SECTIONS = (
+    "substitutes",
+    "state",
+    "events",
+    "exploration",
+    "offers",
+    "fatigue",
+    "caps",
+    "quiet_hours",
+    "trust",
+    "actions",
+)
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
 
