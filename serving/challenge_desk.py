@@ -73,10 +73,12 @@ class ChallengeDesk:
     def replacement(
         self, kept: ChallengeAnswer, request: ChallengeRequest, at: datetime, known: Known = NOTHING_KNOWN
     ) -> ChallengeAnswer | None:
-        """Return a challenge that nobody has seen yet with items in place of those out of stock; None where none is."""
+        """Return a challenge nobody has seen yet with items in place of those out of stock or banned; None for none."""
         shopper = self._desk.shopper(request.customer_id, request.store_id, at, known)
         is_out = self._desk.is_out(shopper.store_id, known)
-        slots = [place for place, item in enumerate(kept["items"]) if is_out(self._shelf.row_of(item["product_id"]))]
+        is_banned = self._desk.display(request, shopper).is_banned
+        rows = [self._shelf.row_of(item["product_id"]) for item in kept["items"]]
+        slots = [place for place, row in enumerate(rows) if is_out(row) or is_banned(row)]
         if not slots:
             return None
         window = challenge_window(datetime.fromisoformat(kept["valid_from"]), shopper.zone)
@@ -123,6 +125,7 @@ class ChallengeDesk:
             store=shopper.store,
             window=window,
             screen=self._desk.screen(request, shopper, known, forbidden_flags=RESTRICTED | INTIMATE),
+            display=self._desk.display(request, shopper),
             basket_categories={self._shelf.category[row] for row in basket},
             closed_types={self._shelf.type[row] for row in basket} | bought_types,
         )
@@ -131,7 +134,7 @@ class ChallengeDesk:
         """Return what draws the stretch: only of personal challenges that leave a trace, where the policy explores."""
         policy = self._desk.bundle.policy.exploration
         is_drawn = shopper.is_personal and self._desk.applies_rules and policy.stretch_share > 0
-        return Lots(policy.stretch_share, policy.among, decision_id, known.trace) if is_drawn and known.trace else None
+        return Lots(policy, policy.stretch_share, decision_id, known.trace) if is_drawn and known.trace else None
 
     def _refill(self, draft: Draft, kept: ChallengeAnswer, slots: Sequence[int], shopper: Shopper) -> dict[int, Pick]:
         """Return a pick for each of the slots for which there is one, by place."""

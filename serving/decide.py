@@ -223,7 +223,9 @@ class Decider:
     def _common_challenge(self, request: ChallengeRequest, at: datetime, known: Known) -> ChallengeAnswer:
         """Return what everybody without consent gets in that week and store: no id or record leads to one of them."""
         starts = max(self._engine.week_of(request, at, known).starts, self._engine.bundle.manifest.as_of)
-        answer = self._engine.challenge(request, starts, "", known)
+        # What merchants banned since the week began is in no common challenge either.
+        as_shown = request.model_copy(update={"at": at})
+        answer = self._engine.challenge(as_shown, starts, "", known)
         shown = [item["product_id"] for item in answer["items"]]
         answer["decision_id"] = self.ids.of(json.dumps([answer["model_version"], answer["valid_to"], shown]))
         if not request.dry_run:

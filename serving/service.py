@@ -23,6 +23,7 @@ from serving.arms import ExperimentEngine
 from serving.bundle import open_bundle
 from serving.champion import Champion
 from serving.decision_ids import shop_ids
+from serving.decisioning.merchandising import unknown_names
 from serving.errors import StateUnavailable
 from serving.experiments_file import ExperimentsFile
 from serving.http_app import HttpApp
@@ -51,6 +52,8 @@ def open_engine(folder: Path, experiments: ExperimentsFile) -> ExperimentEngine:
     bundle = open_bundle(folder)
     milliseconds = 1000 * (time.perf_counter() - started)
     logger.info("bundle %s: %.1f MB, checked and mapped in %.0f ms", folder.name, bundle.n_bytes / 1e6, milliseconds)
+    for line in unknown_names(bundle, bundle.policy.merchandising):
+        logger.warning("bundle %s, policy.toml: %s", folder.name, line)
     engine = ExperimentEngine(bundle, experiments.current)
     at = bundle.manifest.as_of
     for row in range(min(_WARM_UP_CALLS, bundle.manifest.sizes["customers"])):

@@ -15,6 +15,7 @@ from typing import Any  # JSON records that are read back
 
 from serving.bundle import open_bundle, write_with_policy
 from serving.champion import write_champion
+from serving.decisioning.merchandising import unknown_names
 from serving.home_lock import working_in
 from serving.renamed import version_now
 from training.errors import GateError
@@ -59,12 +60,14 @@ class Promotion:
     version: str
     verdict: Verdict
     forced: bool
+    unknown: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """Return what happened, for a person."""
+        """Return what happened, for a person; and what the policy names that the bundle does not know."""
         how = " (forced)" if self.forced else ""
-        return f"{self.verdict.text}\n{self.version} is the champion{how}"
+        notes = [f"note, policy.toml: {each}" for each in self.unknown]
+        return "\n".join([self.verdict.text, *notes, f"{self.version} is the champion{how}"])
 
 
 def promote(home: Path, version: str | None = None, *, policy: Path | None = None, force: bool = False) -> Promotion:
@@ -102,7 +105,9 @@ def _promote(place: Home, version: str | None, policy: Path | None, force: bool)
     _keep_gate(place, chosen, verdict, force)
     write_champion(place.folder, chosen)
     Tracker.under(place.folder).promote_all(judgement.get("registered", {}))
-    return Promotion(chosen, verdict, force and not verdict.passes)
+    bundle = open_bundle(place.bundle(chosen), verify=False)
+    unknown = unknown_names(bundle, bundle.policy.merchandising)
+    return Promotion(chosen, verdict, force and not verdict.passes, tuple(unknown))
 
 
 def latest(home: Home) -> str:

@@ -8,6 +8,8 @@ stretch: 1. worth more than the customer usually pays, by chance x margin; 2. a 
 is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price; 5. where every category is known to them, a
 product that they never bought, or a popular one that isn't among what they buy again, worth more if there is one.
 
+What the merchants' rules pin goes before 1. where it is worth more and of a new category.
+
 An item is never excluded, in the basket, out of stock, restricted or intimate, and no two share a category.
 
 Where the policy explores, the stretch of 1. or 3. is drawn among the best few (`exploring`).
@@ -15,8 +17,9 @@ Where the policy explores, the stretch of 1. or 3. is drawn among the best few (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -25,6 +28,7 @@ from serving.api_codes import Level, Role
 from serving.candidates import Candidates, Habit, Neighbour, Stretch
 from serving.decisioning.completion import shifted, within_days
 from serving.decisioning.exploring import STRETCH, Lots, Option
+from serving.decisioning.merchandising import Display
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Screen, Withheld
@@ -36,6 +40,8 @@ from serving.taste import Taste
 N_HABITS = 2
 N_ITEMS = 3
 ROLES = (Role.HABIT, Role.HABIT, Role.STRETCH)
+# Seen again and again without an answer, a product falls below this, and is no stretch for a while.
+_LEAST_WORTH = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Draft:
     store: int
     window: Window
     screen: Screen
+    display: Display
     basket_categories: set[int]
     closed_types: set[int]
     picks: list[Pick] = field(default_factory=list)
@@ -181,7 +188,7 @@ class ChallengeMaker:
         if n_wanted <= 0:
             return
         n_picks = len(draft.picks) + n_wanted
-        for product, reason in self._popular(draft.store):
+        for product, reason in self._popular(draft):
             if len(draft.picks) >= n_picks:
                 return
             self._try_popular(draft, product, reason)
@@ -213,11 +220,15 @@ class ChallengeMaker:
     def _population_share(self, draft: Draft) -> float:
         return between_days(self._numbers.population_window, draft.window.n_days)
 
-    def _popular(self, store: int) -> Iterator[tuple[int, Reason]]:
+    def _popular(self, draft: Draft) -> Iterator[tuple[int, Reason]]:
         in_store, anywhere = self._reasons.popular(in_store=True), self._reasons.popular(in_store=False)
+        ordered, candidates = draft.display.ordered, self._candidates
         return chain(
-            ((product, in_store) for product in self._candidates.popular_in_store(store)),
-            ((product, anywhere) for product in self._candidates.popular()),
+            (
+                (row, in_store)
+                for row in ordered(("store", draft.store), lambda: candidates.popular_in_store(draft.store))
+            ),
+            ((row, anywhere) for row in ordered("popular", candidates.popular)),
         )
 
     def _add_stretch(self, draft: Draft) -> None:
@@ -229,11 +240,30 @@ class ChallengeMaker:
             self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth) for worth in floors
         )
         new_products = (self._new_product(draft, worth) or self._popular_product(draft, worth) for worth in floors)
-        pick = next((each for each in chain(of_new_categories, new_products) if each is not None), None)
+        pinned = self._pinned_stretch(draft, closed, floor)
+        pick = pinned or next((each for each in chain(of_new_categories, new_products) if each is not None), None)
         if pick is not None:
             if draft.lots is not None:
                 draft.lots.settle(STRETCH, self._shelf.ids[pick.product])
             self._add(draft, pick)
+
+    def _pinned_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
+        """Return the first pinned product that is a stretch: of a new category, worth more, and kept out by nothing."""
+        if not draft.display.pins:
+            return None
+        stretches = {each.category: each for each in draft.taste.stretches()}
+        likely = [product for each in stretches.values() for product in each.products]
+        for pin in draft.display.pins:
+            for product in (*pin.named, *(each for each in likely if each in pin.covered), *pin.best):
+                category = self._shelf.category[product]
+                is_worth = floor is None or self._shelf.known_price[product] > floor
+                is_open = category not in closed and self._reasons.can_name_category(category)
+                if is_open and is_worth and draft.screen.withheld(product) is None:
+                    found, reason = stretches.get(category), self._reasons.pinned()
+                    if found is not None:
+                        return replace(self._stretch_pick(draft, found, product), reason=reason)
+                    return self._population_pick(draft, product, role=Role.STRETCH, reason=reason, is_new=True)
+        return None
 
     def _best_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         """Return the stretch of the highest chance x margin, or one drawn among the best; None where there is none."""
@@ -257,7 +287,8 @@ class ChallengeMaker:
             chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
             if self._is_linked(stretch):
                 chance *= 1.0 + self._policy.link_bonus
-            yield _Worthy(stretch, product, chance * max(self._shelf.margin(product) or 0.0, 0.0), chance)
+            ranked = draft.display.boosted(chance, product)
+            yield _Worthy(stretch, product, ranked * max(self._shelf.margin(product) or 0.0, 0.0), ranked)
 
     def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
         flags = self._shelf.flags[product]
@@ -269,7 +300,7 @@ class ChallengeMaker:
         return Pick(product, Role.STRETCH, level, chance, reason, is_new=True)
 
     def _popular_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
-        for product, reason in self._popular(draft.store):
+        for product, reason in self._popular(draft):
             is_worth = floor is None or self._shelf.known_price[product] > floor
             is_new = self._shelf.category[product] not in closed
             if is_new and is_worth and draft.screen.withheld(product) is None:
@@ -287,7 +318,8 @@ class ChallengeMaker:
             is_open = (
                 self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
             )
-            value = (each.p7 * max(self._shelf.margin(product) or 0.0, 0.0), each.p7)
+            ranked = draft.display.boosted(each.p7, product)
+            value = (ranked * max(self._shelf.margin(product) or 0.0, 0.0), ranked)
             if is_open and is_worth and value > best and draft.screen.withheld(product) is None:
                 best, found = value, each
         if found is None:
@@ -306,7 +338,7 @@ class ChallengeMaker:
         """Return the most popular product that they don't buy again, of a category not yet in the challenge."""
         closed = draft.categories | draft.basket_categories
         bought = {each.product for each in draft.taste.again()}
-        for product, reason in self._popular(draft.store):
+        for product, reason in self._popular(draft):
             is_worth = floor is None or self._shelf.known_price[product] > floor
             is_open = (
                 self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
@@ -324,7 +356,7 @@ class ChallengeMaker:
 
         `floor` is the price to exceed, which an unknown price (NaN) never does.
         """
-        best, found = -1.0, -1
+        best, found = -math.inf, -1
         score = 1.0 + self._policy.rank_step
         for product in stretch.products:
             score -= self._policy.rank_step
@@ -336,8 +368,8 @@ class ChallengeMaker:
             for flag, share in leanings:
                 agreement = share if self._shelf.flags[product] & flag else 1.0 - share
                 worth += self._policy.leaning_weight * agreement
-            if worth > best:
-                best, found = worth, product
+            if worth > _LEAST_WORTH and worth + draft.display.step(product) > best:
+                best, found = worth + draft.display.step(product), product
         return found
 
     def _is_linked(self, stretch: Stretch) -> bool:

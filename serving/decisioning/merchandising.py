@@ -204,6 +204,7 @@ class AimIndex:
                 brands.setdefault(brand.casefold(), []).append(row)
         self._types, self._categories, self._departments, self._brands = types, categories, departments, brands
         self._offers = set(bundle.offers.id)
+        self._stores = set(bundle.stores.id)
 
     def rows(self, aim: Aim) -> Rows:
         """Return the rows of all products that a rule is about, in order; unknown names add none."""
@@ -223,8 +224,10 @@ class AimIndex:
             rows.update(np.flatnonzero(np.isin(products.category, categories)).tolist())
         return np.array(sorted(rows), dtype=np.int64)
 
-    def unknown(self, aim: Aim) -> Iterator[tuple[str, str]]:
+    def unknown(self, rule: Rule) -> Iterator[tuple[str, str]]:
         """Yield what a rule names that the bundle doesn't know: the kind of name, and the name."""
+        aim = rule.aim
+        yield from (("store", each) for each in rule.scope.stores if each not in self._stores)
         yield from (("product", each) for each in aim.products if self._shelf.row_of(each) < 0)
         yield from (("offer", each) for each in aim.offers if each not in self._offers)
         named = (
@@ -251,7 +254,7 @@ def unknown_names(bundle: BundleArrays, rules: Merchandising) -> list[str]:
         f"{name} {i}: the bundle knows no {kind} {each!r}"
         for name, listed in kinds
         for i, rule in enumerate(listed, 1)
-        for kind, each in index.unknown(rule.aim)
+        for kind, each in index.unknown(rule)
     ]
 
 
