@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features import columns as c
 from features.asof import Moment
+from serving.tier import BEFORE_ANSWERED, BEFORE_SENT, MIN_SENT, PLAIN_CUTS, Tier, TierCuts
 from training.history import History
 
-HIGH, MEDIUM, LOW, SILENT, UNTESTED = "high", "medium", "low", "silent", "untested"
+FloatArray = npt.NDArray[np.float64]
 
-MIN_SENT = 3
-"""Messages from which on no answer at all means silent; with fewer, nothing is known yet."""
+HIGH, MEDIUM, LOW, SILENT, UNTESTED = (str(tier) for tier in Tier)
+
+ANSWERED = (c.N_OPENED, c.N_CLICKED, c.N_REDEEMED)
+"""What counts as an answer to a message."""
 
 WEEKLY, MONTHLY = 12, 3
 """Trips in 12 weeks: a trip a week, a trip a month."""
-
-BEFORE_SENT, BEFORE_ANSWERED = 10.0, 1.0
-"""What is believed of a channel before a customer was sent anything on it: one answer in ten messages."""
 
 
 def engagement_tiers(history: History, moment: Moment) -> pd.DataFrame:
     """Return `customer_row`, `engagement_tier` for everyone who ever bought.
 
-    By messages where any are known: `untested` with fewer than three sent and none answered, `silent` with none
-    answered; else by the share answered (opened, clicked or redeemed), `high`, `medium` and `low` being the thirds of
-    those who answer at all. By visits in a source without messages: `high` from a trip a week over 12 weeks on,
-    `medium` from one a month on, `low` below, `silent` without any.
+    By messages where any are known (serving/tier.py): `untested` with fewer than three sent and none answered, `silent`
+    with none answered; else by the share answered (opened, clicked or redeemed), `high`, `medium` and `low` being the
+    thirds of those who answer at all. By visits in a source without messages: `high` from a trip a week over 12 weeks
+    on, `medium` from one a month on, `low` below, `silent` without any.
     """
     customers = history.features("customers", moment)
     tiers = by_messages(customers) if (customers[c.N_SENT] > 0).any() else by_visits(customers)
@@ -36,13 +37,26 @@ def engagement_tiers(history: History, moment: Moment) -> pd.DataFrame:
 
 def by_messages(customers: pd.DataFrame) -> list[str]:
     """Return the tier of each row of customer features by what came of the messages sent to them."""
-    sent = customers[c.N_SENT].to_numpy(dtype=np.float64)
-    answered = (customers[c.N_OPENED] + customers[c.N_CLICKED] + customers[c.N_REDEEMED]).to_numpy(dtype=np.float64)
-    rate = (answered + BEFORE_ANSWERED) / (sent + BEFORE_SENT)
-    answers = answered > 0
-    low, high = np.quantile(rate[answers], [1 / 3, 2 / 3]) if answers.any() else (np.inf, np.inf)
-    conditions = [~answers & (sent < MIN_SENT), ~answers, rate > high, rate > low]
+    sent, answered, rate = _answers(customers)
+    cuts = tier_cuts(customers)
+    conditions = [(answered == 0) & (sent < MIN_SENT), answered == 0, rate > cuts.high, rate > cuts.low]
     return [str(tier) for tier in np.select(conditions, [UNTESTED, SILENT, HIGH, MEDIUM], LOW)]
+
+
+def tier_cuts(customers: pd.DataFrame) -> TierCuts:
+    """Return where the tiers of those who answer part: thirds of them; the plain ones where nobody answers."""
+    _, answered, rate = _answers(customers)
+    if not (answered > 0).any():
+        return PLAIN_CUTS
+    low, high = np.quantile(rate[answered > 0], [1 / 3, 2 / 3])
+    return TierCuts(float(low), float(high))
+
+
+def _answers(customers: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what was sent to each customer, what they answered, and the drawn share of that, as `tier_of` has it."""
+    sent = customers[c.N_SENT].to_numpy(dtype=np.float64)
+    answered = customers[list(ANSWERED)].sum(axis=1).to_numpy(dtype=np.float64)
+    return sent, answered, (answered + BEFORE_ANSWERED) / (sent + BEFORE_SENT)
 
 
 def by_visits(customers: pd.DataFrame) -> list[str]:
