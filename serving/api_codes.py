@@ -62,6 +62,9 @@ class ReasonCode(Code):
     BOUGHT_WITH_BASKET = "bought_with_basket", "Often in the same basket as what is in this one."
     VIEWED = "viewed", "Not bought before; looked at, clicked on or scanned lately."
     WISHED = "wished", "Not bought before; on the wish list."
+    IN_BASKET = "in_basket", "In the basket since a while, and not bought."
+    LAUNCHED = "launched", "Not bought before; new in a category that is bought again and again."
+    BACK_IN_STOCK = "back_in_stock", "Not bought before; was out of stock and is there again."
     BOUGHT_WITH_VIEWED = "bought_with_viewed", "Often in the same basket as a product that was looked at lately."
     BOUGHT_WITH_BOUGHT = "bought_with_bought", "Often in the same basket as a product that was bought lately."
     LIKE_LATELY = "like_lately", "Not bought before; customers who took to the same things lately buy it."
@@ -88,6 +91,8 @@ class ShortfallCode(Code):
     NO_SUBSTITUTES = "no_substitutes", "Nothing else is known to meet the same need."
     NO_SEEDS = "no_seeds", "None of the seed customers is known and may be used."
     NOBODY_ELSE = "nobody_else", "Nobody else fits and may be used."
+    NO_OFFERS = "no_offers", "The shop has no offers now."
+    OFFERS_WITHHELD = "offers_withheld", "The other offers are withheld; `withheld` says why."
     NEVER_TOGETHER = "never_together", "Nothing else was bought together with it often enough."
 
 

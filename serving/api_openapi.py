@@ -13,13 +13,14 @@ from typing_extensions import TypedDict
 
 from serving.api import MAX_ID_LENGTH
 from serving.api_codes import Code, NoteCode, ReasonCode, ShortfallCode
+from serving.api_offer_codes import OfferReasonCode, WithheldCode
 from serving.http_calls import Call
 
 # Any throughout: JSON Schema, as the specification lays it out.
 Schema = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
-_CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode)
+_CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode, OfferReasonCode, WithheldCode)
 _REFUSALS = {
     405: "The path answers other methods.",
     422: "A field is wrong; `errors` names each one.",

@@ -10,6 +10,7 @@ from datetime import datetime
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, SubstitutesAnswer
 from serving.api_answers import Experiment as Label
+from serving.api_offers import OffersAnswer, OffersRequest
 from serving.bundle import Bundle, obeying
 from serving.decisioning.policy import parse_policy, with_values
 from serving.engine import Engine
@@ -111,6 +112,19 @@ class ExperimentEngine(Engine):
         drawn = self._drawn(request.customer_id, at, known)
         ask = super().substitutes if drawn.engine is None else drawn.engine.substitutes
         answer = ask(request, at, decision_id, drawn.known)
+        answer["experiment"] = drawn.label
+        return answer
+
+    def offers(
+        self, request: OffersRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> OffersAnswer:
+        """Return the offers that the customer's arm makes; none to one who is held out."""
+        drawn = self._drawn(request.customer_id, at, known)
+        if drawn.label is not None and drawn.label["name"] == HOLDOUT:
+            answer = self._offers.held_out(at, decision_id)
+        else:
+            ask = super().offers if drawn.engine is None else drawn.engine.offers
+            answer = ask(request, at, decision_id, drawn.known)
         answer["experiment"] = drawn.label
         return answer
 

@@ -24,6 +24,7 @@ from serving.api import (
 from serving.api_answers import ChallengeAnswer, Decision
 from serving.api_audiences import AudiencesRequest
 from serving.api_codes import NoteCode
+from serving.api_offers import OffersRequest
 from serving.audiences import Audiences
 from serving.decision_ids import DecisionIds
 from serving.engine import Engine
@@ -104,12 +105,15 @@ class Decider:
                 return self._scores(request, at)
             case AudiencesRequest():
                 return self._audience(request, at)
-            case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest():
+            case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest() | OffersRequest():
                 return self._ranking(request, at, now)
         raise TypeError(f"{type(request).__name__} is no decision")
 
     def _ranking(
-        self, request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest, at: datetime, now: datetime
+        self,
+        request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest | OffersRequest,
+        at: datetime,
+        now: datetime,
     ) -> Answered:
         trace = Trace()
         known = self._known(request.customer_id, request.at, trace)
@@ -122,6 +126,8 @@ class Decider:
                 answer = self._engine.also_bought(request, at, decision_id, told)
             case SubstitutesRequest():
                 answer = self._engine.substitutes(request, at, decision_id, told)
+            case OffersRequest():
+                answer = self._engine.offers(request, at, decision_id, told)
         if known is None:
             return _unknowing(answer)
         if not request.dry_run:

@@ -28,6 +28,7 @@ from serving.api_answers import (
     SubstitutesAnswer,
 )
 from serving.api_codes import ShortfallCode
+from serving.api_offers import OffersAnswer, OffersRequest
 from serving.bundle import Bundle
 from serving.bundle_format import INTIMATE
 from serving.candidates import UNKNOWN
@@ -41,6 +42,7 @@ from serving.decisioning.substitutes import SubstituteMaker
 from serving.decisioning.windows import Week, day_of
 from serving.desk import Desk
 from serving.errors import UnknownProduct
+from serving.offer_desk import OfferDesk
 from serving.state.known import NOBODY, NOTHING_KNOWN, Known, Live
 from serving.taste import Shopper
 
@@ -70,6 +72,7 @@ class Engine:
             applies_rules=applies_rules,
         )
         self._substitutes = SubstituteMaker(desk.shelf, desk.candidates, bundle.policy.substitutes, desk.reasons)
+        self._offers = OfferDesk(desk)
         self._views = CustomerViews(bundle, desk.shelf, desk.shoppers, desk.answers)
 
     def challenge(
@@ -195,6 +198,24 @@ class Engine:
         if len(found) < request.k:
             answer["shortfall"] = as_shortfall(shortfalls.of_substitutes(screen.met))
         return answer
+
+    def offers(
+        self, request: OffersRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> OffersAnswer:
+        """Return the offers that are worth the most to the customer and to the shop, and why all others are withheld.
+
+        What it promises is for the caller to keep. InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        return self._offers.offers(request, at, decision_id, known)
+
+    @property
+    def budgets(self) -> Mapping[str, float]:
+        """The money that is set aside for each offer that has a budget, by offer_id."""
+        return self._offers.shelf.budgets
+
+    def offer_cost(self, offer_id: str) -> float | None:
+        """Return what one redemption of an offer costs the shop, money; None for an offer that is not known."""
+        return self._offers.cost(offer_id)
 
     def scores(
         self, request: ScoresRequest, at: datetime, decision_id: str, known: Mapping[str, Known] = NOBODY_KNOWN

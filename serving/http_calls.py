@@ -23,6 +23,7 @@ from serving.api_answers import (
 )
 from serving.api_audiences import AudiencesAnswer, AudiencesRequest
 from serving.api_kept import CustomerAnswer, DecisionAnswer
+from serving.api_offers import OffersAnswer, OffersRequest
 from serving.api_writes import (
     ConsentAnswer,
     ConsentBody,
@@ -92,6 +93,13 @@ CALLS = (
         SubstitutesAnswer,
         {"product_id": "1082185", "k": 5},
         refusals=_NO_PRODUCT,
+    ),
+    Call(
+        "/v1/offers",
+        "Offers ranked by what they are worth to the customer and to the shop, and why others are withheld.",
+        OffersRequest,
+        OffersAnswer,
+        {"customer_id": "1234", "channel": "web", "k": 3},
     ),
     Call(
         "/v1/scores",

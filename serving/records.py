@@ -17,6 +17,7 @@ from serving.api import (
 )
 from serving.api_audiences import AudiencesRequest
 from serving.api_codes import Role
+from serving.api_offers import OffersRequest
 from serving.decisioning.exploring import STRETCH
 from serving.live import epoch_us
 from serving.state.decisions import DecisionPart, DecisionRecord
@@ -32,6 +33,7 @@ _CALLS: dict[type[Request], str] = {
     ScoresRequest: "scores",
     SubstitutesRequest: "substitutes",
     AudiencesRequest: "audiences",
+    OffersRequest: "offers",
 }
 
 # Who asks and for when stands elsewhere in the record.
