@@ -1,0 +1,1 @@
+"""A customer simulator fitted to a shop's history, and campaigns and policies that are tried on it."""
