@@ -13,6 +13,7 @@ from serving.api_answers import (
     ChallengeAnswer,
     ChallengeItem,
     Decision,
+    Item,
     Note,
     RankedItem,
     Reason,
@@ -135,6 +136,15 @@ class Answers:
             item["support"] = neighbour.support
             items.append(cast("AlsoBoughtItem", item))
         return {**decision, "items": items, "ignored": []}  # type: ignore[typeddict-item] # a decision brings no shortfall
+
+    def items(self, products: Sequence[int], reasons: Sequence[Reason], shopper: Shopper) -> list[Item]:
+        """Return products as plain items, in their order."""
+        items: list[Item] = []
+        for product, reason, habit in zip(products, reasons, self._bought_before(products, shopper), strict=True):
+            item = self._item(product, reason)
+            self._add_history(item, habit, shopper)
+            items.append(cast("Item", item))
+        return items
 
     def substitutes(self, decision: Decision, found: Sequence[Substitute], shopper: Shopper) -> SubstitutesAnswer:
         """Return the products that stand in for the one asked about."""

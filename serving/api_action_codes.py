@@ -40,6 +40,7 @@ class ActionCode(Code):
     NOTHING_BACK = "nothing_back", "Nothing that they want has come back into stock."
 
     # Why there is none: the trigger is true, and it is better to leave them alone.
+    HOLDOUT = "holdout", "The customer is held out, to measure what messages bring."
     NOT_PERSONAL = "not_personal", "What is known of the customer may not be used, or nothing is known of them."
     LEFT_CHANNEL = "left_channel", "They have just asked to hear less: that is no moment for a message."
     TURNED_AWAY = "turned_away", "They have just turned it away."

@@ -8,6 +8,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from serving.api import CustomerId, Exclude, Request, StoreId
+from serving.api_action_codes import ActionCode
 from serving.api_answers import Decision, Item, Time
 from serving.api_offer_codes import ActionKind, Trigger
 from serving.api_offers import OfferContext, OfferItem
@@ -33,7 +34,7 @@ class ActionsRequest(Request):
 class ActionReason(TypedDict):
     """Why this action, or why none."""
 
-    code: str
+    code: ActionCode
     text: Annotated[str, Field(description="What a person would say, true of the data, and no more.")]
 
 

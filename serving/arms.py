@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
+from serving.api_actions import ActionAnswer, ActionsRequest
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, SubstitutesAnswer
 from serving.api_answers import Experiment as Label
+from serving.api_offer_codes import Trigger
 from serving.api_offers import OffersAnswer, OffersRequest
 from serving.bundle import Bundle, obeying
 from serving.decisioning.policy import parse_policy, with_values
@@ -127,6 +129,25 @@ class ExperimentEngine(Engine):
             answer = ask(request, at, decision_id, drawn.known)
         answer["experiment"] = drawn.label
         return answer
+
+    def action(
+        self, request: ActionsRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> ActionAnswer:
+        """Return the action that the customer's arm chooses; none for one who is held out."""
+        drawn = self._drawn(request.customer_id, at, known)
+        if drawn.label is not None and drawn.label["name"] == HOLDOUT:
+            answer = self._actions.held_out(request, at, decision_id)
+        else:
+            ask = super().action if drawn.engine is None else drawn.engine.action
+            answer = ask(request, at, decision_id, drawn.known)
+        answer["experiment"] = drawn.label
+        return answer
+
+    def true_triggers(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> tuple[Trigger, ...]:
+        """Return the triggers that are true by the policy of the customer's arm; none for one who is held out."""
+        drawn = self._drawn(customer_id, at, known)
+        ask = super().true_triggers if drawn.engine is None else drawn.engine.true_triggers
+        return ask(customer_id, at, drawn.known)
 
     def target_row(self, customer_id: str, at: datetime, live: Live) -> int:
         """Return the row of a customer who may be chosen by their scores; -1 also for one who is held out."""

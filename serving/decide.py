@@ -21,6 +21,7 @@ from serving.api import (
     ScoresRequest,
     SubstitutesRequest,
 )
+from serving.api_actions import ActionsRequest
 from serving.api_answers import ChallengeAnswer, Decision
 from serving.api_audiences import AudiencesRequest
 from serving.api_codes import NoteCode
@@ -105,6 +106,8 @@ class Decider:
                 return self._scores(request, at)
             case AudiencesRequest():
                 return self._audience(request, at)
+            case ActionsRequest():
+                return self._action(request, at, now)
             case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest() | OffersRequest():
                 return self._ranking(request, at, now)
         raise TypeError(f"{type(request).__name__} is no decision")
@@ -130,6 +133,16 @@ class Decider:
                 answer = self._engine.offers(request, at, decision_id, told)
         if known is None:
             return _unknowing(answer)
+        if not request.dry_run:
+            self._record(_Made(request, at, now, known), answer)
+        return answer
+
+    def _action(self, request: ActionsRequest, at: datetime, now: datetime) -> Answered:
+        """Return an action; StateUnavailable where nobody can say what has been sent, and what has happened since."""
+        known = self._known(request.customer_id, request.at, Trace())
+        if known is None:
+            raise StateUnavailable("no action is chosen without what is known of the customer now")
+        answer = self._engine.action(request, at, self.ids.fresh(), known)
         if not request.dry_run:
             self._record(_Made(request, at, now, known), answer)
         return answer

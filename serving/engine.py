@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
 
+from serving.action_desk import ActionDesk
 from serving.answers import as_shortfall
 from serving.api import (
     AlsoBoughtRequest,
@@ -19,6 +20,7 @@ from serving.api import (
     ScoresRequest,
     SubstitutesRequest,
 )
+from serving.api_actions import ActionAnswer, ActionsRequest
 from serving.api_answers import (
     AlsoBoughtAnswer,
     ChallengeAnswer,
@@ -28,6 +30,7 @@ from serving.api_answers import (
     SubstitutesAnswer,
 )
 from serving.api_codes import ShortfallCode
+from serving.api_offer_codes import Trigger
 from serving.api_offers import OffersAnswer, OffersRequest
 from serving.bundle import Bundle
 from serving.bundle_format import INTIMATE
@@ -73,6 +76,7 @@ class Engine:
         )
         self._substitutes = SubstituteMaker(desk.shelf, desk.candidates, bundle.policy.substitutes, desk.reasons)
         self._offers = OfferDesk(desk)
+        self._actions = ActionDesk(desk, self._offers)
         self._views = CustomerViews(bundle, desk.shelf, desk.shoppers, desk.answers)
 
     def challenge(
@@ -207,6 +211,19 @@ class Engine:
         What it promises is for the caller to keep. InvalidRequest when `at` lies before the bundle's as-of.
         """
         return self._offers.offers(request, at, decision_id, known)
+
+    def action(
+        self, request: ActionsRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+    ) -> ActionAnswer:
+        """Return the next best action for the customer, given what has just happened or become true; or none, and why.
+
+        What it promises and sends is for the caller to keep. InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        return self._actions.action(request, at, decision_id, known)
+
+    def true_triggers(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> tuple[Trigger, ...]:
+        """Return the triggers that are true of a customer now without an event of this moment, most pressing first."""
+        return self._actions.true_triggers(customer_id, at, known)
 
     @property
     def budgets(self) -> Mapping[str, float]:

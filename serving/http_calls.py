@@ -14,6 +14,7 @@ from serving.api import (
     ScoresRequest,
     SubstitutesRequest,
 )
+from serving.api_actions import ActionAnswer, ActionsRequest
 from serving.api_answers import (
     AlsoBoughtAnswer,
     ChallengeAnswer,
@@ -100,6 +101,13 @@ CALLS = (
         OffersRequest,
         OffersAnswer,
         {"customer_id": "1234", "channel": "web", "k": 3},
+    ),
+    Call(
+        "/v1/actions",
+        "The one next best action for a customer when something has happened or become true, or none and why.",
+        ActionsRequest,
+        ActionAnswer,
+        {"customer_id": "1234", "trigger": "replenish"},
     ),
     Call(
         "/v1/scores",

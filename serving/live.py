@@ -46,6 +46,11 @@ class Shoppers:
         self._nobody = Taste(p_shop.mean(axis=0).tolist() if len(p_shop) else [0.0] * p_shop.shape[1])
         self._n_baskets = bundle.customers.n_baskets
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of shops that have none of their own."""
+        return self._zone
+
     def shopper(self, customer_id: str | None, store_id: str | None, at: datetime, live: Live) -> Shopper:
         """Return who asks; an id that was merged into another may be asked about as well."""
         rows = [] if customer_id is None else self._rows(customer_id, live)

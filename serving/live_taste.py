@@ -60,6 +60,10 @@ class LiveTaste(Taste):
         self._bought_categories = {lately.shelf.category[each] for each in doings.bought}
 
     @override
+    def as_of_bundle(self) -> Taste:
+        return self._base
+
+    @override
     def habits(self) -> Iterator[Habit]:
         moved = self._moved_habits
         return self._base.habits() if not moved else _merged(moved, self._base.habits(), _type_of)

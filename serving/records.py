@@ -15,6 +15,7 @@ from serving.api import (
     ScoresRequest,
     SubstitutesRequest,
 )
+from serving.api_actions import ActionsRequest
 from serving.api_audiences import AudiencesRequest
 from serving.api_codes import Role
 from serving.api_offers import OffersRequest
@@ -34,6 +35,7 @@ _CALLS: dict[type[Request], str] = {
     SubstitutesRequest: "substitutes",
     AudiencesRequest: "audiences",
     OffersRequest: "offers",
+    ActionsRequest: "actions",
 }
 
 # Who asks and for when stands elsewhere in the record.

@@ -29,6 +29,10 @@ class Taste:
         """Take everybody's mean chance of a trip within 1, 2, … 7 days."""
         self._p_shop = p_shop
 
+    def as_of_bundle(self) -> Taste:
+        """Return the taste as the bundle has it, without what they did since."""
+        return self
+
     def habits(self) -> Iterator[Habit]:
         """Yield what the customer buys again, by type, the most probable first."""
         return iter(())

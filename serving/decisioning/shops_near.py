@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.bundle_format import Stores
 from serving.decisioning.windows import zone_named
@@ -54,7 +55,9 @@ class ShopsNear:
         """`zone` is that of shops that have none of their own."""
         self._latitude = np.radians(stores.latitude.astype(np.float64))
         self._longitude = np.radians(stores.longitude.astype(np.float64))
-        self._hours = [Hours(int(opens), int(closes)) for opens, closes in zip(stores.opens, stores.closes, strict=True)]
+        self._hours = [
+            Hours(int(opens), int(closes)) for opens, closes in zip(stores.opens, stores.closes, strict=True)
+        ]
         self._zones = [zone_named(name) or zone for name in stores.time_zone]
 
     def within(self, latitude: float, longitude: float, km: float) -> list[tuple[int, float]]:
@@ -73,12 +76,15 @@ class ShopsNear:
 
 
 def haversine_km(
-    latitude: float, longitude: float, latitudes: np.typing.NDArray[np.float64], longitudes: np.typing.NDArray[np.float64]
+    latitude: float,
+    longitude: float,
+    latitudes: np.typing.NDArray[np.float64],
+    longitudes: np.typing.NDArray[np.float64],
 ) -> np.typing.NDArray[np.float64]:
     """Return great-circle distances in km from one place to many, all in radians; NaN where a place is not known."""
     inner = np.sin((latitudes - latitude) / 2) ** 2
     inner += math.cos(latitude) * np.cos(latitudes) * np.sin((longitudes - longitude) / 2) ** 2
-    distances: np.typing.NDArray[np.float64] = 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(inner, 0.0, 1.0)))
+    distances: npt.NDArray[np.float64] = 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(inner, 0.0, 1.0)))
     return distances
 
 

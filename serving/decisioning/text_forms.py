@@ -108,13 +108,13 @@ class Forms:
 
 
 def plain(text: str, limit: int) -> str:
-    """Return a text from the data as it may stand in a message: one line without control characters, cut to `limit`.
+    r"""Return a text from the data as it may stand in a message: one line without control characters, cut to `limit`.
 
     What steers a display (line ends, direction marks, zero width) becomes a space; a cut is marked.
 
     Examples
     --------
-    >>> plain("Rye\\n\\tBread", 20), plain("Sea Salt Crisps", 10)
+    >>> plain("Rye\n\tBread", 20), plain("Sea Salt Crisps", 10)
     ('Rye Bread', 'Sea Salt…')
     """
     shown = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)

@@ -150,7 +150,7 @@ class _Reader:
     def offers(self, table: Mapping[str, Any]) -> dict[str, Template]:  # Any: a TOML table
         self._report_unknown(table, OFFER_KINDS, "offers")
         facts = {"value": _MAYBE}
-        return dict(self._templates(table, {kind: facts for kind in OFFER_KINDS}, "offers"))
+        return dict(self._templates(table, dict.fromkeys(OFFER_KINDS, facts), "offers"))
 
     def messages(
         self,
@@ -165,7 +165,7 @@ class _Reader:
             self._report_unknown(own, ["why", *map(str, KINDS[code])], place)
             whys.update((code, each) for _, each in self._templates(own, {"why": facts}, place))
             for kind in KINDS[code]:
-                message = self._message(own, kind, facts | _OFFER if kind is OFFER else facts, place)
+                message = self._message(own, kind, {**facts, **_OFFER} if kind is OFFER else facts, place)
                 if message is not None:
                     messages[code, kind] = message
         return whys, messages
@@ -220,7 +220,7 @@ def _forms(table: Mapping[str, Any], mistakes: list[str]) -> Forms | None:
             mistakes.append(f"form.{name}: {wrong}")
     if len(mistakes) > before:
         return None
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+    values: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in table.items()}
     return Forms(**values)
 
 

@@ -59,12 +59,17 @@ def read_stock(store: Store, head: Head, cached: Stock) -> Stock | None:
     if not is_cached:
         cached = NO_STOCK
     first = cached.generation + 1 if is_cached else head.oldest
-    available = dict(cached.available)
+    available, returned = dict(cached.available), set(cached.returned)
     for document in store.read(part_keys(first, head.generation)):
         if document is None:
             return None
-        available |= words_of(decode(document.value))
-    return Stock(head.generation, available)
+        raw = decode(document.value)
+        said = words_of(raw)
+        returned -= {key for key, pieces in said.items() if pieces <= 0.0}
+        returned |= {key for key, pieces in said.items() if pieces > 0.0 and available.get(key, 1.0) <= 0.0}
+        returned |= {(product, where) for product, where in raw.get("returned", ())}
+        available |= said
+    return Stock(head.generation, available, frozenset(returned))
 
 
 def words_of(raw: Raw) -> dict[tuple[str, str | None], float]:
@@ -87,7 +92,7 @@ def folding(head: Head, stock: Stock) -> Commit:
     return Commit(
         put={
             HEAD: _encode_head(head.generation, head.generation),
-            f"{HEAD}/{head.generation}": _encode_words(stock.available),
+            f"{HEAD}/{head.generation}": _encode_words(stock.available, sorted(stock.returned, key=str)),
         },
         delete=part_keys(head.oldest, head.generation - 1),
         expect={HEAD: head.version},
@@ -98,8 +103,8 @@ def _encode_head(generation: int, oldest: int) -> bytes:
     return encode({"generation": generation, "oldest": oldest})
 
 
-def _encode_words(words: Words) -> bytes:
+def _encode_words(words: Words, returned: Sequence[tuple[str, str | None]] = ()) -> bytes:
     rows: Sequence[Any] = [
         [product, store, None if math.isinf(pieces) else pieces] for (product, store), pieces in words.items()
     ]
-    return encode({"words": rows})
+    return encode({"words": rows} | ({"returned": returned} if returned else {}))
