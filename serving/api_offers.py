@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from datetime import datetime
+from typing import Annotated, Any, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, with_config
-from typing_extensions import TypedDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, with_config
+from typing_extensions import TypeAliasType, TypedDict
 
-from serving.api import At, Basket, Count, CustomerId, Exclude, Id, Request, StoreId
+from serving.api import Basket, Count, CustomerId, Exclude, Id, Request, StoreId, moment_in
 from serving.api_answers import Decision, Money, Positive, Probability, Shortfall, Time
 from serving.api_offer_codes import OfferReasonCode, WithheldCode
 from serving.channels import Channel
@@ -21,6 +22,29 @@ __all__ = [
     "WithheldOffer",
     "WithheldReason",
 ]
+
+
+# Any: what a client sent, before anything is known about it.
+def _local_time(value: Any) -> datetime:
+    """Return a date and time as it was written: with its offset where it has one, else without."""
+    moment_in(value, needs_zone=False)
+    return datetime.fromisoformat(value.upper())
+
+
+LocalTime = TypeAliasType(
+    "LocalTime",
+    Annotated[
+        datetime,
+        BeforeValidator(_local_time),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "date-time",
+                "description": "A date and time, ISO 8601. Without an offset only its time of day counts.",
+            }
+        ),
+    ],
+)
 
 
 class OfferContext(BaseModel):
@@ -37,7 +61,8 @@ class OfferContext(BaseModel):
         Field(ge=-180, le=180, description="Degrees east. Used only with the customer's consent for location."),
     ] = None
     local_time: Annotated[
-        At | None, Field(description="The moment on the customer's own clock: its offset decides quiet hours.")
+        LocalTime | None,
+        Field(description="What the customer's own clock shows: it decides quiet hours, and how near their hour is."),
     ] = None
     basket: Basket = []
     page: Annotated[Id | None, Field(description="The product_id or category of the page that the answer is for.")] = (

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from serving.bundle_format import INTIMATE, RECOMMENDABLE, BundleArrays
+from serving.bundle_format import INTIMATE, RECOMMENDABLE, RESTRICTED, BundleArrays
 from serving.channels import CHANNELS, Channel
 from serving.shelf import Shelf, ints
 
@@ -27,7 +27,8 @@ class Offer:
     `products` are the rows of what it is for and may be recommended; `best` the best sellers of these, best first.
     `is_general`: it is for nothing in particular; `is_lost`: for something, but nothing of it may be recommended.
     `margin` is what one piece of it brings on average, by what sells, money; None unknown. `popular_p7` is the chance
-    of anybody to buy any of it within seven days. `is_sensitive`: most of it, by what sells, is intimate.
+    of anybody to buy any of it within seven days. `is_sensitive`: most of it, by what sells, is intimate; `is_unasked`:
+    all of it is restricted or intimate, which only those hear of who buy it already.
     """
 
     row: int
@@ -47,6 +48,7 @@ class Offer:
     margin: float | None
     popular_p7: float
     is_sensitive: bool
+    is_unasked: bool
 
     @property
     def has_budget(self) -> bool:
@@ -57,6 +59,11 @@ class Offer:
     def stake(self) -> float:
         """What one redemption costs the shop, money; 0 where nobody knows."""
         return 0.0 if math.isnan(self.cost) else self.cost
+
+    @property
+    def needs_visit(self) -> bool:
+        """Whether it has to be redeemed in a store: it is neither for the web nor for the app."""
+        return not (self.is_for(Channel.WEB) or self.is_for(Channel.APP))
 
     def is_for(self, channel: Channel) -> bool:
         """Return whether it may be shown, or sent, there."""
@@ -111,6 +118,7 @@ class _Stock:
         self._owner, self._product = owner[is_open], pairs.product[is_open]
         self._ends = np.searchsorted(self._owner, np.arange(n), side="right").tolist()
         self._sales = np.maximum(products.p7.astype(np.float64), _LEAST_SALES)
+        self._is_unasked = (products.flags & (INTIMATE | RESTRICTED)) > 0
         self._is_intimate = (products.flags & INTIMATE) > 0
         known = (shelf.margin(row) for row in range(shelf.n_products))
         self._margin = np.array([math.nan if each is None else each for each in known])
@@ -159,4 +167,5 @@ class _Stock:
             margin=float(np.average(margins[known], weights=sold[known])) if known.any() else None,
             popular_p7=popular_p7,
             is_sensitive=bool(len(own)) and float(sold[self._is_intimate[own]].sum()) > float(sold.sum()) / 2,
+            is_unasked=bool(len(own)) and bool(self._is_unasked[own].all()),
         )

@@ -16,7 +16,7 @@ from serving.offer_shelf import Offer
 from serving.shelf import Shelf
 
 _HOURS_A_DAY = 24
-_NEW = frozenset({OfferReasonCode.LIKELY, OfferReasonCode.STRETCH, OfferReasonCode.VIEWED, OfferReasonCode.WISHED})
+FAVOURITE = OfferReasonCode.FAVOURITE_CATEGORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class TermMaker:
         redemption = share(setting.responses.get(offer.row, offer.chance))
         anyway = share(within(p7, case.days))
         sold = self._sold(offer, case.wants)
-        if setting.km is not None:
+        if setting.km is not None and offer.needs_visit:
             privacy_cost = max(privacy_cost, policy.privacy_location)
         return Terms(
             relevance=share(within(p7, policy.relevance_days)),
@@ -107,9 +107,10 @@ class TermMaker:
     def _of_effort(self, offer: Offer, why: Why, setting: Setting) -> float:
         policy = self._policy
         effort = self._effort.get(offer.kind, policy.effort_discount)
-        effort += policy.effort_new if why.code in _NEW else 0.0
+        is_new = not offer.is_general and why.code is not FAVOURITE and (why.want is None or why.want.habit is None)
+        effort += policy.effort_new if is_new else 0.0
         effort += policy.effort_message if setting.is_message else 0.0
-        return effort + (0.0 if setting.km is None else policy.effort_per_km * setting.km)
+        return effort + (policy.effort_per_km * setting.km if setting.km is not None and offer.needs_visit else 0.0)
 
     def _sold(self, offer: Offer, wants: Wants) -> Sold:
         """Return what a redemption sells: what they want of it, by its chance, in their usual quantity."""

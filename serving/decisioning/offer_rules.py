@@ -5,7 +5,7 @@ They stand in one table, in the order of `WithheldCode`: the first that is broke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -50,8 +50,8 @@ class OfferCall:
     `is_linked`: what is given may be kept under the customer's id; `may_reach`: they agreed to this channel;
     `may_promise`: what has a budget may be given, and messages be sent. `excluded` are products that the call, the
     policy or the customer keep out, `basket` what is in it now; `is_out` says of a product whether it is out of stock.
-    `redeemed` are ids of offers that they redeemed, `dismissed` of those that they turned away; `holds` those that they
-    hold, by id.
+    `redeemed` are ids of offers that they redeemed, `dismissed` of those that they turned away, `banned` of those that
+    merchants took out; `holds` those that they hold, by id.
     """
 
     policy: OffersPolicy
@@ -60,13 +60,14 @@ class OfferCall:
     is_linked: bool
     may_reach: bool
     may_promise: bool
-    excluded: Collection[int]
-    basket: Collection[int]
+    excluded: Set[int]
+    basket: Set[int]
     is_out: Callable[[int], bool]
     redeemed: Collection[str]
     dismissed: Collection[str]
     holds: Mapping[str, Hold]
     spending: Mapping[str, Spending]
+    banned: Collection[str] = ()
     buyer: Buyer = Buyer.MIXED
     is_held_out: bool = False
     is_quiet: bool = False
@@ -135,11 +136,16 @@ def has_ended(case: OfferCase) -> bool:
 
 
 def is_excluded(case: OfferCase) -> bool:
-    """Return whether everything that it is for is kept out, or they turned the offer itself away."""
-    offer = case.offer
-    if offer.id in case.call.dismissed or offer.is_lost:
+    """Return whether the offer, or everything that it is for, is kept out.
+
+    What is restricted or intimate is kept out for all who don't buy it already.
+    """
+    offer, call = case.offer, case.call
+    if offer.id in call.dismissed or offer.id in call.banned or offer.is_lost:
         return True
-    return not offer.is_general and offer.products <= set(case.call.excluded)
+    if offer.is_unasked and not case.wants.has_own:
+        return True
+    return not offer.is_general and offer.products <= call.excluded
 
 
 def is_in_basket(case: OfferCase) -> bool:

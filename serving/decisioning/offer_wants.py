@@ -63,6 +63,11 @@ class Wants:
             self.found.append(want)
 
     @property
+    def has_own(self) -> bool:
+        """Whether some of it is what they buy already."""
+        return self.n_just_bought > 0 or any(each.habit is not None for each in self.found)
+
+    @property
     def p7(self) -> float:
         """The chance that they buy any of it within seven days."""
         return max(1.0 - math.prod(self.none.values()), self.favourite[0])

@@ -1,0 +1,216 @@
+"""What one call says of its customer and its moment, before any offer is looked at: for rules, wants and terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+import numpy as np
+
+from serving.api_offers import OffersRequest
+from serving.channels import Channel
+from serving.decisioning.local_clock import clock_zone, hour_there
+from serving.decisioning.merchandising import Display
+from serving.decisioning.offer_rules import Buyer, OfferCall, buyer_of
+from serving.decisioning.offer_wants import Wanting, within
+from serving.decisioning.quiet import QuietHours
+from serving.decisioning.rules import BANNED
+from serving.decisioning.shops_near import ShopsNear
+from serving.decisioning.windows import day_of
+from serving.desk import Desk
+from serving.live import epoch_us
+from serving.offer_shelf import OfferShelf
+from serving.offer_terms import Setting, hour_fit
+from serving.shelf import floats, ints
+from serving.state.events import EventType
+from serving.state.known import Known
+from serving.taste import Shopper
+
+_N_BESIDE = 20
+_DAY_US = 86_400_000_000
+_FARTHEST_KM = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMoment:
+    """One call: who asks, as of which local day, and all that its offers are judged by."""
+
+    shopper: Shopper
+    today: int
+    display: Display
+    call: OfferCall
+    wanting: Wanting
+    setting: Setting
+
+
+class OfferFacts:
+    """Gathers what the calls about offers are decided by, from one open bundle and what is known besides."""
+
+    def __init__(self, desk: Desk, offers: OfferShelf) -> None:
+        bundle = desk.bundle
+        self._desk = desk
+        self._offers = offers
+        self._policy = bundle.policy.offers
+        self._shops = ShopsNear(bundle.stores, desk.shoppers.zone)
+        self._quiet = QuietHours(bundle.policy.quiet_hours)
+        response, redeemed, propensity = bundle.response, bundle.redeemed, bundle.propensity
+        self._response = (ints(response.offsets), ints(response.offer), floats(response.p))
+        self._redeemed = (ints(redeemed.offsets), ints(redeemed.offer))
+        self._propensity = (ints(propensity.offsets), ints(propensity.category), floats(propensity.p28))
+        customers = bundle.customers
+        self._churn, self._score = floats(customers.churn), floats(customers.score)
+        self._hour, self._n_baskets = ints(customers.hour), ints(customers.n_baskets)
+        self._discounted_lines = floats(bundle.contacts.discounted_lines)
+
+    def moment(self, request: OffersRequest, at: datetime, known: Known) -> OfferMoment:
+        """Return what a call is decided by; InvalidRequest when `at` lies before the bundle's as-of."""
+        shopper = self._desk.shopper(request.customer_id, request.store_id, at, known)
+        today = day_of(at, shopper.zone)
+        display = self._desk.display(request, shopper)
+        zone = clock_zone(request.context.local_time, at, shopper.zone)
+        call = self._call(request, shopper, at, known, display=display, zone=zone)
+        setting = self._setting(request, shopper, call, hour=hour_there(at, zone), known=known)
+        return OfferMoment(shopper, today, display, call, self._wanting(call, shopper, today), setting)
+
+    def _call(
+        self,
+        request: OffersRequest,
+        shopper: Shopper,
+        at: datetime,
+        known: Known,
+        *,
+        display: Display,
+        zone: tzinfo,
+    ) -> OfferCall:
+        desk, live, at_us = self._desk, known.live, epoch_us(at)
+        rows_of = desk.shelf.rows_of
+        is_linked = shopper.row >= 0 or bool(live.customer_id)
+        is_linked = is_linked and not live.is_gone and desk.shoppers.may_personalize(request.customer_id, live)
+        redeemed, dismissed = self._answered(shopper, at_us, known)
+        return OfferCall(
+            self._policy,
+            request.channel,
+            at_us,
+            is_linked=is_linked,
+            may_reach=self._may_reach(request.customer_id, request.channel, known),
+            may_promise=known.may_promise,
+            excluded=rows_of(request.exclude) | shopper.dismissed | self._banned(display),
+            basket=rows_of(request.context.basket) | shopper.basket,
+            is_out=desk.is_out(shopper.store_id, known),
+            redeemed=redeemed,
+            dismissed=dismissed,
+            holds={each.offer_id: each for each in live.held_at(at_us)} if is_linked else {},
+            spending=known.spending,
+            banned=frozenset(each for each in self._offers.rows if display.bans_offer(each, ())),
+            buyer=self._buyer(shopper),
+            is_quiet=self._quiet.is_quiet(request.channel, at, zone),
+        )
+
+    def _answered(self, shopper: Shopper, at_us: int, known: Known) -> tuple[set[str], set[str]]:
+        """Return the ids of the offers that they redeemed, and of those that they have turned away lately."""
+        redeemed: set[str] = set()
+        dismissed: set[str] = set()
+        if shopper.is_personal and shopper.row >= 0:
+            offsets, offer = self._redeemed
+            rows = offer[offsets[shopper.row] : offsets[shopper.row + 1]]
+            redeemed = {self._offers.offers[row].id for row in rows}
+        dismiss_us = self._desk.bundle.policy.events.dismiss_days * _DAY_US
+        for event in known.live.events:
+            if event.offer_id is None or event.at_us < known.live.erased_us:
+                continue
+            if event.type is EventType.REDEEM:
+                redeemed.add(event.offer_id)
+            elif event.type is EventType.DISMISS and at_us - event.at_us < dismiss_us:
+                dismissed.add(event.offer_id)
+        return redeemed, dismissed
+
+    def _may_reach(self, customer_id: str, channel: Channel, known: Known) -> bool:
+        """Return whether they agreed to the channel: places need no consent of their own, messages do."""
+        if not channel.is_message:
+            return True
+        return not known.live.is_gone and self._desk.shoppers.consent(customer_id, known.live)[channel]
+
+    def _buyer(self, shopper: Shopper) -> Buyer:
+        row = shopper.row
+        if not shopper.is_personal or row < 0:
+            return Buyer.MIXED
+        return buyer_of(
+            self._policy,
+            discounted_lines=self._discounted_lines[row],
+            score=self._score[row],
+            n_baskets=self._n_baskets[row],
+        )
+
+    def _wanting(self, call: OfferCall, shopper: Shopper, today: int) -> Wanting:
+        is_known = shopper.is_personal and shopper.row >= 0
+        return Wanting(
+            shopper.taste,
+            today,
+            today + math.ceil(self._policy.ttl_hours / 24),
+            closed={*call.excluded, *call.basket},
+            favourites=tuple(self._favourites(shopper.row)) if is_known else (),
+            may_leave=is_known and self._churn[shopper.row] >= self._policy.leaving_chance,
+        )
+
+    def _favourites(self, row: int) -> Iterator[tuple[int, float]]:
+        """Yield the categories that a customer buys, with the chance that they do within seven days."""
+        offsets, category, p28 = self._propensity
+        for e in range(offsets[row], offsets[row + 1]):
+            yield category[e], within(p28[e], 7.0 / 4.0)
+
+    def _setting(
+        self, request: OffersRequest, shopper: Shopper, call: OfferCall, *, hour: float, known: Known
+    ) -> Setting:
+        responses: Mapping[int, float] = {}
+        fit = None
+        is_known = shopper.is_personal and shopper.row >= 0
+        if is_known:
+            offsets, offer, p = self._response
+            start, end = offsets[shopper.row], offsets[shopper.row + 1]
+            responses = dict(zip(offer[start:end], p[start:end], strict=True))
+        if is_known and request.channel.is_message and self._hour[shopper.row] >= 0:
+            fit = hour_fit(hour, self._hour[shopper.row])
+        return Setting(
+            is_personal=shopper.is_personal,
+            is_message=request.channel.is_message,
+            trust=0.5,
+            trip7=shopper.taste.p_shop(7),
+            hour_fit=fit,
+            responses=responses,
+            on_page=self._on_page(request.context.page),
+            beside_basket=self._beside(call.basket),
+            km=self._km(request, known),
+        )
+
+    def _km(self, request: OffersRequest, known: Known) -> float | None:
+        """Return how far the nearest shop is; None where that is not known, or may not be used."""
+        here = request.context
+        if here.latitude is None or here.longitude is None or request.channel is Channel.STORE:
+            return None
+        if not self._desk.shoppers.consent(request.customer_id, known.live)["location"]:
+            return None
+        near = self._shops.within(here.latitude, here.longitude, _FARTHEST_KM)
+        return near[0][1] if near else None
+
+    def _banned(self, display: Display) -> Set[int]:
+        """Return the products that merchants banned from this call."""
+        if display.flags is self._desk.shelf.flags:
+            return frozenset()
+        return set(np.flatnonzero(np.asarray(display.flags) & BANNED).tolist())
+
+    def _on_page(self, page: str | None) -> Collection[int]:
+        """Return the rows of the offers for the product or the category that a page shows."""
+        if page is None:
+            return ()
+        product = self._desk.shelf.row_of(page)
+        if product >= 0:
+            return self._offers.of_product(product)
+        category = self._desk.shelf.category_row_of(page)
+        return {part.offer for part in self._offers.of_category.get(category, ())}
+
+    def _beside(self, basket: Iterable[int]) -> Collection[int]:
+        """Return the rows of the offers for what is bought together with the basket."""
+        near = self._desk.candidates.near(dict.fromkeys(sorted(basket), 1.0), _N_BESIDE)
+        return {offer for each in near for offer in self._offers.of_product(each.product)}
