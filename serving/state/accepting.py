@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from serving.state.budgets import SWEPT_KEY, Moves, Swept
 from serving.state.codec import decode, encode, encode_person, event_row
 from serving.state.consent import refused_channels, with_event
 from serving.state.events import Event, EventType
+from serving.state.holding import with_redeems
 from serving.state.keys import log_key, person_key
 from serving.state.known import Live
 from serving.state.people import People, View
-from serving.state.person import DAY_US, Reward, live_of, with_events
-from serving.state.store import ABSENT, Commit
+from serving.state.person import DAY_US, Person, Reward, live_of, with_events
+from serving.state.sends import is_same_send, mark_of_send
+from serving.state.store import ABSENT, Commit, Document
 
 if TYPE_CHECKING:
     from serving.decisioning.policy import StatePolicy
 
 MayKeep = Callable[[Live], bool]
 KindOf = Callable[[str], tuple[str, str] | None]
+CostOf = Callable[[str], float | None]
 
 # A day's counts stand in so many documents, so that workers seldom want the same one.
 _SHARDS = 16
@@ -42,6 +47,19 @@ class Accepted:
     accepted: int = 0
     duplicates: int = 0
     completed: tuple[Granted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What is asked of the bundle and the policy about events.
+
+    Whether a customer's may be kept with their id; the type and category of a product that was bought, and what an
+    offer that was redeemed costs (None: not known).
+    """
+
+    may_keep: MayKeep
+    kind_of: KindOf
+    cost_of: CostOf
 
 
 @dataclass(slots=True)
@@ -78,7 +96,7 @@ class Accepting:
         self._limits = limits
         self._pick_shard = pick_shard
 
-    def accept(self, events: Sequence[Event], may_keep: MayKeep, kind_of: KindOf) -> Accepted:
+    def accept(self, events: Sequence[Event], asks: Asks) -> Accepted:
         """Return what became of the events; all that were accepted are durable."""
         pending: dict[str, Event] = {}
         for event in events:
@@ -88,7 +106,7 @@ class Accepting:
 
         def attempt() -> bool | None:
             nonlocal n_accepted
-            plans = self._plans(pending, may_keep, kind_of)
+            plans = self._plans(pending, asks)
             submitted = [(plan, self._people.store.submit(plan.commit)) for plan in plans]
             for plan, outcome in submitted:
                 if outcome.result():
@@ -102,17 +120,13 @@ class Accepting:
             self._people.tried(attempt)
         return Accepted(n_accepted, len(events) - n_accepted, tuple(granted))
 
-    def _plans(self, pending: dict[str, Event], may_keep: MayKeep, kind_of: KindOf) -> list[_Plan]:
+    def _plans(self, pending: dict[str, Event], asks: Asks) -> list[_Plan]:
         """Return what is to be committed, after taking what was seen before out of `pending`."""
-        waiting = list(pending.values())
-        views, marks = self._people.views(
-            (event.customer_id for event in waiting),
-            [self._people.hashes.seen_key(event.event_id) for event in waiting],
-        )
+        views, documents = self._look(pending.values())
         groups: dict[str, _Group] = {}
         may: dict[str, bool] = {}
-        for event, mark in zip(waiting, marks, strict=True):
-            if mark is not None:
+        for event in list(pending.values()):
+            if self._is_known(event, documents):
                 del pending[event.event_id]
                 continue
             view = views[event.customer_id]
@@ -120,38 +134,58 @@ class Accepting:
             group = groups.setdefault(customer_id, _Group(view, {}))
             group.expect.update(view.expect)
             if customer_id not in may:
-                may[customer_id] = may_keep(live_of(view.person, view.erased_us))
+                may[customer_id] = asks.may_keep(live_of(view.person, view.erased_us))
             _sort_in(group, event, view, may_keep=may[customer_id])
-        plans = [self._plan(group, kind_of) for group in groups.values() if group.kept or group.heard]
+        swept = Swept.of(documents[SWEPT_KEY])
+        plans = [self._plan(group, asks, Moves(swept)) for group in groups.values() if group.kept or group.heard]
         counted = [event for group in groups.values() for event in group.counted]
-        return [*plans, self._plan_counted(counted)] if counted else plans
+        return [*plans, self._plan_counted(counted, asks, Moves(swept))] if counted else plans
 
-    def _plan(self, group: _Group, kind_of: KindOf) -> _Plan:
+    def _look(self, events: Iterable[Event]) -> tuple[dict[str, View], dict[str, Document | None]]:
+        """Return the customers of events, and the marks of these by key; one look where nobody is merged."""
+        hashes, events = self._people.hashes, list(events)
+        keys = dict.fromkeys((SWEPT_KEY, *(hashes.seen_key(event.event_id) for event in events)))
+        keys |= dict.fromkeys(mark_of_send(hashes, event) for event in events if event.type is EventType.SEND)
+        views, documents = self._people.views((event.customer_id for event in events), list(keys))
+        return views, dict(zip(keys, documents, strict=True))
+
+    def _is_known(self, event: Event, documents: Mapping[str, Document | None]) -> bool:
+        """Return whether an event was accepted before, or tells of a message that was counted when it was decided."""
+        hashes = self._people.hashes
+        if documents[hashes.seen_key(event.event_id)] is not None:
+            return True
+        return event.type is EventType.SEND and is_same_send(event, documents[mark_of_send(hashes, event)])
+
+    def _plan(self, group: _Group, asks: Asks, moves: Moves) -> _Plan:
         """Return the commit of one customer."""
         person = group.view.person
         for event in group.heard:
             person = replace(person, consent=with_event(person.consent, event))
+        person = _with_redeems(person, group, moves, asks.cost_of)
         bought = {event.product_id for event in group.kept if event.type is EventType.PURCHASE}
-        found = {product_id: kind_of(product_id) for product_id in bought if product_id is not None}
+        found = {product_id: asks.kind_of(product_id) for product_id in bought if product_id is not None}
         kinds = {product_id: kind for product_id, kind in found.items() if kind is not None}
         if group.kept:
             person = with_events(person, group.kept, kinds, limits=self._limits(), reward_id_of=self._people.reward_id)
         counts, expect = self._counting(group.heard)
         put = {
             **self._marks((*group.kept, *group.heard)),
-            **{log_key(event.customer_id, event.event_id): _log_document(event, kinds) for event in group.kept},
+            **{log_key(event.customer_id, event.event_id): log_document(event, kinds) for event in group.kept},
             person_key(person.customer_id): encode_person(person),
             **counts,
         }
         known = {reward.reward_id for reward in group.view.person.rewards}
         granted = tuple(Granted(person.customer_id, each) for each in person.rewards if each.reward_id not in known)
         events = (*group.kept, *group.heard)
-        return _Plan(Commit(put=put, expect={**self._unseen(events), **group.expect, **expect}), events, granted)
+        expect = {**self._unseen(events), **group.expect, **expect, **moves.expected()}
+        return _Plan(Commit(put=put, expect=expect, add=moves.additions()), events, granted)
 
-    def _plan_counted(self, events: Sequence[Event]) -> _Plan:
-        """Return the commit of events that leave nothing but a count."""
+    def _plan_counted(self, events: Sequence[Event], asks: Asks, moves: Moves) -> _Plan:
+        """Return the commit of events that leave nothing but a count, and what they spend."""
         counts, expect = self._counting(events)
-        return _Plan(Commit(put={**self._marks(events), **counts}, expect={**self._unseen(events), **expect}), events)
+        _spend(moves, events, asks.cost_of)
+        put, expect = {**self._marks(events), **counts}, {**self._unseen(events), **expect}
+        return _Plan(Commit(put=put, expect=expect, add=moves.additions()), events)
 
     def _counting(self, events: Sequence[Event]) -> tuple[dict[str, bytes], dict[str, int]]:
         """Return the day's counts with these events added, and the versions that they stand on."""
@@ -182,14 +216,40 @@ def _sort_in(group: _Group, event: Event, view: View, *, may_keep: bool) -> None
         group.counted.append(event)
     elif may_keep:
         group.kept.append(event)
-    elif refused_channels(event):
-        # A refusal holds for whoever makes it, so it is the one thing that is written down without consent.
+    elif refused_channels(event) or _is_held(event, view.person):
+        # A refusal holds for whoever makes it, and an offer that was used is held no more: that is all that is written
+        # down without consent.
         group.heard.append(event)
     else:
         group.counted.append(event)
 
 
-def _log_document(event: Event, kinds: dict[str, tuple[str, str]]) -> bytes:
+def _is_held(event: Event, person: Person) -> bool:
+    return event.type is EventType.REDEEM and bool(with_redeems(person.holds, [event]).used)
+
+
+def _with_redeems(person: Person, group: _Group, moves: Moves, cost_of: CostOf) -> Person:
+    """Return the person after redemptions: what was reserved is spent; of what needs consent no trace is left."""
+    kept = with_redeems(person.holds, group.kept)
+    heard = with_redeems(kept.holds, group.heard)
+    for hold in (*kept.used, *heard.used):
+        moves.redeem(hold, cost_of(hold.offer_id) or 0.0)
+    _spend(moves, (*kept.without, *heard.without), cost_of)
+    left = heard.holds
+    if heard.used:
+        gone = {(hold.offer_id, hold.given_us) for hold in heard.used}
+        left = tuple(hold for hold in left if (hold.offer_id, hold.given_us) not in gone)
+    return person if left == person.holds else replace(person, holds=left)
+
+
+def _spend(moves: Moves, events: Iterable[Event], cost_of: CostOf) -> None:
+    for event in events:
+        if event.type is EventType.REDEEM and event.offer_id is not None:
+            moves.spend(event.offer_id, cost_of(event.offer_id) or 0.0)
+
+
+def log_document(event: Event, kinds: Mapping[str, tuple[str, str]] = MappingProxyType({})) -> bytes:
+    """Return the document of an event in the log, with the type and category of the product where it was bought."""
     kind = kinds.get(event.product_id or "") if event.type is EventType.PURCHASE else None
     row = event_row(event)
     return encode({"e": row} if kind is None else {"e": row, "k": kind})

@@ -13,7 +13,8 @@ from serving.errors import StateUnfit
 from serving.state.challenges import Challenge, Line
 from serving.state.consent import Said
 from serving.state.events import Event, EventType
-from serving.state.known import Draw, Live, Odds
+from serving.state.holds import Hold
+from serving.state.known import Draw, Earned, Live, Odds, Tried
 from serving.state.person import Person, Reward
 
 SCHEMA = 1
@@ -21,6 +22,9 @@ Raw = dict[str, Any]  # Any: a document's own JSON
 _TYPES = {each.value: each for each in EventType}
 _ID, _CUSTOMER, _TYPE, _AT = range(4)  # places in an event's row
 _fields_of_event = attrgetter(*(each.name for each in fields(Event)))
+_ENDS, _IS_SHOWN, _COMPLETED = 4, 5, 7
+"""Places in the row of a challenge."""
+
 # An Event whose fields are set the ordinary way: a frozen one is made four times slower, and a customer may have 200.
 _Draft = make_dataclass(
     "_Draft",
@@ -81,6 +85,7 @@ def encode_person(person: Person) -> bytes:
         "identities": person.identities,
         "first": person.first_seen_us,
         "cut": person.cut_us,
+        "holds": [astuple(hold) for hold in person.holds],
     }
     return encode({key: value for key, value in full.items() if value not in (None, [], {}, ())})
 
@@ -99,6 +104,7 @@ def person_of(raw: Raw) -> Person:
         tuple(raw.get("identities", ())),
         raw.get("first"),
         raw.get("cut"),
+        _holds_of(raw),
     )
 
 
@@ -112,7 +118,28 @@ def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
         {key: said[0] for key, said in raw.get("consent", {}).items()} or None,
         erased_us is not None,
         erased_us or 0,
+        _holds_of(raw),
+        tuple(Tried(row[_ENDS], row[_COMPLETED]) for row in raw.get("challenges", ()) if row[_IS_SHOWN]),
+        _open_challenge(raw),
+        raw.get("kinds", {}),
+        tuple(Earned(row[0], row[2], row[3], row[5]) for row in raw.get("rewards", ()) if row[6] is None),
     )
+
+
+def _open_challenge(raw: Raw) -> Challenge | None:
+    """Return the newest challenge where it was shown and is not completed."""
+    newest = max(raw.get("challenges", ()), key=_monday, default=None)
+    is_open = newest is not None and newest[_IS_SHOWN] and newest[_COMPLETED] is None
+    return _challenge_of(newest) if is_open else None
+
+
+def _monday(row: Sequence[Any]) -> int:  # Any: JSON values in the order of Challenge's fields
+    day: int = row[0]
+    return day
+
+
+def _holds_of(raw: Raw) -> tuple[Hold, ...]:
+    return tuple(Hold(*row) for row in raw.get("holds", ()))
 
 
 def _challenge_row(challenge: Challenge) -> list[object]:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from serving.state.budgets import Budgets
 from serving.state.codec import Raw, decode, encode_person, person_of
 from serving.state.known import NO_STOCK
 from serving.state.log import scanned
 from serving.state.people import People
 from serving.state.person import DAY_US, moments_kept, without_old
+from serving.state.promising import is_over
 from serving.state.stock_words import HEAD, folding, head_of, read_stock
 from serving.state.store import Commit, Document
 
@@ -22,7 +24,10 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """How many documents were dropped, by kind; customers: made smaller or dropped; stock: parts folded into one."""
+    """How many documents were dropped, by kind; customers: made smaller or dropped; stock: parts folded into one.
+
+    `answers` are kept answers that stand no more.
+    """
 
     events: int
     marks: int
@@ -31,18 +36,21 @@ class Compacted:
     parts: int
     customers: int
     stock: int
+    answers: int = 0
 
 
 class Compacting:
     """Keeps the state small."""
 
-    def __init__(self, people: People, limits: Callable[[], StatePolicy]) -> None:
+    def __init__(self, people: People, budgets: Budgets, limits: Callable[[], StatePolicy]) -> None:
         self._people = people
+        self._budgets = budgets
         self._limits = limits
 
     def compact(self, now_us: int) -> Compacted:
         """Return what was dropped; nothing that the policy keeps."""
         limits = self._limits()
+        self._budgets.sweep(now_us)
         events_after = now_us - limits.events_days * DAY_US
         decisions_after = now_us - limits.decisions_days * DAY_US
         return Compacted(
@@ -53,6 +61,7 @@ class Compacting:
             parts=self._drop("of/", lambda _, raw: raw["us"] <= decisions_after),
             customers=self._compact_people(now_us),
             stock=self._fold_stock(),
+            answers=self._drop("kept/", lambda _, raw: is_over(raw, now_us)),
         )
 
     def _drop(self, prefix: str, is_old: Callable[[str, Raw], bool]) -> int:
@@ -91,11 +100,12 @@ class Compacting:
 
     def _may_be_old(self, raw: Raw, now_us: int) -> bool:
         """Return whether there may be something to drop; far quicker than making the person, and most have nothing."""
-        accepted_after, ended_after, granted_after = moments_kept(now_us, self._limits())
+        accepted_after, ended_after, granted_after, held_after = moments_kept(now_us, self._limits())
         return (
             any(row[4] <= accepted_after for row in raw.get("events", ()))
             or any(row[4] <= ended_after for row in raw.get("challenges", ()))
             or any(row[5] <= granted_after for row in raw.get("rewards", ()))
+            or any(row[3] <= held_after for row in raw.get("holds", ()))
             or raw.get("cut", accepted_after + 1) <= accepted_after
             or raw.keys() <= {"v", "id", "first"}
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from serving.state.budgets import SWEPT_KEY, Moves, Swept
 from serving.state.codec import decode, encode
 from serving.state.decisions import known_us
 from serving.state.keys import Hashes, decision_key, forget_key, identity_key, person_key
@@ -120,8 +121,12 @@ class Erasing:
         return self._people.store.commit(commit) or None
 
     def _forget(self, customer_id: str, now_us: int) -> bool:
-        view = self._people.view(customer_id)
+        views, (swept,) = self._people.views([customer_id], [SWEPT_KEY])
+        view = views[customer_id]
         ids = view.person.ids
+        moves = Moves(Swept.of(swept))
+        for hold in view.person.holds:
+            moves.release(hold)
         forgotten_us = max(now_us, view.forgotten_us or now_us)
         until_us: dict[str, int] = {}
         counts = _counts_of(view)
@@ -134,10 +139,18 @@ class Erasing:
                 **{self._people.hashes.erased_key(each): encode({"us": forgotten_us}) for each in ids},
                 **{forget_key(each): _Note(each, until_us, counts).encoded() for each in ids},
             },
-            delete=[*map(person_key, ids), *map(identity_key, view.person.identities)],
-            expect=view.expect,
+            delete=[
+                *map(person_key, ids),
+                *map(identity_key, view.person.identities),
+                *(key for each in ids for key in self._kept_answers(each)),
+            ],
+            expect={**view.expect, **moves.expected()},
+            add=moves.additions(),
         )
         return self._people.store.commit(commit)
+
+    def _kept_answers(self, customer_id: str) -> list[str]:
+        return [key for key, _ in scanned(self._people.store, prefix_of("kept", customer_id))]
 
     def _erase_log(self, customer_id: str, until_us: int) -> int:
         keys = [
@@ -191,5 +204,6 @@ def _counts_of(view: View) -> Counter[str]:
         challenges=len(person.challenges),
         rewards=len(person.rewards),
         identities=len(person.identities),
+        holds=len(person.holds),
         merged=len(person.also),
     )

@@ -8,6 +8,9 @@ from typing import Any
 
 from serving.state.events import Event
 
+MINUTE_US = 60_000_000
+"""Money of a hold that has ended comes back with the next whole minute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

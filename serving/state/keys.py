@@ -60,6 +60,11 @@ def decision_key(decision_id: str) -> str:
     return key_of("decision", decision_id)
 
 
+def kept_key(customer_id: str, asked: str) -> str:
+    """Return the key of an answer that stands for a while, by what was asked."""
+    return key_of("kept", customer_id, asked)
+
+
 def identity_key(name: str) -> str:
     """Return the key of an identity, by the name that `Hashes.identity_name` gives it."""
     return key_of("identity", name)

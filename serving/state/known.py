@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving.state.events import Event
-from serving.state.holds import Hold, KeptAnswer, Spending
+from serving.state.holding import held
+from serving.state.holds import MINUTE_US, Hold, KeptAnswer, Spending
+
+
+if TYPE_CHECKING:
+    from serving.state.challenges import Challenge
+
+
+class Tried(NamedTuple):
+    """A challenge that a customer was shown: when its week ended, and when they completed it, if they did."""
+
+    ends_us: int
+    completed_us: int | None
+
+
+class Earned(NamedTuple):
+    """A reward that a customer has earned by a challenge and not redeemed: what it is, money, and since when."""
+
+    reward_id: str
+    kind: str
+    value: float
+    completed_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +39,9 @@ class Live:
     `events` are the newest that are kept, in order of (at_us, event_id), of all these ids. `consent` is what was said
     over the API (None: nothing, then the bundle's and the policy's hold). `is_erased`: they asked to be forgotten, so
     that what a bundle older than `erased_us` knows of them does not count. `holds` are the offers that they were given
-    and have not redeemed; `held_at` says which of them stand.
+    lately; `held_at` says which of them stand. `tried` are the challenges that they were shown,
+    `challenge` is the newest one where it was shown and is not completed (its purchases count by `kinds`: the product
+    type and category of each product bought), `rewards` are those that they have not redeemed.
     """
 
     customer_id: str
@@ -28,10 +51,21 @@ class Live:
     is_erased: bool = False
     erased_us: int = 0
     holds: tuple[Hold, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    challenge: Challenge | None = None
+    kinds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rewards: tuple[Earned, ...] = ()
 
     def held_at(self, at_us: int) -> tuple[Hold, ...]:
         """Return the offers that the customer holds at a moment."""
-        return tuple(hold for hold in self.holds if hold.given_us <= at_us < hold.until_us)
+        return held(self.holds, at_us)
+
+    def challenges_at(self, at_us: int) -> tuple[int, int]:
+        """Return how many challenges they had completed by a moment, and how many had ended without that."""
+        tried = [each for each in self.tried if each.ends_us > self.erased_us]
+        is_done = [each.completed_us is not None and each.completed_us < at_us for each in tried]
+        has_ended = [each.ends_us <= at_us for each in tried]
+        return sum(is_done), sum(ended and not done for ended, done in zip(has_ended, is_done, strict=True))
 
     @property
     def is_gone(self) -> bool:
@@ -44,10 +78,12 @@ class Stock:
     """What is in stock by the latest word: pieces (0: none; math.inf: there is some) by product_id and store_id.
 
     The store None is everywhere; a store's own word goes before it. `generation` tells two states of the stock apart.
+    `returned` are those that an earlier word said to be out, and the latest says to be there.
     """
 
     generation: int = 0
     available: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
+    returned: frozenset[tuple[str, str | None]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +167,11 @@ class Known:
     kept: Mapping[str, KeptAnswer] = field(default_factory=dict)
     may_promise: bool = True
     basis: Mapping[str, int] = field(default_factory=dict)
+    swept_us: int = 0
+
+    def is_late(self, now_us: int) -> bool:
+        """Return whether some of these budgets may have money to come back: a whole minute has passed since."""
+        return now_us >= self.swept_us + MINUTE_US and any(each.reserved for each in self.spending.values())
 
 
 NOTHING_KNOWN = Known()

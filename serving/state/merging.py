@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from serving.state.budgets import SWEPT_KEY, Moves, Swept
 from serving.state.codec import decode, encode, encode_person
+from serving.state.holds import Hold
 from serving.state.keys import identity_key, person_key
 from serving.state.log import with_log
 from serving.state.people import People, View
@@ -73,7 +75,7 @@ class Merging:
             person = view.person
             first_us = now_us if person.first_seen_us is None else person.first_seen_us
             grown = replace(person, identities=_with_name(person, name), first_seen_us=first_us)
-            return [] if self._commit(grown, name, owner, view.expect) else None
+            return [] if self._commit(grown, name, owner, Commit(expect=view.expect)) else None
         other = self._people.view(decode(owner.value)["id"])
         if other.person.customer_id == view.person.customer_id:
             return []
@@ -88,24 +90,33 @@ class Merging:
             both = with_purchases(replace(both, kinds={**kinds, **both.kinds}), lines, self._people.reward_id)
         both = with_newest(both, both.events, self._limits().events_per_customer)
         both = replace(both, identities=_with_name(both, name))
+        moves = self._released(both, (*stays.person.holds, *goes.person.holds))
         into = encode({"into": both.customer_id})
-        gone = {person_key(each): into for each in goes.person.ids}
-        if not self._commit(both, name, owner, {**stays.expect, **goes.expect}, gone):
+        also = Commit(
+            put={person_key(each): into for each in goes.person.ids},
+            expect={**stays.expect, **goes.expect, **moves.expected()},
+            add=moves.additions(),
+        )
+        if not self._commit(both, name, owner, also):
             return None
         return [Merged(goes.person.customer_id, both.customer_id)]
 
-    def _commit(
-        self,
-        person: Person,
-        name: str,
-        owner: Document | None,
-        expect: dict[str, int],
-        gone: dict[str, bytes] | None = None,
-    ) -> bool:
-        put = {person_key(person.customer_id): encode_person(person), **(gone or {})}
+    def _released(self, both: Person, holds: Iterable[Hold]) -> Moves:
+        """Return what comes back of offers that both customers held: one of the two holds is left."""
+        left = set(both.holds)
+        lost = [hold for hold in holds if hold not in left]
+        moves = Moves(Swept.of(self._people.store.read([SWEPT_KEY])[0]) if lost else Swept())
+        for hold in lost:
+            moves.release(hold)
+        return moves
+
+    def _commit(self, person: Person, name: str, owner: Document | None, also: Commit) -> bool:
+        """Return whether a person was written as the owner of an identity, with what is to happen besides."""
+        put = {person_key(person.customer_id): encode_person(person), **also.put}
         put[identity_key(name)] = encode({"id": person.customer_id})
         version = ABSENT if owner is None else owner.version
-        return self._people.store.commit(Commit(put=put, expect={**expect, identity_key(name): version}))
+        commit = replace(also, put=put, expect={**also.expect, identity_key(name): version})
+        return self._people.store.commit(commit)
 
 
 def _with_name(person: Person, name: str) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ from serving.api_answers import ChallengeAnswer
 from serving.state.challenges import Challenge, Kinds, Line, kept, with_lines
 from serving.state.consent import Said, refused_first, with_event
 from serving.state.events import Event, EventType
-from serving.state.known import Live
+from serving.state.holding import after, as_of, united
+from serving.state.holds import Hold
+from serving.state.known import Earned, Live, Tried
 
 if TYPE_CHECKING:
     from serving.decisioning.policy import StatePolicy
@@ -42,7 +44,8 @@ class Person:
     `kinds` holds the product type and category of every product that was bought, as they were when it was first known.
     `also` are the ids that were merged into this one, `hidden` those of them whose bundle rows don't count any more.
     `identities` are kinds with keyed hashes of values. `cut_us` is the newest moment of an event that is left out here
-    because there are newer ones: before it the log knows more.
+    because there are newer ones: before it the log knows more. `holds` are the offers that they were given, in that
+    order.
     """
 
     customer_id: str
@@ -56,6 +59,7 @@ class Person:
     identities: tuple[str, ...] = ()
     first_seen_us: int | None = None
     cut_us: int | None = None
+    holds: tuple[Hold, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -65,13 +69,14 @@ class Person:
     @property
     def is_blank(self) -> bool:
         """Whether there is nothing to keep."""
-        contents = (self.events, self.consent, self.challenges, self.rewards, self.also, self.identities)
+        contents = (self.events, self.consent, self.challenges, self.rewards, self.also, self.identities, self.holds)
         return not any(contents) and self.cut_us is None
 
 
 def before(live: Live, before_us: int) -> Live:
     """Return what was known of a customer when only events strictly before a moment had happened."""
-    return replace(live, events=live.events[: bisect_left(live.events, before_us, key=lambda event: event.at_us)])
+    events = live.events[: bisect_left(live.events, before_us, key=lambda event: event.at_us)]
+    return replace(live, events=events, holds=as_of(live.holds, before_us))
 
 
 def live_of(person: Person, erased_us: int | None) -> Live:
@@ -83,7 +88,22 @@ def live_of(person: Person, erased_us: int | None) -> Live:
         {key: said.is_given for key, said in person.consent.items()} or None,
         erased_us is not None,
         erased_us or 0,
+        person.holds,
+        tuple(Tried(each.ends_us, each.completed_us) for each in person.challenges.values() if each.is_shown),
+        _open_challenge(person),
+        person.kinds,
+        tuple(
+            Earned(each.reward_id, each.kind, each.value, each.completed_us)
+            for each in person.rewards
+            if each.redeemed_us is None
+        ),
     )
+
+
+def _open_challenge(person: Person) -> Challenge | None:
+    """Return the newest challenge where it was shown and is not completed."""
+    newest = max(person.challenges.values(), key=lambda each: each.monday_day, default=None)
+    return newest if newest is not None and newest.is_shown and newest.completed_us is None else None
 
 
 def line_of(event: Event) -> Line | None:
@@ -188,6 +208,7 @@ def merged(stays: Person, goes: Person, *, goes_hidden: bool) -> Person:
         tuple(sorted({*stays.identities, *goes.identities})),
         min(firsts, default=None),
         max(cuts, default=None),
+        united(stays.holds, goes.holds),
     )
 
 
@@ -198,11 +219,12 @@ def lines_of(person: Person) -> dict[str, Line]:
 
 
 class MomentsKept(NamedTuple):
-    """Events accepted, challenges ended and rewards granted after these moments are kept."""
+    """Events accepted, challenges ended, rewards granted and holds ended after these moments are kept."""
 
     accepted_after_us: int
     ended_after_us: int
     granted_after_us: int
+    held_after_us: int
 
 
 def moments_kept(now_us: int, limits: StatePolicy) -> MomentsKept:
@@ -211,16 +233,18 @@ def moments_kept(now_us: int, limits: StatePolicy) -> MomentsKept:
         now_us - limits.events_days * DAY_US,
         now_us - limits.challenge_weeks * 7 * DAY_US,
         now_us - limits.decisions_days * DAY_US,
+        now_us - limits.attribution_days * DAY_US,
     )
 
 
 def without_old(person: Person, now_us: int, limits: StatePolicy) -> Person:
     """Return the person without what is older than the policy keeps."""
-    accepted_after, ended_after, granted_after = moments_kept(now_us, limits)
+    accepted_after, ended_after, granted_after, held_after = moments_kept(now_us, limits)
     challenges = {day: each for day, each in person.challenges.items() if each.ends_us > ended_after}
     rewards = tuple(reward for reward in person.rewards if reward.completed_us > granted_after)
     events = [event for event in person.events if event.accepted_us > accepted_after]
-    younger = with_newest(replace(person, challenges=challenges, rewards=rewards), events, limits.events_per_customer)
+    person = replace(person, challenges=challenges, rewards=rewards, holds=after(person.holds, held_after))
+    younger = with_newest(person, events, limits.events_per_customer)
     is_cut = younger.cut_us is not None and younger.cut_us > accepted_after
     return younger if is_cut else replace(younger, cut_us=None)
 

@@ -5,36 +5,40 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from serving.api_answers import ChallengeAnswer
-from serving.state.accepting import Accepted, Accepting, KindOf, MayKeep
+from serving.state.accepting import Accepted, Accepting, Asks, CostOf, KindOf, MayKeep
+from serving.state.budgets import Budgets
 from serving.state.challenges import KeptChallenge, kept, new_challenge
-from serving.state.codec import decode, live_of_raw, person_of
+from serving.state.codec import decode, person_of
 from serving.state.compacting import Compacted, Compacting
 from serving.state.consent import with_whole
 from serving.state.deciding import Deciding
 from serving.state.decisions import DecisionHead, DecisionRecord, DecisionSummary, StoredDecision
 from serving.state.erasing import Erased, Erasing, Receipt
 from serving.state.events import Event
-from serving.state.keys import Hashes, identity_key, person_key
-from serving.state.known import NO_STOCK, NOBODY, Draw, Known, Live, Stock
+from serving.state.holds import Hold, Promise, Promised, Spending
+from serving.state.keys import Hashes, identity_key
+from serving.state.known import NOBODY, Draw, Known, Live, Stock
 from serving.state.log import logged, scanned, with_log
+from serving.state.looking import Looking
 from serving.state.merging import Identity, IsLoyal, Linked, Merging
-from serving.state.people import People, erased_moment
-from serving.state.person import Person, Reward, before, live_of, with_answer, with_challenge, with_newest
-from serving.state.stock_words import HEAD, StockWord, adding, head_of, read_stock
-from serving.state.store import ABSENT, Document, Store
+from serving.state.people import People
+from serving.state.person import Person, Reward, live_of, with_answer, with_challenge, with_newest
+from serving.state.promising import Promising
+from serving.state.stock_words import HEAD, StockWord, adding, head_of
+from serving.state.store import Store
 
 if TYPE_CHECKING:
     from serving.decisioning.policy import StatePolicy
 
 
-# Customers whose state is kept ready, each as of the versions of their documents: about 20 MB when each has 100 events.
-_CACHED_LIVES = 1000
+def _nothing(_offer_id: str) -> None:
+    return None
 
 
 N_DECISIONS = 50
@@ -43,7 +47,7 @@ N_DECISIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class CustomerState:
-    """The single customer view of the state: events and decisions newest first, challenges by week, newest first.
+    """The single customer view of the state: events, decisions, challenges (by week) and holds, the newest first.
 
     `identity_kinds` are the kinds of the identities that are linked, one for each value; values are never kept.
     """
@@ -58,6 +62,7 @@ class CustomerState:
     challenges: tuple[KeptChallenge, ...]
     rewards: tuple[Reward, ...]
     identity_kinds: tuple[str, ...]
+    holds: tuple[Hold, ...]
 
 
 class State:
@@ -82,9 +87,10 @@ class State:
         self._merging = Merging(self._people, self._current_limits)
         self._deciding = Deciding(self._people, self._current_limits)
         self._erasing = Erasing(self._people)
-        self._compacting = Compacting(self._people, self._current_limits)
-        self._stock = NO_STOCK
-        self._lives: dict[str, tuple[tuple[int, int], Live]] = {}
+        self._budgets = Budgets(self._people)
+        self._promising = Promising(self._people, self._budgets, self._current_limits)
+        self._compacting = Compacting(self._people, self._budgets, self._current_limits)
+        self._looking = Looking(self._people)
 
     def _current_limits(self) -> StatePolicy:
         return self.limits
@@ -93,73 +99,41 @@ class State:
 
     def live(self, customer_id: str, *, before_us: int | None = None) -> Live:
         """Return what is known of a customer between bundles: every accepted event, or those strictly before."""
-        return self._live(customer_id, self._store.read(self._keys(customer_id)), before_us)
+        return self._looking.live(customer_id, before_us)
 
     def lives(self, customer_ids: Sequence[str], *, before_us: int | None = None) -> dict[str, Live]:
         """Return what is known of customers, by the id asked for, in one look."""
-        ids = list(dict.fromkeys(customer_ids))
-        documents = self._store.read([key for each in ids for key in self._keys(each)])
-        return {each: self._live(each, documents[2 * i : 2 * i + 2], before_us) for i, each in enumerate(ids)}
+        return self._looking.lives(customer_ids, before_us)
 
     def stock(self) -> Stock:
         """Return what is in stock by the latest word."""
-        return self._stock_at(self._store.read([HEAD])[0])
+        return self._looking.stock()
 
-    def known(self, customer_id: str | None, *, before_us: int | None = None) -> Known:
-        """Return what a call for a customer (None: for nobody in particular) may decide by."""
+    def known(
+        self, customer_id: str | None, *, before_us: int | None = None, offers: Collection[str] = (), asked: str = ""
+    ) -> Known:
+        """Return what a call for a customer (None: for nobody in particular) may decide by, in one look.
+
+        Of `offers` it says what is gone of their budgets, and of what was `asked` the answer that may stand still.
+        """
         if customer_id is None:
             return Known(NOBODY, self.stock())
-        *documents, head = self._store.read([*self._keys(customer_id), HEAD])
-        return Known(self._live(customer_id, documents, before_us), self._stock_at(head))
-
-    def _keys(self, customer_id: str) -> tuple[str, str]:
-        return person_key(customer_id), self._people.hashes.erased_key(customer_id)
-
-    def _live(self, customer_id: str, documents: Sequence[Document | None], before_us: int | None) -> Live:
-        document, erased = documents
-        erased_us = erased_moment(erased)
-        if document is None:
-            return Live(customer_id, is_erased=erased_us is not None, erased_us=erased_us or 0)
-        versions = (document.version, ABSENT if erased is None else erased.version)
-        known = self._lives.get(customer_id)
-        if known is not None and known[0] == versions:
-            return known[1] if before_us is None else before(known[1], before_us)
-        raw = decode(document.value)
-        if "into" in raw:
-            # No cache by this id: what is known of the customer changes without a change of this document.
-            view = self._people.view(raw["into"])
-            live = live_of(view.person, view.erased_us)
-        else:
-            live = live_of_raw(raw, erased_us)
-            if len(self._lives) >= _CACHED_LIVES:
-                self._lives.clear()
-            self._lives[customer_id] = (versions, live)
-        return live if before_us is None else before(live, before_us)
-
-    def _stock_at(self, document: Document | None) -> Stock:
-        cached = self._stock
-        head = head_of(document)
-        if head.generation == cached.generation:
-            return cached
-
-        def attempt() -> Stock | None:
-            latest = head_of(self._store.read([HEAD])[0])
-            return read_stock(self._store, latest, cached)
-
-        found = read_stock(self._store, head, cached) or self._people.tried(attempt)
-        self._stock = found
-        return found
+        return self._looking.known(customer_id, before_us, offers=offers, asked=asked)
 
     # What is told
 
-    def accept(self, events: Sequence[Event], *, may_keep: MayKeep, kind_of: KindOf) -> Accepted:
+    def accept(
+        self, events: Sequence[Event], *, may_keep: MayKeep, kind_of: KindOf, cost_of: CostOf = _nothing
+    ) -> Accepted:
         """Return what became of events, durably: each counts once, whatever worker it is sent to how often.
 
         `may_keep` is asked with what is known of a customer whether their events may be kept with their id: without,
         and for what they did before they were erased, only a count goes up. `kind_of` gives the type and category of
-        a product (None: not known), which challenges count by.
+        a product (None: not known), which challenges count by. A `redeem` turns what its hold has reserved into spent
+        money, once; without a hold it spends `cost_of` the offer (None: not known), whatever is left of the budget. A
+        `send` of a decision that was counted as a message when it was made is a duplicate.
         """
-        return self._accepting.accept(events, may_keep, kind_of)
+        return self._accepting.accept(events, Asks(may_keep, kind_of, cost_of))
 
     def link(self, identities: Sequence[Identity], *, is_loyal: IsLoyal, now_us: int) -> Linked:
         """Return what became of identities: a value that two customers share makes them one, durably.
@@ -183,6 +157,25 @@ class State:
         self._people.changed(
             customer_id, lambda view: replace(view.person, consent=with_whole(view.person.consent, consent, now_us))
         )
+
+    # Offers
+
+    def promise(self, customer_id: str, promise: Promise, *, now_us: int) -> Promised:
+        """Return what became of a promise: kept as a whole, durably, or not at all; never over a budget."""
+        return self._promising.promise([(customer_id, promise)], now_us)[0]
+
+    def promise_all(self, promises: Sequence[tuple[str, Promise]], *, now_us: int) -> list[Promised]:
+        """Return what became of the promises of many customers, in their order: they share reads and flushes."""
+        return self._promising.promise(promises, now_us)
+
+    def spending(self, offers: Collection[str], *, now_us: int) -> dict[str, Spending]:
+        """Return what is gone of the budgets of offers, once what has ended by now was given back."""
+        self._budgets.sweep(now_us)
+        return self._budgets.spending(offers)
+
+    def sweep(self, now_us: int) -> bool:
+        """Return whether money of holds that have ended by now may have been given back just now."""
+        return self._budgets.sweep(now_us)
 
     # Challenges
 
@@ -261,6 +254,7 @@ class State:
             tuple(kept(person.challenges[day], person.kinds) for day in sorted(person.challenges, reverse=True)),
             person.rewards,
             tuple(name.partition(":")[0] for name in person.identities),
+            tuple(reversed(person.holds)),
         )
 
     def resolve(self, customer_id: str) -> str:

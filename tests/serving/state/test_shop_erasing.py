@@ -84,6 +84,7 @@ def test_erasing_leaves_nothing_that_holds_the_id_and_a_receipt(state: State, me
         "challenges": 1,
         "rewards": 1,
         "identities": 1,
+        "holds": 0,
         "merged": 1,
     }
     assert set(state.erased().pending) == {"anna", "guest-anna"}

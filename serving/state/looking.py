@@ -1,0 +1,110 @@
+"""What the engine decides by, read in as few round trips as can be, and kept ready as of the versions of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from serving.state.budgets import SWEPT_KEY, Swept, spending_by_offer, tally_key
+from serving.state.codec import decode, live_of_raw
+from serving.state.holds import MINUTE_US
+from serving.state.keys import kept_key, person_key
+from serving.state.known import NO_STOCK, Known, Live, Stock
+from serving.state.people import People, erased_moment
+from serving.state.person import before, live_of
+from serving.state.promising import kept_of
+from serving.state.stock_words import HEAD, head_of, read_stock
+from serving.state.store import ABSENT, Document
+
+# Customers whose state is kept ready, each as of the versions of their documents: about 20 MB when each has 100 events.
+_CACHED_LIVES = 1000
+
+
+class Looking:
+    """Reads customers, the stock, and what offers have left."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._store = people.store
+        self._stock = NO_STOCK
+        self._lives: dict[str, tuple[tuple[int, int], Live]] = {}
+
+    def live(self, customer_id: str, before_us: int | None) -> Live:
+        """Return what is known of a customer between bundles: every accepted event, or those strictly before."""
+        return self._live(customer_id, self._store.read(self._keys(customer_id)), before_us)
+
+    def lives(self, customer_ids: Sequence[str], before_us: int | None) -> dict[str, Live]:
+        """Return what is known of customers, by the id asked for, in one look."""
+        ids = list(dict.fromkeys(customer_ids))
+        documents = self._store.read([key for each in ids for key in self._keys(each)])
+        return {each: self._live(each, documents[2 * i : 2 * i + 2], before_us) for i, each in enumerate(ids)}
+
+    def stock(self) -> Stock:
+        """Return what is in stock by the latest word."""
+        return self._stock_at(self._store.read([HEAD])[0])
+
+    def known(self, customer_id: str, before_us: int | None, *, offers: Collection[str], asked: str) -> Known:
+        """Return what a call for a customer may decide by, with budgets and the answer to what was asked, in one look.
+
+        One who was merged is looked at once more, under the id that stands.
+        """
+        keys = [*self._keys(customer_id), HEAD]
+        keys += [SWEPT_KEY, *map(tally_key, offers)] if offers else []
+        keys += [kept_key(customer_id, asked)] if asked else []
+        documents = self._store.read(keys)
+        live = self._live(customer_id, documents[:2], before_us)
+        if asked and live.customer_id != customer_id:
+            known = self.known(live.customer_id, before_us, offers=offers, asked=asked)
+            return replace(known, basis={**known.basis, **_basis(keys[:2], documents)})
+        known = Known(live, self._stock_at(documents[2]), basis=_basis(keys[:2], documents))
+        if offers:
+            spending = spending_by_offer(list(offers), documents[4 : 4 + len(offers)])
+            known = replace(known, spending=spending, swept_us=Swept.of(documents[3]).minute * MINUTE_US)
+        if asked:
+            kept = {} if documents[-1] is None else {asked: kept_of(documents[-1])}
+            known = replace(known, kept=kept, basis={**known.basis, **_basis(keys[-1:], documents[-1:])})
+        return known
+
+    def _keys(self, customer_id: str) -> tuple[str, str]:
+        return person_key(customer_id), self._people.hashes.erased_key(customer_id)
+
+    def _live(self, customer_id: str, documents: Sequence[Document | None], before_us: int | None) -> Live:
+        document, erased = documents
+        erased_us = erased_moment(erased)
+        if document is None:
+            return Live(customer_id, is_erased=erased_us is not None, erased_us=erased_us or 0)
+        versions = (document.version, ABSENT if erased is None else erased.version)
+        known = self._lives.get(customer_id)
+        if known is not None and known[0] == versions:
+            return known[1] if before_us is None else before(known[1], before_us)
+        raw = decode(document.value)
+        if "into" in raw:
+            # No cache by this id: what is known of the customer changes without a change of this document.
+            view = self._people.view(raw["into"])
+            live = live_of(view.person, view.erased_us)
+        else:
+            live = live_of_raw(raw, erased_us)
+            if len(self._lives) >= _CACHED_LIVES:
+                self._lives.clear()
+            self._lives[customer_id] = (versions, live)
+        return live if before_us is None else before(live, before_us)
+
+    def _stock_at(self, document: Document | None) -> Stock:
+        cached = self._stock
+        head = head_of(document)
+        if head.generation == cached.generation:
+            return cached
+
+        def attempt() -> Stock | None:
+            latest = head_of(self._store.read([HEAD])[0])
+            return read_stock(self._store, latest, cached)
+
+        found = read_stock(self._store, head, cached) or self._people.tried(attempt)
+        self._stock = found
+        return found
+
+
+def _basis(keys: Sequence[str], documents: Sequence[Document | None]) -> dict[str, int]:
+    """Return the versions of documents by key, for as many as there are keys."""
+    found = zip(keys, documents, strict=False)
+    return {key: ABSENT if document is None else document.version for key, document in found}
