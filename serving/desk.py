@@ -10,6 +10,7 @@ from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequ
 from serving.bundle import Bundle
 from serving.bundle_format import OUT_OF_STOCK
 from serving.candidates import Candidates, Neighbour
+from serving.contact_desk import ContactDesk
 from serving.decisioning.merchandising import Call, Display, Merchants
 from serving.decisioning.policy_merchandising import NO_RULES
 from serving.decisioning.reasons import Reasons
@@ -39,6 +40,7 @@ class Desk:
         self.reasons = Reasons(self.shelf, self.pace)
         self.answers = Answers(bundle, self.shelf)
         self.shoppers = Shoppers(bundle, self.shelf, self.candidates, applies_rules=applies_rules)
+        self.contacts = ContactDesk(bundle, self.shoppers)
         self._stock = StockRoom(self.shelf)
         rules = bundle.policy.merchandising if applies_rules else NO_RULES
         self._merchants = Merchants(bundle, self.shelf, rules)

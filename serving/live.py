@@ -53,7 +53,7 @@ class Shoppers:
 
     def shopper(self, customer_id: str | None, store_id: str | None, at: datetime, live: Live) -> Shopper:
         """Return who asks; an id that was merged into another may be asked about as well."""
-        rows = [] if customer_id is None else self._rows(customer_id, live)
+        rows = [] if customer_id is None else self.rows(customer_id, live)
         row = rows[0] if rows else UNKNOWN
         place = self._place(row, store_id, live)
         is_personal = customer_id is not None and self._consents(row, live)
@@ -75,12 +75,12 @@ class Shoppers:
 
     def place(self, customer_id: str, store_id: str | None, live: Live) -> Place:
         """Return where an answer to the customer is for: the call's store, else their usual one, else the latest."""
-        rows = self._rows(customer_id, live)
+        rows = self.rows(customer_id, live)
         return self._place(rows[0] if rows else UNKNOWN, store_id, live)
 
     def consent(self, customer_id: str, live: Live) -> dict[str, bool]:
         """Return the customer's whole consent as it is honoured: said, else on record, else assumed."""
-        rows = self._rows(customer_id, live)
+        rows = self.rows(customer_id, live)
         row = rows[0] if rows else UNKNOWN
         assumed = {each.name: getattr(self._bundle.policy.consent, each.name) for each in fields(ConsentPolicy)}
         held = {
@@ -91,19 +91,19 @@ class Shoppers:
 
     def row(self, customer_id: str, live: Live) -> int:
         """Return the row that speaks for a customer: of those of their ids the one with the most baskets; -1: none."""
-        rows = self._rows(customer_id, live)
+        rows = self.rows(customer_id, live)
         return rows[0] if rows else UNKNOWN
 
     def knows(self, customer_id: str, live: Live) -> bool:
         """Return whether the bundle knows the customer by any of their ids, and not from before they were forgotten."""
-        return bool(self._rows(customer_id, live))
+        return bool(self.rows(customer_id, live))
 
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""
-        rows = self._rows(customer_id, live)
+        rows = self.rows(customer_id, live)
         return self._consents(rows[0] if rows else UNKNOWN, live)
 
-    def _rows(self, customer_id: str, live: Live) -> list[int]:
+    def rows(self, customer_id: str, live: Live) -> list[int]:
         """Return the rows of all the customer's ids that the bundle knows, the one with the most baskets first."""
         if live.is_erased and self._as_of_us < live.erased_us:
             return []

@@ -38,15 +38,16 @@ class Past:
     """What a bundle knows of one customer's messages, all time before its as-of; `sends` are those of its last 28 days.
 
     `sent` and `answered` count messages and answers on any channel or none, `left` how often each channel of `CHANNELS`
-    was left. `return_share` is None where nothing is known. `tier` is the tier by visits, in a shop that had sent
-    nothing.
+    was left. `return_share` is pieces given back ÷ pieces bought, in `n_baskets` baskets. `tier` is the bundle's own
+    label, which in a shop that had sent nothing goes by visits.
     """
 
     sent: int = 0
     answered: int = 0
     left: tuple[int, ...] = _NONE
     redeemed: int = 0
-    return_share: float | None = None
+    return_share: float = 0.0
+    n_baskets: int = 0
     sends: tuple[Sent, ...] = ()
     tier: Tier | None = None
 
@@ -71,7 +72,8 @@ class Contacts:
     shown: Mapping[str, Sequence[int]] = field(default_factory=dict)
     dismissed: Mapping[str, int] = field(default_factory=dict)
     redeemed: Mapping[str, int] = field(default_factory=dict)
-    return_share: float | None = None
+    return_share: float = 0.0
+    n_baskets: int = 0
     past_tier: Tier | None = None
 
     def n_sends(self, channel: Channel | None, after_us: int) -> int:
@@ -159,6 +161,7 @@ class _Fold:
             self._dismissed,
             self._redeemed,
             past.return_share,
+            past.n_baskets,
             past.tier,
         )
 

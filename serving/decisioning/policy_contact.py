@@ -103,6 +103,7 @@ class TrustPolicy:
     prior_messages: Annotated[float, Range(0.1, 10_000)]
     usual_answer_share: Annotated[float, Range(0.001, 1)]
     left_messages: Annotated[float, Range(0, 10_000)]
+    prior_baskets: Annotated[float, Range(0.1, 10_000)]
     usual_return_share: Annotated[float, Range(0.001, 1)]
     prior_challenges: Annotated[float, Range(0.1, 10_000)]
     usual_completion: Annotated[float, Range(0.001, 1)]

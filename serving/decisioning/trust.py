@@ -31,17 +31,17 @@ def trust(contacts: Contacts, n_completed: int, n_missed: int, policy: TrustPoli
         _drawn(n_completed, n_completed + n_missed, policy.usual_completion, policy.prior_challenges),
         policy.usual_completion,
     )
+    n_baskets = contacts.n_baskets
+    returns = _above(
+        _drawn(contacts.return_share * n_baskets, n_baskets, policy.usual_return_share, policy.prior_baskets),
+        policy.usual_return_share,
+    )
     parts = (
         (policy.answers_weight, answers),
-        (policy.returns_weight, _returns(contacts.return_share, policy.usual_return_share)),
+        (policy.returns_weight, 1.0 - returns),
         (policy.completions_weight, completions),
     )
     return math.fsum(weight * part for weight, part in parts) / math.fsum(weight for weight, _ in parts)
-
-
-def _returns(share: float | None, usual: float) -> float:
-    """Return what the share of pieces that they give back says; 0.5 where nothing is known."""
-    return 0.5 if share is None else 1.0 - _above(min(max(share, 0.0), 1.0), usual)
 
 
 def _drawn(n: float, of: float, usual: float, prior: float) -> float:
