@@ -80,7 +80,7 @@ def gains_curve(p: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatAr
 def calibration_figure(p: npt.ArrayLike, y: npt.ArrayLike, *, title: str, bins: int = 15) -> Figure:
     """Return predicted against observed shares by equal-mass bins, beside the line of a perfect model."""
     curve = reliability_curve(p, y, bins)
-    figure, axes = _canvas(title, "predicted probability (mean of the bin)", "observed share")
+    figure, axes = canvas(title, "predicted probability (mean of the bin)", "observed share")
     top = float(max([0.01, *curve.expected, *curve.observed])) * 1.05
     axes.plot([0, top], [0, top], color=OTHER, linestyle="--", linewidth=1, label="perfect")
     axes.errorbar(
@@ -98,7 +98,7 @@ def lift_figure(p: npt.ArrayLike, y: npt.ArrayLike, *, title: str, groups: int =
     parts = [part for part in np.array_split(np.argsort(-score, kind="stable"), groups) if len(part)]
     overall = float(outcome.mean()) if len(outcome) else 0.0
     lifts = [float(outcome[part].mean()) / overall if overall > 0 else 0.0 for part in parts]
-    figure, axes = _canvas(title, f"group of rows, best first (1 of {groups})", "times the average")
+    figure, axes = canvas(title, f"group of rows, best first (1 of {groups})", "times the average")
     axes.bar(range(1, len(lifts) + 1), lifts, color=OURS)
     axes.axhline(1.0, color=OTHER, linestyle="--", linewidth=1)
     axes.set_xticks(range(1, len(lifts) + 1))
@@ -107,7 +107,7 @@ def lift_figure(p: npt.ArrayLike, y: npt.ArrayLike, *, title: str, groups: int =
 
 def gains_figure(scores: Mapping[str, npt.ArrayLike], y: npt.ArrayLike, *, title: str) -> Figure:
     """Return cumulative gains of one or more named scores for the same outcomes; the first is drawn strong."""
-    figure, axes = _canvas(title, "share of rows contacted, best first", "share of outcomes found")
+    figure, axes = canvas(title, "share of rows contacted, best first", "share of outcomes found")
     axes.plot([0, 1], [0, 1], color=OTHER, linestyle="--", linewidth=1, label="at random")
     for i, (name, score) in enumerate(scores.items()):
         taken, found = gains_curve(score, y)
@@ -122,7 +122,7 @@ def importance_figure(importance: Mapping[str, float], *, title: str, n: int = 2
     """Return the `n` most important features as shares of the total, the most important on top."""
     total = sum(importance.values()) or 1.0
     best = sorted(importance.items(), key=lambda pair: (-pair[1], pair[0]))[:n][::-1]
-    figure, axes = _canvas(title, "share of the total gain", "")
+    figure, axes = canvas(title, "share of the total gain", "")
     axes.barh([name for name, _ in best], [value / total for _, value in best], color=OURS)
     axes.tick_params(axis="y", labelsize=8)
     return figure
@@ -130,7 +130,7 @@ def importance_figure(importance: Mapping[str, float], *, title: str, n: int = 2
 
 def comparison_figure(gains: Sequence[Gain], *, title: str, unit: str = "ours minus baseline, 95 % interval") -> Figure:
     """Return ours minus each baseline with its interval, one line each; right of the dashed line is better."""
-    figure, axes = _canvas(title, unit, "")
+    figure, axes = canvas(title, unit, "")
     rows = np.arange(len(gains))[::-1]
     for row, gain in zip(rows, gains, strict=True):
         axes.plot([gain.low, gain.high], [row, row], color=OURS if gain.low > 0 else OTHER, linewidth=3)
@@ -143,7 +143,7 @@ def comparison_figure(gains: Sequence[Gain], *, title: str, unit: str = "ours mi
 
 def looks_figure(days: npt.ArrayLike, looks: Sequence[Gain], *, title: str, unit: str) -> Figure:
     """Return a value and its interval as they looked on one day after the other; `days` are dates."""
-    figure, axes = _canvas(title, "", unit)
+    figure, axes = canvas(title, "", unit)
     lows, highs = [each.low for each in looks], [each.high for each in looks]
     axes.fill_between(days, lows, highs, color=OURS, alpha=0.25, linewidth=0, label="always-valid 95 % interval")
     axes.plot(days, [each.value for each in looks], color=INK, linewidth=1.5, label=looks[-1].label)
@@ -155,14 +155,14 @@ def looks_figure(days: npt.ArrayLike, looks: Sequence[Gain], *, title: str, unit
 
 def shares_figure(shares: Mapping[str, float], *, title: str, unit: str) -> Figure:
     """Return named shares as bars in the order given (sizes of segments, hours of the day)."""
-    figure, axes = _canvas(title, unit, "")
+    figure, axes = canvas(title, unit, "")
     names = list(shares)[::-1]
     axes.barh(names, [shares[name] for name in names], color=OURS)
     axes.tick_params(axis="y", labelsize=8)
     return figure
 
 
-def _canvas(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+def canvas(title: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     """Return an empty figure in the common look, with its one pair of axes."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes: Axes = figure.subplots()

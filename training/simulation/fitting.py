@@ -183,11 +183,10 @@ def _extra_lines(lines: pd.DataFrame, need_gap: Floats) -> pd.DataFrame:
 
 def _type_gaps(need_gap: Floats) -> Floats:
     """Return the median gap of each type; that of all types where it is nobody's habit."""
-    known = np.where(np.isfinite(need_gap), need_gap, np.nan)
-    overall = float(np.nanmedian(known))
-    counts = np.isfinite(known).sum(axis=0)
-    gaps = [float(np.nanmedian(known[:, kind])) if counts[kind] else overall for kind in range(known.shape[1])]
-    return np.array(gaps)
+    is_habit = np.isfinite(need_gap)
+    overall = float(np.median(need_gap[is_habit]))
+    columns = zip(need_gap.T, is_habit.T, strict=True)
+    return np.array([float(np.median(gap[known])) if known.any() else overall for gap, known in columns])
 
 
 def _stick_share(lines: pd.DataFrame, end: int) -> float:

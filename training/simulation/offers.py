@@ -64,7 +64,8 @@ def _spread_categories(population: Population, n: int, usual: Floats, rng: np.ra
     """Return categories of those that many buy and that cost more than most, each as rarely twice as can be."""
     goods = population.shop.goods
     buyers = np.bincount(goods.category, weights=population.is_habit.sum(axis=0), minlength=len(goods.categories))
-    bought = np.argsort(-buyers, kind="stable")[: max(16, len(buyers) // 2)]
+    ranked = np.argsort(-buyers, kind="stable")[: max(16, len(buyers) // 2)]
+    bought = ranked[~goods.is_delicate[ranked]]
     dear = bought[usual[bought] >= np.median(usual[bought])]
     rounds = [rng.permutation(dear) for _ in range(-(-n // len(dear)))]
     chosen: Ints = np.concatenate(rounds)[:n]

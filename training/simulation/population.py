@@ -15,6 +15,7 @@ from training.simulation.fitting import FittedShop
 
 MARGIN_RATES = (0.2, 0.45)
 CONSENT_EMAIL = 0.85
+OWN_HOUR = 0.75
 EMAIL = "email"
 
 
@@ -24,7 +25,7 @@ class Population:
 
     `need_gap` is days, also for types that are no habit yet; `is_habit` says which are at first; `extra_rate` is the
     chance of an unplanned purchase on a trip; `sticks`: an unplanned purchase makes it a habit. `receptiveness` is 0 to
-    1. `product` is the one that they take of a type, `cost` of a product is money.
+    1; `hour`, 0 to 1, is when they usually come within the hours of the shop. `product` is the one that they take of a type, `cost` of a product is money.
     """
 
     shop: FittedShop
@@ -38,6 +39,7 @@ class Population:
     product: Ints
     discount_share: Floats
     receptiveness: Floats
+    hour: Floats
     agrees: Bools
     cost: Floats
 
@@ -89,6 +91,7 @@ def draw_population(shop: FittedShop, n: int, seed: int, spread: float) -> Popul
         lead + (rng.random(is_habit.shape) < 0.3) * (n_products > 1),
         lean,
         (1.0 - spread) * rank + spread * rng.random(n),
+        rng.random(n),
         rng.random(n) < CONSENT_EMAIL,
         np.round(goods.price * (1.0 - rates), 2),
     )
@@ -99,6 +102,7 @@ def draws_of(population: Population, seed: int, day: int) -> Draws:
     rng = np.random.default_rng([seed, 2, day])
     n, shape = population.n, population.shape
     trip, hour, cut, clip, leave, opens = rng.random((6, n))
+    hour = OWN_HOUR * population.hour + (1.0 - OWN_HOUR) * hour
     return Draws(trip, hour, rng.random(shape, dtype=np.float32), cut, clip, leave, opens)
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 
 from features import columns as c
 from features.tables import TableSet
-from training.simulation.arrays import Floats, Ints
+from serving.decisioning.flags import flag_products
+from serving.decisioning.policy import default_policy_text, parse_policy
+from training.simulation.arrays import Bools, Floats, Ints
 
 PRODUCTS_A_TYPE = 2
 AFFINITIES = (0.3, 4.0)
@@ -21,7 +23,8 @@ class Goods:
     """What is sold: types with their category, and a few products of each with their price.
 
     `category` has shape ``(n_types,)``, `price` ``(n_products,)``. `affinity`, ``(n_categories, n_categories)``: how
-    much likelier the second is bought by who buys the first, within bounds.
+    much likelier the second is bought by who buys the first, within bounds. `is_delicate` are categories, ``(n,)``, that
+    the default policy restricts, or calls intimate: nobody makes offers for them.
     """
 
     types: tuple[str, ...]
@@ -33,6 +36,7 @@ class Goods:
     product_type: Ints
     price: Floats
     affinity: Floats
+    is_delicate: Bools
 
     @property
     def n_types(self) -> int:
@@ -88,7 +92,14 @@ def _goods(tables: TableSet, lines: pd.DataFrame, kinds: Ints, groups: Ints) -> 
         best[c.TYPE_ROW].to_numpy(np.int64),
         _prices(best, (of_type["full"] / of_type[c.QUANTITY]).to_numpy(np.float64)),
         _affinity(lines, len(groups)),
+        _delicate(tuple(categories[c.CATEGORY])),
     )
+
+
+def _delicate(categories: tuple[str, ...]) -> Bools:
+    nothing = [None] * len(categories)
+    flags = flag_products(nothing, nothing, categories, nothing, parse_policy(default_policy_text()).lists)
+    return flags > 0
 
 
 def _prices(best: pd.DataFrame, usual: Floats) -> Floats:

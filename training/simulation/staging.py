@@ -19,8 +19,8 @@ from training.home import Home
 from training.pipeline import train
 from training.simulation.campaign import Stage
 from training.simulation.fitting import FittedShop, fit_shop
-from training.simulation.offers import Offers, make_offers
-from training.simulation.past import Past, live_through, write_tables
+from training.simulation.offers import make_offers
+from training.simulation.past import live_through, write_tables
 from training.simulation.population import draw_population
 from training.simulation.truth import Truth
 
@@ -72,5 +72,3 @@ def as_engine(bundle: Bundle) -> ExperimentEngine:
     """Return the engine of a bundle, in which nobody is held out yet."""
     lift = parse_experiments(default_experiments_text()).lift
     return ExperimentEngine(bundle, Experiments(Holdout(), lift))
-
-

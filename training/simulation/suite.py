@@ -1,0 +1,128 @@
+"""Many campaigns, some of them without effect, on as many processes as are given; the same whoever runs them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from serving.bundle import open_bundle
+from serving.experiments import LiftPolicy
+from serving.experiments_toml import default_experiments_text, parse_experiments
+from training.simulation.campaign import Campaign, Outcome, Stage, run_campaign
+from training.simulation.offers import Offers
+from training.simulation.past import Past
+from training.simulation.staging import as_engine
+from training.simulation.truth import NO_EFFECT, Truth
+
+SCALES = (0.5, 2.0)
+SHARES = (0.3, 0.5)
+SPREAD_DAYS = (7, 28)
+LEAST_SHARE_OF_CUSTOMERS = 0.6
+MIN_CUSTOMERS = 100
+
+_STAGE: Stage | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What campaigns showed together: how many there were, and how many of the intervals held the truth.
+
+    `n_wins` and `n_losses` were called so on some day, by the always-valid interval. `bias` is the mean of estimate
+    minus truth, `width` that of the CUPED intervals, money a customer.
+    """
+
+    n: int
+    n_covered: int
+    n_always_covered: int
+    n_wins: int
+    n_losses: int
+    bias: float
+    width: float
+
+    @property
+    def coverage(self) -> float:
+        """The share of campaigns whose CUPED interval holds the truth."""
+        return self.n_covered / self.n
+
+    @property
+    def win_rate(self) -> float:
+        """The share of campaigns that were called a win on some day."""
+        return self.n_wins / self.n
+
+
+def campaigns_with_effect(n: int, truth: Truth, n_reachable: int, seed: int) -> list[Campaign]:
+    """Return campaigns whose offers do more or less, of different sizes and shares."""
+    rng = np.random.default_rng([seed, 8])
+    return [
+        _campaign(f"effect-{number:03d}", rng, truth.scaled(float(rng.uniform(*SCALES))), n_reachable, seed)
+        for number in range(n)
+    ]
+
+
+def campaigns_without_effect(n: int, n_reachable: int, seed: int) -> list[Campaign]:
+    """Return campaigns whose messages change nothing at all."""
+    rng = np.random.default_rng([seed, 9])
+    return [_campaign(f"nothing-{number:03d}", rng, NO_EFFECT, n_reachable, seed) for number in range(n)]
+
+
+def run_all(stage: Stage, campaigns: Sequence[Campaign], jobs: int, say: Callable[[str], None]) -> list[Outcome]:
+    """Return the outcomes in the order given; with several jobs each process opens the bundle itself."""
+    found: list[Outcome] = []
+    for outcome in _outcomes(stage, campaigns, jobs):
+        found.append(outcome)
+        if len(found) % 20 == 0:
+            say(f"campaign {len(found)} of {len(campaigns)}")
+    return found
+
+
+def verdict(outcomes: Sequence[Outcome]) -> Verdict:
+    """Return what campaigns showed together."""
+    errors = [each.cuped.value - each.truth for each in outcomes]
+    return Verdict(
+        len(outcomes),
+        sum(each.is_covered for each in outcomes),
+        sum(each.always.low <= each.truth <= each.always.high for each in outcomes),
+        sum(each.is_called_a_win for each in outcomes),
+        sum(any(look.high < 0.0 for look in (*each.looks, each.always)) for each in outcomes),
+        float(np.mean(errors)),
+        float(np.mean([each.cuped.high - each.cuped.low for each in outcomes])),
+    )
+
+
+def _campaign(name: str, rng: np.random.Generator, truth: Truth, n_reachable: int, seed: int) -> Campaign:
+    n = int(rng.integers(int(LEAST_SHARE_OF_CUSTOMERS * n_reachable), n_reachable + 1))
+    lift: LiftPolicy = parse_experiments(default_experiments_text()).lift
+    return Campaign(
+        f"{name}-{seed}",
+        int(rng.integers(2**32)),
+        truth,
+        n,
+        float(rng.uniform(*SHARES)),
+        int(rng.integers(SPREAD_DAYS[0], SPREAD_DAYS[1] + 1)),
+        replace(lift, min_customers=MIN_CUSTOMERS, planned_customers=n),
+    )
+
+
+def _outcomes(stage: Stage, campaigns: Sequence[Campaign], jobs: int) -> Iterator[Outcome]:
+    if jobs == 1:
+        for campaign in campaigns:
+            yield run_campaign(stage, campaign)
+        return
+    given = (stage.past, stage.offers, stage.engine.bundle.folder)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _open_stage, given) as pool:
+        yield from pool.map(_run, campaigns)
+
+
+def _open_stage(past: Past, offers: Offers, bundle: Path) -> None:
+    global _STAGE  # what a process of the pool works on, set once when it begins
+    _STAGE = Stage(past, as_engine(open_bundle(bundle, verify=False)), offers)
+
+
+def _run(campaign: Campaign) -> Outcome:
+    assert _STAGE is not None  # the pool's initializer sets it
+    return run_campaign(_STAGE, campaign)
