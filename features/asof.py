@@ -151,7 +151,7 @@ where returned_us < {as_of_us}
 """,
     "events": """
 select event_key, event_id, customer_row, type, at_us, at_day, {as_of_day} - at_day as age_days, product_row,
-    order_id, offer_id, quantity, amount, channel, store_row, value
+    order_id, offer_id, quantity, amount, discount, channel, store_row, value
 from source_events
 where at_us < {as_of_us}
 """,

@@ -83,6 +83,9 @@ GROUPS: Final[Mapping[str, FeatureGroup]] = MappingProxyType(
             FeatureGroup("customer_hours", "groups/customer_hours.sql", (c.CUSTOMER_ROW, c.WEEKDAY, c.HOUR)),
             FeatureGroup("customer_offers", "groups/customer_offers.sql", (c.CUSTOMER_ROW, c.OFFER_ROW)),
             FeatureGroup("customer_channels", "groups/customer_channels.sql", (c.CUSTOMER_ROW, c.CHANNEL)),
+            FeatureGroup("customer_sends", "groups/customer_sends.sql", (c.CUSTOMER_ROW, c.PLACE)),
+            FeatureGroup("customer_redemptions", "groups/customer_redemptions.sql", (c.CUSTOMER_ROW, c.OFFER_ROW)),
+            FeatureGroup("customer_discounts", "groups/customer_discounts.sql", (c.CUSTOMER_ROW,)),
         )
     }
 )

@@ -99,6 +99,7 @@ WEIGHT_BOTH = "weight_both"
 
 # offers and channels (groups/customer_offers.sql, customer_channels.sql)
 IS_CURRENT = "is_current"
+IS_ANSWERED = "is_answered"
 IS_OVER = "is_over"
 IS_SENT = "is_sent"
 N_ANSWERED = "n_answered"
@@ -116,6 +117,14 @@ OWNED_RECENCY_DAYS = "owned_recency_days"
 REDEEM_RECENCY_DAYS = "redeem_recency_days"
 SENT_DAY = "sent_day"
 SPEND_OWNED_12W = "spend_owned_12w"
+
+# what was sent, redeemed and discounted (groups/customer_sends.sql, customer_redemptions.sql, customer_discounts.sql)
+DISCOUNT_SHARE_26W = "discount_share_26w"
+DISCOUNTED_LINE_SHARE = "discounted_line_share"
+N_VALUED = "n_valued"
+PLACE = "place"
+RETURNED_PIECE_SHARE = "returned_piece_share"
+TAKEN_OFF = "taken_off"
 
 # as a source has them (contracts.md, part 1)
 AMOUNT = "amount"

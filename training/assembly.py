@@ -23,9 +23,10 @@ from training.history import WEEK_DAYS, History
 from training.learners import HABIT_PRODUCT, HABIT_TYPE
 from training.lifetime_value import customer_scores
 from training.product_factors import fold_in_config, no_factors, product_factors
-from training.profile import best_channels, engagement_tiers
+from training.profile import best_channels, engagement_tiers, tier_cuts
 from training.publish import P_SHOP, Predictions, Publisher
 from training.publish_catalogue import Catalogue
+from training.publish_offers import leaving
 from training.windows import population_shares
 
 Models = Mapping[str, Any]  # Any: each part knows the fitted class that it needs
@@ -44,6 +45,7 @@ _COLUMNS = {
     "lifetime_value": (c.CUSTOMER_ROW, c.VALUE_MEAN, c.VALUE_MEDIAN),
     "segments": (c.CUSTOMER_ROW, c.SEGMENT),
     "best_hour": (c.CUSTOMER_ROW, c.BEST_HOUR),
+    "coupon_response": (c.CUSTOMER_ROW, c.OFFER_ROW, c.P),
 }
 """What each model says in a bundle: the columns of its predictions."""
 
@@ -100,6 +102,7 @@ class Assembly:
             value=said["lifetime_value"],
             profile=_profile(said, history, moment),
             factors=self._factors(history, moment),
+            response=said["coupon_response"] if "coupon_response" in self.says else None,
         )
 
     def _factors(self, history: History, moment: Moment) -> Factors:
@@ -145,6 +148,8 @@ def numbers_of(models: Models, history: History, completion: Mapping[str, float]
         completion=completion,
         population_completion=population_completion(history),
         fold_in=fold_in_config().numbers,
+        leaving=leaving(history, history.known_until),
+        tiers=tier_cuts(history.features("customers", history.known_until)),
     )
 
 

@@ -22,7 +22,7 @@ from serving import bundle_format as form
 from serving.strings import StringTable
 from training.history import History
 from training.publish_catalogue import Catalogue
-from training.publish_offers import no_offers
+from training.publish_offers import OfferArrays, no_offers
 from training.ragged import best_of_each, offsets_of
 
 MAX_HABITS, MAX_AGAIN, MAX_STRETCHES, MAX_DISCOVERIES, MAX_PROPENSITIES = 40, 100, 24, 100, 64
@@ -59,6 +59,8 @@ class Predictions:
     profile: pd.DataFrame
     """customer_row, customer_score, segment, engagement_tier, best_channel, best_hour; nulls where unknown."""
     factors: form.Factors
+    response: pd.DataFrame | None
+    """customer_row, offer_row, p, of the offers that run; None leaves everything about offers out."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,14 @@ class Publisher:
             also=catalogue.also(predictions.also),
             substitute=catalogue.substitutes(predictions.substitutes),
             factors=predictions.factors,
-            **no_offers(len(self.known), len(catalogue.frame)),
+            **self._offers(predictions.response),
         )
+
+    def _offers(self, response: pd.DataFrame | None) -> dict[str, Any]:  # Any: groups of several classes
+        n_customers = len(self.known)
+        if response is None:
+            return no_offers(n_customers, len(self.catalogue.frame))
+        return OfferArrays(self.history, self.moment, self.catalogue, self.owners, n_customers, response).groups()
 
     def _customers(self, predictions: Predictions, names: tuple[list[str], ...]) -> form.Customers:
         known = self.known

@@ -21,6 +21,7 @@ from features.asof import Moment
 from serving import bundle_offers as form
 from serving.channels import CHANNELS
 from serving.strings import StringTable
+from training import profile
 from training.history import History
 from training.publish_catalogue import Catalogue
 from training.ragged import offsets_of
@@ -72,14 +73,15 @@ class OfferArrays:
 
     @cached_property
     def _value(self) -> npt.NDArray[np.float64]:
-        """Return what each offer takes off: the table's word, else its redemptions' mean, else that of all, else NaN."""
+        """Return what each offer takes off: as the table says, else as its redemptions did, or all did, else NaN."""
         redeemed = self.history.features("customer_redemptions", self.moment)
         sums = redeemed.groupby(c.OFFER_ROW)[[c.TAKEN_OFF, c.N_VALUED]].sum()
         n_valued = float(sums[c.N_VALUED].sum())
         of_all = float(sums[c.TAKEN_OFF].sum()) / n_valued if n_valued else np.nan
         own = (sums[c.TAKEN_OFF] / sums[c.N_VALUED].where(sums[c.N_VALUED] > 0)).clip(lower=0.0)
         learned = self.frame[c.OFFER_ROW].map(own).astype(np.float64).fillna(max(of_all, 0.0) if n_valued else np.nan)
-        return self.frame[c.VALUE].astype(np.float64).fillna(learned).to_numpy(dtype=np.float64)
+        value = self.frame[c.VALUE].astype(np.float64).fillna(learned)
+        return np.asarray(value, dtype=np.float64)
 
     @cached_property
     def chance(self) -> npt.NDArray[np.float32]:
@@ -144,15 +146,20 @@ class OfferArrays:
     def _responses(self) -> form.Responses:
         """Return the chance of every customer for every offer; where the model says nothing, the offer's own.
 
-        Shape ``(n_customers × n_offers,)``: built in place, without a frame of that length.
+        Of an offer that begins later it says nothing yet: there it is the mean of the customer's others.
+        Linear in customers × offers, built in place.
         """
         n_offers = len(self.frame)
         p = np.tile(self.chance, (self.n_customers, 1))
         said = self.owners(self.responses)
         place = _places(self.frame[c.OFFER_ROW], said[c.OFFER_ROW])
         is_here = place != UNKNOWN
-        chances = said[c.P].to_numpy(dtype=np.float32)
-        p[said[c.CUSTOMER_ROW].to_numpy()[is_here], place[is_here]] = chances[is_here]
+        rows, chances = said[c.CUSTOMER_ROW].to_numpy(), said[c.P].to_numpy(dtype=np.float32)
+        n_said = np.bincount(rows, minlength=self.n_customers)
+        usual = np.bincount(rows, chances, minlength=self.n_customers) / np.maximum(n_said, 1)
+        is_later = (self.frame[c.STARTS_US].fillna(self.moment.us - 1) >= self.moment.us).to_numpy(dtype=bool)
+        p[np.ix_(n_said > 0, is_later)] = usual[n_said > 0, None]
+        p[rows[is_here], place[is_here]] = chances[is_here]
         return form.Responses(
             offsets=np.arange(self.n_customers + 1, dtype=np.int64) * n_offers,
             offer=np.tile(np.arange(n_offers, dtype=np.int32), self.n_customers),
@@ -169,15 +176,15 @@ class OfferArrays:
 
     def _sends(self) -> form.Sends:
         frame = self.owners(self.history.features("customer_sends", self.moment))
-        frame = frame.loc[frame.index.repeat(frame[c.N_SENT])]
         place = _places(self.frame[c.OFFER_ROW], frame[c.OFFER_ROW].astype(np.float64).fillna(UNKNOWN))
-        frame = frame.assign(**{c.OFFER_ROW: place, c.CHANNEL: _channel_codes(frame[c.CHANNEL])})
-        frame = frame.sort_values([c.CUSTOMER_ROW, c.AT_US, c.CHANNEL, c.OFFER_ROW])
+        order = np.lexsort((frame[c.PLACE].to_numpy(), frame[c.CUSTOMER_ROW].to_numpy()))
+        frame, place = frame.iloc[order], place[order]
         return form.Sends(
             offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), self.n_customers),
-            channel=frame[c.CHANNEL].to_numpy(dtype=np.int8),
+            channel=_channel_codes(frame[c.CHANNEL]),
             at_us=frame[c.AT_US].to_numpy(dtype=np.int64),
-            offer=frame[c.OFFER_ROW].to_numpy(dtype=np.int32),
+            offer=place,
+            is_answered=frame[c.IS_ANSWERED].to_numpy(dtype=np.uint8),
         )
 
     def _contacts(self) -> form.Contacts:
@@ -189,10 +196,13 @@ class OfferArrays:
             redeemed[c.CUSTOMER_ROW].to_numpy(), redeemed[c.N_REDEEMED].to_numpy(), minlength=self.n_customers
         )
         bought = self.owners(self.history.features("customer_discounts", self.moment))
+        everyone = self.owners(self.history.features("customers", self.moment))
         return form.Contacts(
             sent=by_channel[c.N_SENT],
             answered=by_channel[c.N_ANSWERED],
             left=by_channel[c.N_LEFT],
+            n_sent=self._counts(everyone, c.N_SENT),
+            n_answered=self._counts(everyone, *profile.ANSWERED),
             redeemed=n_redeemed.astype(np.int32),
             return_share=self._shares(bought, c.RETURNED_PIECE_SHARE),
             discount_share=self._shares(bought, c.DISCOUNT_SHARE_26W),
@@ -206,10 +216,32 @@ class OfferArrays:
         np.add.at(counts, (rows[is_ours], codes[is_ours]), frame[name].to_numpy(dtype=np.int32)[is_ours])
         return counts
 
+    def _counts(self, frame: pd.DataFrame, *names: str) -> npt.NDArray[np.int32]:
+        counts = np.zeros(self.n_customers, dtype=np.int32)
+        counts[frame[c.CUSTOMER_ROW].to_numpy()] = frame[list(names)].sum(axis=1)
+        return counts
+
     def _shares(self, frame: pd.DataFrame, name: str) -> npt.NDArray[np.float32]:
         shares = np.zeros(self.n_customers, dtype=np.float32)
         shares[frame[c.CUSTOMER_ROW].to_numpy()] = frame[name].astype(np.float64).fillna(0.0).clip(0.0, 1.0)
         return shares
+
+
+def no_offers(n_customers: int, n_products: int) -> dict[str, Any]:  # Any: groups of several classes
+    """Return the groups about offers of a shop that has none, and where nothing was sent."""
+    none, names = np.zeros(0, dtype=np.int32), StringTable.of([])
+    of_customers, shares = np.zeros(n_customers + 1, dtype=np.int64), np.zeros(n_customers, dtype=np.float32)
+    counts, count = np.zeros((n_customers, len(CHANNELS)), dtype=np.int32), np.zeros(n_customers, dtype=np.int32)
+    floats, times = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
+    return {
+        "offers": form.Offers(names, names, floats, floats, floats, times, times, np.zeros(0, dtype=np.uint8), floats),
+        "offer_products": form.OfferProducts(np.zeros(1, dtype=np.int64), none),
+        "product_offers": form.ProductOffers(np.zeros(n_products + 1, dtype=np.int64), none),
+        "response": form.Responses(of_customers, none, floats),
+        "redeemed": form.Redeemed(of_customers, none),
+        "sends": form.Sends(of_customers, np.zeros(0, dtype=np.int8), times, none, np.zeros(0, dtype=np.uint8)),
+        "contacts": form.Contacts(counts, counts, counts, count, count, count, shares, shares, shares),
+    }
 
 
 def leaving(history: History, moment: Moment) -> dict[str, tuple[int, int]]:

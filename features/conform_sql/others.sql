@@ -40,7 +40,7 @@ with timed as (
 select row_number() over (order by e.moment_us, e.event_id) - 1 as event_key, e.event_id, u.customer_row, e."type",
     e.moment_us as at_us,
     cast(coalesce(date_diff('day', date '1970-01-01', e.at_on), (e.moment_us + o.offset_us) // 86400000000) as integer) as at_day,
-    p.product_row, e.order_id, e.offer_id, coalesce(e.quantity, 1) as quantity, e.amount, e.channel, s.store_row, e."value"
+    p.product_row, e.order_id, e.offer_id, coalesce(e.quantity, 1) as quantity, e.amount, e.discount, e.channel, s.store_row, e."value"
 from timed e
 asof join zone_offsets o on o.zone = e.zone and e.moment_us >= o.from_us
 join customer_ids u on u.customer_id = e.customer_id

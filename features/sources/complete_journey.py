@@ -132,7 +132,8 @@ from cj_campaign_descriptions left join (
     from cj_coupons group by campaign_id) using (campaign_id)"""
 
 # Which product a coupon was redeemed for is known when the coupon is for one product only, or when the household
-# bought exactly one of its products at a coupon's discount on that local day.
+# bought exactly one of its products at a coupon's discount on that local day. What a redemption took off is the coupon
+# discount of the household's lines of its products on that local day; a line of several coupons is shared by them.
 _EVENTS = f"""
 with redemptions as (
     select row_number() over (order by redemption_date, household_id, coupon_upc, campaign_id) as number, *
@@ -141,21 +142,29 @@ single as (
     select campaign_id, coupon_upc, any_value(product_id) as product_id from cj_coupons
     group by campaign_id, coupon_upc having count(distinct product_id) = 1),
 discounted as (
-    select household_id, product_id,
+    select file_row_number as line, household_id, product_id, coupon_disc + coupon_match_disc as taken_off,
         cast(timezone({literal(TIME_ZONE)}, timezone('UTC', transaction_timestamp)) as date) as bought_on
     from cj_transactions where coupon_disc + coupon_match_disc > 0),
-bought as (
-    select number, any_value(d.product_id) as product_id
+matched as (
+    select distinct number, line, d.product_id, taken_off
     from redemptions r
     join cj_coupons u on u.campaign_id = r.campaign_id and u.coupon_upc = r.coupon_upc
     join discounted d on d.household_id = r.household_id and d.product_id = u.product_id
-        and d.bought_on = cast(r.redemption_date as date)
-    group by number having count(distinct d.product_id) = 1)
+        and d.bought_on = cast(r.redemption_date as date)),
+bought as (
+    select number, any_value(product_id) as product_id
+    from matched group by number having count(distinct product_id) = 1),
+parts as (
+    select number, taken_off / count(*) over (partition by line) as taken_off from matched),
+valued as (
+    select number, round(sum(taken_off), 4) as taken_off from parts group by number)
 select row_number() over (order by "at", event_id) as _row, * from (
     select 'send-' || campaign_id || '-' || household_id as event_id, household_id as customer_id, 'send' as "type",
-        cast(start_date as date) as "at", cast(null as bigint) as product_id, 'campaign-' || campaign_id as offer_id
+        cast(start_date as date) as "at", cast(null as bigint) as product_id, 'campaign-' || campaign_id as offer_id,
+        cast(null as double) as discount
     from cj_campaigns join cj_campaign_descriptions using (campaign_id)
     union all
     select 'redeem-' || number, household_id, 'redeem', cast(redemption_date as date),
-        coalesce(single.product_id, bought.product_id), 'campaign-' || r.campaign_id
-    from redemptions r left join single using (campaign_id, coupon_upc) left join bought using (number))"""
+        coalesce(single.product_id, bought.product_id), 'campaign-' || r.campaign_id, valued.taken_off
+    from redemptions r left join single using (campaign_id, coupon_upc) left join bought using (number)
+    left join valued using (number))"""

@@ -20,6 +20,7 @@ import pyarrow as pa
 from features.errors import SourceError
 from features.sources.base import ROW, RawTable, RejectedRow
 from features.sources.synthetic_goods import Goods, make_goods
+from features.sources.synthetic_offers import late_offers_table, message_events
 from features.sources.synthetic_people import Habits, People, make_habits, make_people
 from features.sources.synthetic_tables import (
     Calendar,
@@ -38,6 +39,7 @@ CURRENCY = "EUR"
 SKIPPED = 0.06  # chance that a due habit is not bought on a trip
 OTHER_BRAND = 0.08  # chance that a habit is met by another brand than the usual one
 EXTRAS_PER_TRIP = 2.0  # unplanned products, mean of a Poisson
+_MESSAGES = 4  # the stream of random numbers that messages and late offers are drawn from
 PAIR_PULL = 0.6  # chance that the first product of a pair brings the second along
 
 Ints = npt.NDArray[np.int64]
@@ -130,6 +132,7 @@ def make_shop(config: ShopConfig) -> Shop:
     calendar = Calendar(first, TIME_ZONE)
     sold = transactions_table(rng, lines, people, goods, calendar)
     offers, events, responders = campaign_tables(rng, people, goods, sold, calendar)
+    messages = message_events(np.random.default_rng([config.seed, _MESSAGES]), people, sold, calendar, n_days)
     tables = {
         "transactions": sold.transactions,
         "products": products_table(goods),
@@ -137,8 +140,8 @@ def make_shop(config: ShopConfig) -> Shop:
         "identities": identities_table(people),
         "stores": stores_table(TIME_ZONE),
         "stock": stock_table(goods),
-        "offers": offers,
-        "events": events,
+        "offers": pd.concat([offers, late_offers_table(goods, calendar, n_days)], ignore_index=True),
+        "events": pd.concat([events, messages], ignore_index=True),
     }
     truth = _truth(people, habits, goods, first, responders, (sold.n_returns, sold.n_duplicates))
     return Shop(tables, truth)

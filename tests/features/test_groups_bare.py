@@ -11,7 +11,14 @@ from features.build import GROUPS, FeatureStore
 from features.catalogue import features_of
 from tests.contracts.folders import prepared, write_folder
 
-NEEDS_MORE = {"store_products", "customer_hours", "customer_offers", "customer_channels"}
+NEEDS_MORE = {
+    "store_products",
+    "customer_hours",
+    "customer_offers",
+    "customer_channels",
+    "customer_sends",
+    "customer_redemptions",
+}
 LINES = [f"c{n % 3},o{n},p{product},2024-03-{1 + n:02}" for n in range(20) for product in (n % 2, 2, 3)]
 
 

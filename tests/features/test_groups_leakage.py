@@ -61,7 +61,8 @@ def alter_after(shop: Shop, moment: pd.Timestamp) -> dict[str, pd.DataFrame]:
     )
     more = other[~later & (other["type"] == "send")].head(30)
     more = more.assign(at=moment, event_id=[f"more-{row}" for row in range(len(more))], type="click")
-    tables["events"] = pd.concat([other, more], ignore_index=True)
+    used = more.assign(event_id=[f"used-{row}" for row in range(len(more))], type="redeem")
+    tables["events"] = pd.concat([other, more, used], ignore_index=True)
 
     future = offers["starts_at"] >= moment
     tables["offers"] = offers.assign(value=offers["value"].where(~future, 99.0), category="milk").where(future, offers)

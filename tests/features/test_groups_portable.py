@@ -15,7 +15,8 @@ FUNCTIONS = "hash|median|mode|first|any_value|list|now|epoch_us|to_timestamp|dat
 PHRASES = r"qualify|exclude|group by all|select \*|select distinct on|current_\w+|interval"
 NOT_PORTABLE = re.compile(rf"\b(({FUNCTIONS})\(|({PHRASES})(?!\w))|::|//")
 # It says what was known when an offer was sent, and "sent now" for what was not.
-SETS_OTHER_MOMENTS = {"groups/customer_offers.sql"}
+# The other says what was answered after it was sent.
+SETS_OTHER_MOMENTS = {"groups/customer_offers.sql", "groups/customer_sends.sql"}
 
 
 def without_comments(sql: str) -> str:

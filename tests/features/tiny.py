@@ -56,7 +56,7 @@ SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "events": {
         "event_key": "int64", "event_id": "string", "customer_row": "int32", "type": "string", "at_us": "int64",
         "at_day": "int32", "product_row": "int32", "order_id": "string", "offer_id": "string", "quantity": "double",
-        "amount": "double", "channel": "string", "store_row": "int32", "value": "string",
+        "amount": "double", "discount": "double", "channel": "string", "store_row": "int32", "value": "string",
     },
     "stock": {"product_row": "int32", "store_row": "int32", "available": "double"},
     "identities": {"customer_row": "int32", "kind": "string", "value_hash": "string"},
