@@ -29,7 +29,7 @@ from serving.state.known import NOTHING_KNOWN, Known
 N_PRODUCTS = 10
 _DAY_US = 86_400_000_000
 _UNASKED = RESTRICTED | INTIMATE
-_BUDGET_TEXT = "It has a budget, of which nothing can be kept for them without their consent to personalization."
+_BUDGET_TEXT = "It has a budget: it is only for customers who are known and agree to personalization."
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,32 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 import numpy as np
 
 from serving.api_offers import OffersRequest
+from serving.candidates import UNKNOWN
 from serving.channels import Channel
+from serving.contact_desk import NextContact
 from serving.decisioning.local_clock import clock_zone, hour_there
 from serving.decisioning.merchandising import Display
 from serving.decisioning.offer_rules import Buyer, OfferCall, buyer_of
 from serving.decisioning.offer_wants import Wanting, within
-from serving.decisioning.quiet import QuietHours
 from serving.decisioning.rules import BANNED
 from serving.decisioning.shops_near import ShopsNear
 from serving.decisioning.windows import day_of
 from serving.desk import Desk
-from serving.live import epoch_us
 from serving.offer_shelf import OfferShelf
 from serving.offer_terms import Setting, hour_fit
 from serving.shelf import floats, ints
 from serving.state.events import EventType
-from serving.state.known import Known
+from serving.state.known import Known, Live
 from serving.taste import Shopper
 
 _N_BESIDE = 20
 _DAY_US = 86_400_000_000
 _FARTHEST_KM = 100.0
+_USUAL_TRUST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class OfferFacts:
         self._offers = offers
         self._policy = bundle.policy.offers
         self._shops = ShopsNear(bundle.stores, desk.shoppers.zone)
-        self._quiet = QuietHours(bundle.policy.quiet_hours)
+        self._contact = desk.contacts
         response, redeemed, propensity = bundle.response, bundle.redeemed, bundle.propensity
         self._response = (ints(response.offsets), ints(response.offer), floats(response.p))
         self._redeemed = (ints(redeemed.offsets), ints(redeemed.offer))
@@ -70,61 +71,54 @@ class OfferFacts:
         today = day_of(at, shopper.zone)
         display = self._desk.display(request, shopper)
         zone = clock_zone(request.context.local_time, at, shopper.zone)
-        call = self._call(request, shopper, at, known, display=display, zone=zone)
-        setting = self._setting(request, shopper, call, hour=hour_there(at, zone), known=known)
+        contacts = self._contact.contacts(request.customer_id, known.live)
+        row = shopper.row if shopper.is_personal else UNKNOWN
+        contact = self._contact.next_contact(contacts, request.channel, at, zone, row=row)
+        call = self._call(request, shopper, known, display=display, contact=contact)
+        setting = self._setting(request, shopper, known, call=call, hour=hour_there(at, zone))
         return OfferMoment(shopper, today, display, call, self._wanting(call, shopper, today), setting)
 
     def _call(
         self,
         request: OffersRequest,
         shopper: Shopper,
-        at: datetime,
         known: Known,
         *,
         display: Display,
-        zone: tzinfo,
+        contact: NextContact,
     ) -> OfferCall:
-        desk, live, at_us = self._desk, known.live, epoch_us(at)
+        desk, live, at_us = self._desk, known.live, contact.at_us
         rows_of = desk.shelf.rows_of
-        is_linked = shopper.row >= 0 or bool(live.customer_id)
-        is_linked = is_linked and not live.is_gone and desk.shoppers.may_personalize(request.customer_id, live)
-        redeemed, dismissed = self._answered(shopper, at_us, known)
+        dismissed_after_us = at_us - desk.bundle.policy.events.dismiss_days * _DAY_US
         return OfferCall(
             self._policy,
             request.channel,
             at_us,
-            is_linked=is_linked,
+            is_linked=shopper.is_personal,
             may_reach=self._may_reach(request.customer_id, request.channel, known),
             may_promise=known.may_promise,
             excluded=rows_of(request.exclude) | shopper.dismissed | self._banned(display),
             basket=rows_of(request.context.basket) | shopper.basket,
             is_out=desk.is_out(shopper.store_id, known),
-            redeemed=redeemed,
-            dismissed=dismissed,
-            holds={each.offer_id: each for each in live.held_at(at_us)} if is_linked else {},
+            redeemed=self._redeemed_of(shopper, request.customer_id, live),
+            dismissed={each for each, us in _latest(live, EventType.DISMISS).items() if us > dismissed_after_us},
+            holds={each.offer_id: each for each in live.held_at(at_us)} if shopper.is_personal else {},
             spending=known.spending,
             banned=frozenset(each for each in self._offers.rows if display.bans_offer(each, ())),
             buyer=self._buyer(shopper),
-            is_quiet=self._quiet.is_quiet(request.channel, at, zone),
+            is_quiet=contact.is_quiet,
+            is_capped=contact.is_capped,
+            is_offer_capped=contact.is_offer_capped,
+            fatigue_cost=contact.fatigue_cost,
+            trust=self._contact.trust(contact.contacts, live, at_us) if shopper.is_personal else _USUAL_TRUST,
         )
 
-    def _answered(self, shopper: Shopper, at_us: int, known: Known) -> tuple[set[str], set[str]]:
-        """Return the ids of the offers that they redeemed, and of those that they have turned away lately."""
-        redeemed: set[str] = set()
-        dismissed: set[str] = set()
-        if shopper.is_personal and shopper.row >= 0:
-            offsets, offer = self._redeemed
-            rows = offer[offsets[shopper.row] : offsets[shopper.row + 1]]
-            redeemed = {self._offers.offers[row].id for row in rows}
-        dismiss_us = self._desk.bundle.policy.events.dismiss_days * _DAY_US
-        for event in known.live.events:
-            if event.offer_id is None or event.at_us < known.live.erased_us:
-                continue
-            if event.type is EventType.REDEEM:
-                redeemed.add(event.offer_id)
-            elif event.type is EventType.DISMISS and at_us - event.at_us < dismiss_us:
-                dismissed.add(event.offer_id)
-        return redeemed, dismissed
+    def _redeemed_of(self, shopper: Shopper, customer_id: str, live: Live) -> set[str]:
+        """Return the ids of the offers that they redeemed, by any of their ids: before the bundle, and since."""
+        offsets, offer = self._redeemed
+        rows = self._desk.shoppers.rows(customer_id, live) if shopper.is_personal else []
+        found = {self._offers.offers[offer[e]].id for row in rows for e in range(offsets[row], offsets[row + 1])}
+        return found | _latest(live, EventType.REDEEM).keys()
 
     def _may_reach(self, customer_id: str, channel: Channel, known: Known) -> bool:
         """Return whether they agreed to the channel: places need no consent of their own, messages do."""
@@ -161,7 +155,7 @@ class OfferFacts:
             yield category[e], within(p28[e], 7.0 / 4.0)
 
     def _setting(
-        self, request: OffersRequest, shopper: Shopper, call: OfferCall, *, hour: float, known: Known
+        self, request: OffersRequest, shopper: Shopper, known: Known, *, call: OfferCall, hour: float
     ) -> Setting:
         responses: Mapping[int, float] = {}
         fit = None
@@ -175,12 +169,13 @@ class OfferFacts:
         return Setting(
             is_personal=shopper.is_personal,
             is_message=request.channel.is_message,
-            trust=0.5,
+            trust=call.trust,
             trip7=shopper.taste.p_shop(7),
             hour_fit=fit,
             responses=responses,
             on_page=self._on_page(request.context.page),
             beside_basket=self._beside(call.basket),
+            fatigue_cost=call.fatigue_cost,
             km=self._km(request, known),
         )
 
@@ -214,3 +209,12 @@ class OfferFacts:
         """Return the rows of the offers for what is bought together with the basket."""
         near = self._desk.candidates.near(dict.fromkeys(sorted(basket), 1.0), _N_BESIDE)
         return {offer for each in near for offer in self._offers.of_product(each.product)}
+
+
+def _latest(live: Live, kind: EventType) -> dict[str, int]:
+    """Return the offers that somebody's events of a type name, each with the latest moment, epoch µs."""
+    return {
+        event.offer_id: event.at_us
+        for event in live.events
+        if event.type is kind and event.offer_id is not None and event.at_us >= live.erased_us
+    }

@@ -43,11 +43,16 @@ def buyer_of(policy: OffersPolicy, *, discounted_lines: float, score: float, n_b
     return Buyer.MIXED
 
 
+def _never(_offer_id: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class OfferCall:
     """What is the same for all offers of a call.
 
-    `is_linked`: what is given may be kept under the customer's id; `may_reach`: they agreed to this channel;
+    `is_linked`: they are known, and what they are given may be kept under their id; `may_reach`: they agreed to this
+    channel;
     `may_promise`: what has a budget may be given, and messages be sent. `excluded` are products that the call, the
     policy or the customer keep out, `basket` what is in it now; `is_out` says of a product whether it is out of stock.
     `redeemed` are ids of offers that they redeemed, `dismissed` of those that they turned away, `banned` of those that
@@ -72,6 +77,9 @@ class OfferCall:
     is_held_out: bool = False
     is_quiet: bool = False
     is_capped: bool = False
+    is_offer_capped: Callable[[str], bool] = _never
+    fatigue_cost: float = 0.0
+    trust: float = 0.5
 
 
 class OfferCase:
@@ -191,8 +199,8 @@ def is_quiet(case: OfferCase) -> bool:
 
 
 def has_reached_cap(case: OfferCase) -> bool:
-    """Return whether they have had as many messages or showings as the policy allows."""
-    return case.call.is_capped
+    """Return whether they have had as many messages, or as many showings of this offer, as the policy allows."""
+    return case.call.is_capped or case.call.is_offer_capped(case.offer.id)
 
 
 def has_spent_budget(case: OfferCase) -> bool:
