@@ -1,7 +1,8 @@
 """Judging habits: the next basket, the two habit slots of a challenge, and the chances themselves.
 
 - Next basket: customers with at least three baskets; the truth is what they buy in their first basket with a purchase
-  within 28 days after the cutoff. A ranking shorter than k is filled with popular items, ours and the peers' alike.
+  within 28 days after the cutoff. A ranking shorter than k is filled with popular items, ours and the peers' alike
+  (TIFU-KNN has items of its own that they never bought).
 - Habit slots: the best two of what a customer has bought before, for those with at least three baskets and the last one
   within 56 days. `precision@2` is among those who shop within 7 days, `both` among all of them.
 - Chances: all candidate pairs of everyone, and the two shown.
@@ -27,6 +28,7 @@ from training.intervals import bootstrap_interval, paired_interval
 from training.judge import Calibration, Judgement, MetricRow, calibration_of
 from training.levels import Level
 from training.peers import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
+from training.tifu_knn import TifuConfig, learn
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,7 +37,10 @@ NEXT_BASKET, SLOTS = "next basket", "habit slots"
 RECALL_10, RECALL_20, NDCG_10, PRECISION_2, BOTH = "recall@10", "recall@20", "ndcg@10", "precision@2", "both"
 ALL_PAIRS, SHOWN = "all pairs", "the two shown"
 
-_BASELINES = (TOP_FREQUENCY, POPULARITY, DECAYED)
+TIFU = "TIFU-KNN"
+
+_FREQUENCIES = (TOP_FREQUENCY, POPULARITY, DECAYED)
+_BASELINES = (*_FREQUENCIES, TIFU)
 _PRIMARY = (TOP_FREQUENCY, POPULARITY)
 _PRIMARY_METRIC = RECALL_10
 _MIN_BASKETS = 3
@@ -118,7 +123,9 @@ def evidence(model: HabitChances, history: History, moment: Moment) -> Evidence:
     """Return what one model and the peers said as of `moment`, and what came of it."""
     known, level = history.until(moment), model.level
     chances = chances_at(model, history, moment)
+    tifu = learn(known, moment, level, TifuConfig())
     ranked = _rankings(known, moment, level, chances[ALL_PAIRS])
+    own = {**ranked, TIFU: _first(tifu.own(level), level)}
     regular, active = _customers(known, moment)
     lines = history.purchases_after(moment, _BASKET_DAYS)
     popular = popular_items(known, moment, level, _N_POPULAR)
@@ -126,9 +133,11 @@ def evidence(model: HabitChances, history: History, moment: Moment) -> Evidence:
     bought = week.loc[week[c.IS_PURCHASE], [c.CUSTOMER_ROW, level.item]].drop_duplicates()
     shoppers = np.intersect1d(active, week[c.CUSTOMER_ROW])
     values = (
-        *_basket_values(ranked, _first_baskets(lines, regular, level), popular, level),
-        _slot_values(PRECISION_2, ranked, bought, shoppers, level),
-        _slot_values(BOTH, ranked, bought, active, level),
+        *_basket_values(
+            {**ranked, TIFU: tifu.best(level, _LONGEST)}, _first_baskets(lines, regular, level), popular, level
+        ),
+        _slot_values(PRECISION_2, own, bought, shoppers, level),
+        _slot_values(BOTH, own, bought, active, level),
     )
     return Evidence(values, chances)
 
@@ -154,17 +163,18 @@ def _customers(history: History, moment: Moment) -> tuple[npt.NDArray[np.int64],
 
 
 def _rankings(history: History, moment: Moment, level: Level, chances: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return each ranker's best of what a customer has bought before, by customer with `rank`."""
+    """Return what ours and frequencies rank best of what a customer has bought before, by customer with `rank`."""
     own = own_items(history, moment, level)
     scored = {OURS: chances.rename(columns={c.P7: c.SCORE})}
-    scored |= {name: own.rename(columns={name: c.SCORE}) for name in _BASELINES}
-    ranked = {}
-    for name, frame in scored.items():
-        best = metrics.rank_within(
-            frame[[c.CUSTOMER_ROW, level.item, c.SCORE]], [c.CUSTOMER_ROW], c.SCORE, tie=level.item
-        )
-        ranked[name] = best[best[metrics.RANK] <= _LONGEST]
-    return ranked
+    scored |= {name: own.rename(columns={name: c.SCORE}) for name in _FREQUENCIES}
+    return {name: _first(frame, level) for name, frame in scored.items()}
+
+
+def _first(scored: pd.DataFrame, level: Level) -> pd.DataFrame:
+    """Return each customer's best items by `score`, at most as many as are ever asked for."""
+    rows = scored[[c.CUSTOMER_ROW, level.item, c.SCORE]]
+    best = metrics.rank_within(rows, [c.CUSTOMER_ROW], c.SCORE, tie=level.item)
+    return best[best[metrics.RANK] <= _LONGEST]
 
 
 def _first_baskets(lines: pd.DataFrame, customers: npt.NDArray[np.int64], level: Level) -> pd.DataFrame:
