@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 from itertools import accumulate, chain
-from typing import NamedTuple
+from typing import TypeVar
 
 from serving.api_answers import Reason
 from serving.api_codes import Intent, Level
@@ -19,6 +19,8 @@ from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Withheld
 from serving.decisioning.slate_parts import Ask, Caps, Entry, take, with_pins
 from serving.shelf import Shelf
+
+T = TypeVar("T")
 
 HORIZON_DAYS = 7
 UNASKED_FLAGS = RESTRICTED | INTIMATE
@@ -84,50 +86,76 @@ class SlateMaker:
         """Return the chance by which an entry is ranked; the one that is shown stays what it is."""
         return ask.display.boosted(entry.probability, entry.product)
 
-    def _ranked(self, ask: Ask, entries: Iterator[Entry]) -> Iterator[Entry]:
-        """Yield entries in the order that the boosts give them: what no boost touches keeps its own."""
+    def _ranked(self, ask: Ask, listed: Iterable[T], chance: Callable[[T], tuple[float, int]]) -> Iterable[T]:
+        """Return candidates in the order that the boosts give them: what no boost touches keeps its own.
+
+        `chance` tells the chance by which a candidate stands where it does, and the row of its product.
+        """
         if not ask.display.has_boosts:
-            return entries
-        listed = list(entries)
-        falling = accumulate((logit(each.probability) for each in listed), min)
-        moved = [each + ask.display.step(entry.product) for each, entry in zip(falling, listed, strict=True)]
-        return (listed[i] for i in sorted(range(len(listed)), key=lambda i: -moved[i]))
+            return listed
+        found = list(listed)
+        told = [chance(each) for each in found]
+        falling = accumulate((logit(p) for p, _ in told), min)
+        moved = [each + ask.display.step(product) for each, (_, product) in zip(falling, told, strict=True)]
+        return [found[i] for i in sorted(range(len(found)), key=lambda i: -moved[i])]
 
     def _pinned(self, ask: Ask, caps: Caps, *, is_personal: bool) -> list[tuple[int, Entry]]:
         """Return what is pinned and may be shown, with its rank, by rank: at most `k`, each pin's first that may be."""
         pins = [pin for pin in ask.display.pins if ask.intent in pin.intents or not is_personal]
         if not pins:
             return []
-        known = None
-        if is_personal:
-            again, new = ({each.key: each for each in entries} for entries in (self._again(ask), self._new(ask)))
-            known = _Known(again, new, self._bought_keys(ask))
+        bought = self._bought_keys(ask) if is_personal else None
         chosen: list[tuple[int, Entry]] = []
         for pin in pins[: ask.k]:
-            entries = (self._pinned_entry(ask, product, known) for product in _wanted(pin, known))
+            entries = (self._pinned_entry(ask, product, bought) for product in self._wanted(ask, pin, bought))
             entry = next((each for each in entries if each is not None and caps.takes_pinned(each)), None)
             if entry is not None:
                 chosen.append((pin.rank, entry))
         return chosen
 
-    def _pinned_entry(self, ask: Ask, product: int, known: _Known | None) -> Entry | None:
+    def _wanted(self, ask: Ask, pin: PinnedRows, bought: Set[int] | None) -> Iterator[int]:
+        """Yield what a pin would have shown: what it names, of its kinds what ranks best for them, then what sells."""
+        yield from pin.named
+        if bought is not None and pin.best:
+            yield from (each for each in self._own_products(ask) if each in pin.covered)
+        yield from pin.best
+
+    def _own_products(self, ask: Ask) -> Iterator[int]:
+        if ask.level is Level.PRODUCT:
+            return chain(ask.taste.again_products(), (each.product for each in self._discoveries(ask)))
+        return (each.product for each in chain(self._again(ask), self._new(ask)))
+
+    def _pinned_entry(self, ask: Ask, product: int, bought: Set[int] | None) -> Entry | None:
         """Return the entry of a pinned product, with the customer's own chance where there is one; None: it may not be.
 
-        What they bought before is in no `discover`, and what they did not in no `buy_again`.
+        What they bought before is in no `discover`, and what they did not in no `buy_again`. `bought` are the rows of
+        what they did, of the level asked for; None for one whom nobody knows.
         """
         key = self._key(ask, product)
-        is_bought = known is not None and key in known.bought
-        if known is not None and ask.intent is (Intent.DISCOVER if is_bought else Intent.BUY_AGAIN):
-            return None
-        usual = None if known is None else known.again.get(key)
-        if is_bought and usual is None:  # all of it is just bought, in the basket or withheld
+        is_bought = bought is not None and key in bought
+        if bought is not None and ask.intent is (Intent.DISCOVER if is_bought else Intent.BUY_AGAIN):
             return None
         may_be_shown = ask.screen.withheld(product) is None if is_bought else self._may_suggest(ask, product)
         if not may_be_shown:
             return None
+        own = None if bought is None else self._own_entry(ask, product, key, is_bought=is_bought)
+        if is_bought and own is None:  # all of it is just bought, in the basket or withheld
+            return None
         reason = self._reasons.pinned()
-        new = None if known is None else known.new.get(key)
-        return replace(usual or new or self._population_entry(ask, product, reason), product=product, reason=reason)
+        return replace(own or self._population_entry(ask, product, reason), product=product, reason=reason)
+
+    def _own_entry(self, ask: Ask, product: int, key: int, *, is_bought: bool) -> Entry | None:
+        """Return what stands for a row of the level asked for, of what they buy again or of what is new to them."""
+        if ask.level is not Level.PRODUCT:
+            return next((each for each in (self._again(ask) if is_bought else self._new(ask)) if each.key == key), None)
+        reason = self._reasons.pinned()
+        if not is_bought:
+            found = (each.p7 for each in ask.taste.discoveries() if each.product == product)
+            return next((Entry(product, product, p7, reason) for p7 in found), None)
+        habit = ask.taste.again_of([product])[0]
+        if habit is None or not self._is_open(ask, habit, product):
+            return None
+        return Entry(product, product, habit.p7, reason, habit)
 
     def _key(self, ask: Ask, product: int) -> int:
         if ask.level is Level.PRODUCT:
@@ -136,19 +164,18 @@ class SlateMaker:
 
     def _again(self, ask: Ask) -> Iterator[Entry]:
         if ask.level is Level.PRODUCT:
-            return self._ranked(ask, self._again_products(ask))
+            return self._again_products(ask)
         types = self._again_types(ask)
-        return self._ranked(ask, types if ask.level is Level.PRODUCT_TYPE else self._again_categories(types))
+        return types if ask.level is Level.PRODUCT_TYPE else self._again_categories(ask, types)
 
     def _again_products(self, ask: Ask) -> Iterator[Entry]:
-        for habit in ask.taste.again():
+        for habit in self._ranked(ask, ask.taste.again(), _of_habit):
             if self._is_open(ask, habit, habit.product):
-                yield Entry(
-                    habit.product, habit.product, habit.p7, self._habit_reason(ask, habit, is_type=False), habit
-                )
+                reason = self._habit_reason(ask, habit, is_type=False)
+                yield Entry(habit.product, habit.product, habit.p7, reason, habit)
 
     def _again_types(self, ask: Ask) -> Iterator[Entry]:
-        for habit in ask.taste.habits():
+        for habit in self._ranked(ask, ask.taste.habits(), _of_habit):
             if habit.type in ask.basket_types:
                 continue
             product = self._shown_product(ask, habit)
@@ -157,7 +184,7 @@ class SlateMaker:
                 reason = self._habit_reason(ask, habit, is_type=is_of_several)
                 yield Entry(product, habit.type, habit.p7, reason, habit)
 
-    def _again_categories(self, types: Iterator[Entry]) -> Iterator[Entry]:
+    def _again_categories(self, ask: Ask, types: Iterator[Entry]) -> Iterator[Entry]:
         """Return one entry a category: its most probable type's, with the chance of any, as if independent."""
         best: dict[int, Entry] = {}
         none_of_them: dict[int, float] = {}
@@ -166,7 +193,7 @@ class SlateMaker:
             best.setdefault(category, entry)
             none_of_them[category] = none_of_them.get(category, 1.0) * (1.0 - entry.probability)
         entries = [replace(best[row], key=row, probability=1.0 - none) for row, none in none_of_them.items()]
-        return iter(sorted(entries, key=lambda entry: -entry.probability))
+        return iter(sorted(entries, key=lambda entry: -self._rank(ask, entry)))
 
     def _shown_product(self, ask: Ask, habit: Habit) -> int | None:
         """Return the usual product of a habit, or, where that may not be shown, the next one of its type."""
@@ -199,8 +226,8 @@ class SlateMaker:
 
     def _new(self, ask: Ask) -> Iterator[Entry]:
         if ask.level is Level.CATEGORY and not ask.taste.is_cold:
-            return self._ranked(ask, self._fresh_categories(ask))
-        return self._ranked(ask, self._fresh_products(ask) if ask.level is Level.PRODUCT else self._fresh_groups(ask))
+            return self._fresh_categories(ask)
+        return self._fresh_products(ask) if ask.level is Level.PRODUCT else self._fresh_groups(ask)
 
     def _others(self, ask: Ask) -> Iterator[Entry]:
         """Yield what is popular and not among what the customer buys again, which the rules may have kept back."""
@@ -230,17 +257,20 @@ class SlateMaker:
             if row not in bought and self._may_suggest(ask, each.product):
                 best.setdefault(row, each)
                 none_of_them[row] = none_of_them.get(row, 1.0) * (1.0 - each.p7)
-        for row in sorted(best, key=lambda row: none_of_them[row]):
+        rows = sorted(best, key=lambda row: none_of_them[row])
+        for row in self._ranked(ask, rows, lambda row: (1.0 - none_of_them[row], best[row].product)):
             reason = self._reasons.discovery(best[row], ask.today)
             yield Entry(best[row].product, row, 1.0 - none_of_them[row], reason)
 
-    def _discoveries(self, ask: Ask) -> list[Discovery]:
+    def _discoveries(self, ask: Ask) -> Iterable[Discovery]:
         """Return what the customer never bought, the most probable first; of a cold one in the order it came."""
         found = list(ask.taste.discoveries())
-        return found if ask.taste.is_cold else sorted(found, key=lambda each: -each.p7)
+        listed = found if ask.taste.is_cold else sorted(found, key=lambda each: -each.p7)
+        return self._ranked(ask, listed, lambda each: (each.p7, each.product))
 
     def _fresh_categories(self, ask: Ask) -> Iterator[Entry]:
-        for stretch in sorted(ask.taste.stretches(), key=lambda each: -each.p7):
+        stretches = sorted(ask.taste.stretches(), key=lambda each: -each.p7)
+        for stretch in self._ranked(ask, stretches, lambda each: (each.p7, each.products[0])):
             product = next((each for each in stretch.products if each >= 0 and self._may_suggest(ask, each)), None)
             if product is not None:
                 reason = self._reasons.stretch(stretch, product, is_linked=False, leaning=0)
@@ -277,19 +307,5 @@ class SlateMaker:
         return Entry(product, row, shifted(p7, ask.taste.shift(ask.level, row)), reason)
 
 
-class _Known(NamedTuple):
-    """What is known of a customer, by rows of the level asked for: entries that may be shown, and all they bought."""
-
-    again: Mapping[int, Entry]
-    new: Mapping[int, Entry]
-    bought: Set[int]
-
-
-def _wanted(pin: PinnedRows, known: _Known | None) -> Iterator[int]:
-    """Yield what a pin would have shown: what it names, of its kinds what ranks best for them, then what sells best."""
-    yield from pin.named
-    if known is not None and pin.best:
-        yield from (
-            each.product for each in chain(known.again.values(), known.new.values()) if each.product in pin.covered
-        )
-    yield from pin.best
+def _of_habit(habit: Habit) -> tuple[float, int]:
+    return habit.p7, habit.product
