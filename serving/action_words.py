@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,78 +10,87 @@ from zoneinfo import ZoneInfo
 from serving.api_offers import OfferItem
 from serving.decisioning.reasons import spoken
 from serving.decisioning.text_forms import plain
+from serving.decisioning.text_templates import Facts
 from serving.decisioning.texts import Language
 from serving.decisioning.triggers import Found
 from serving.decisioning.windows import midnight
-from serving.shelf import Shelf
+from serving.desk import Desk
 from serving.taste import Shopper
-
-_CATEGORY_CHARS = 40
 
 
 @dataclass(frozen=True)
 class Words:
     """Puts facts into words: names as they are spoken, money and days in the form of the language."""
 
-    shelf: Shelf
+    desk: Desk
     language: Language
     currency: str
     name_chars: int
 
-    def of_goods(self, products: Sequence[int], shopper: Shopper) -> dict[str, str | int | None]:
-        """Return what may be said of products; the first is the one that a message is about."""
-        first = products[0]
-        price = self.shelf.price(first)
-        return {
-            "product": self.name(first),
-            "products": self.language.forms.listed([self.name(each) for each in products]),
-            "n": len(products),
-            "price": None if price is None else self.money(price),
-            "last_bought": self._last_bought(first, shopper),
-        }
-
-    def of_offer(self, offer: OfferItem, zone: ZoneInfo) -> dict[str, str | int | None]:
-        """Return what may be said of an offer."""
-        value = self.money(offer["value"]) if offer["value"] else None
-        return {
-            "offer": self.language.offer_words(offer["kind"], value),
-            "valid_to": self.day(datetime.fromisoformat(offer["valid_to"]), zone),
-        }
-
-    def of_finding(self, found: Found) -> dict[str, str | int | None]:
-        """Return what else a trigger has found: the shop that is near."""
-        if found.shop is None:
-            return {}
-        closes = found.shop.closes
-        return {
-            "distance": self.language.forms.away(found.shop.km),
-            "closes": None if closes is None else self.language.forms.hour_of(closes),
-        }
+    def facts(self, found: Found, products: Sequence[int], offer: OfferItem | None, shopper: Shopper) -> Facts:
+        """Return all that may be said of an action; `products` are those that it is about, the first before all."""
+        facts: dict[str, str | int | None] = {}
+        if products:
+            facts |= self._of_goods(products, shopper)
+        if offer is not None:
+            facts |= self._of_offer(offer, shopper.zone)
+        if found.shop is not None:
+            closes = found.shop.closes
+            facts["distance"] = self.language.forms.away(found.shop.km)
+            facts["closes"] = None if closes is None else self.language.forms.hour_of(closes)
+        return facts | self._of_promise(found, shopper.zone)
 
     def name(self, product: int) -> str:
         """Return what a person calls a product; words that fit any product where its name is not known."""
-        name = self.shelf.name(product)
-        if name == self.shelf.ids[product]:
-            return self.language.forms.unnamed
-        return plain(spoken(name), self.name_chars) or self.language.forms.unnamed
+        shelf = self.desk.shelf
+        name = shelf.name(product)
+        is_known = name != shelf.ids[product]
+        return (plain(spoken(name), self.name_chars) if is_known else "") or self.language.forms.unnamed
 
-    def category(self, category: int) -> str:
-        """Return what a person calls a category."""
-        return plain(spoken(self.shelf.category_label(category)), _CATEGORY_CHARS)
+    def _of_goods(self, products: Sequence[int], shopper: Shopper) -> dict[str, str | int | None]:
+        first, shelf = products[0], self.desk.shelf
+        price, category = shelf.price(first), shelf.category[first]
+        is_named = self.desk.reasons.can_name_category(category) and not shelf.stands_for_category(first)
+        label = plain(spoken(shelf.category_label(category)), self.name_chars) if is_named else ""
+        return {
+            "product": self.name(first),
+            "products": self.language.forms.listed(list(dict.fromkeys(map(self.name, products)))),
+            "n": len(products),
+            "price": None if price is None else self._money(price),
+            "last_bought": self._last_bought(first, shopper),
+            "category": label or None,
+        }
 
-    def money(self, amount: float) -> str:
-        """Return money in the shop's currency."""
+    def _of_offer(self, offer: OfferItem, zone: ZoneInfo) -> dict[str, str | int | None]:
+        value = self._money(offer["value"]) if offer["value"] else None
+        return {
+            "offer": self.language.offer_words(offer["kind"], value),
+            "valid_to": self._end(datetime.fromisoformat(offer["valid_to"]), zone),
+        }
+
+    def _of_promise(self, found: Found, zone: ZoneInfo) -> dict[str, str | int | None]:
+        """Return what may be said of a reward or a challenge that ends soon."""
+        facts: dict[str, str | int | None] = {}
+        if found.until is not None:
+            facts["ends"] = self._end(found.until, zone)
+        if found.reward is not None:
+            facts["reward"] = self.language.offer_words(found.reward.kind, self._money(found.reward.value))
+        if found.challenge is not None:
+            reward, n_done = found.challenge.answer["reward"], sum(found.challenge.is_done)
+            n = len(found.challenge.is_done)
+            facts |= {"done": n_done, "of": n, "left": n - n_done, "reward": None}
+            if reward is not None:
+                facts["reward"] = self.language.offer_words(reward["kind"], self._money(reward["value"]))
+        return facts
+
+    def _money(self, amount: float) -> str:
         return self.language.forms.amount_of(amount, self.currency)
 
-    def day(self, moment: datetime, zone: ZoneInfo) -> str:
-        """Return the local day of a moment."""
-        return self.language.forms.day_of(moment.astimezone(zone))
+    def _end(self, moment: datetime, zone: ZoneInfo) -> str:
+        return self.language.forms.end_of(moment.astimezone(zone))
 
     def _last_bought(self, product: int, shopper: Shopper) -> str | None:
         habit = shopper.taste.again_of([product])[0]
         if habit is None or habit.n < 1:
             return None
-        return self.day(midnight(habit.last_day, shopper.zone), shopper.zone)
-
-
-Facts = Mapping[str, str | int | None]
+        return self.language.forms.day_of(midnight(habit.last_day, shopper.zone).astimezone(shopper.zone))

@@ -46,6 +46,7 @@ class ActionCode(Code):
     TURNED_AWAY = "turned_away", "They have just turned it away."
     JUST_BOUGHT = "just_bought", "They have just bought, and nothing is to be added to that."
     JUST_CONTACTED = "just_contacted", "They have just been shown or sent something: that is enough."
+    SAID_ALREADY = "said_already", "They were sent a message about it lately."
     NOTHING_TO_SHOW = "nothing_to_show", "All that it is about is out of stock, excluded, or not fit to be named."
     PLACES_ONLY = "places_only", "Nobody is sent a message about what they are only looking at."
     NO_CHANNEL = "no_channel", "The customer has not agreed to this channel, or to any that could be used."

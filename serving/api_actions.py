@@ -9,12 +9,12 @@ from typing_extensions import TypedDict
 
 from serving.api import CustomerId, Exclude, Request, StoreId
 from serving.api_action_codes import ActionCode
-from serving.api_answers import Decision, Item, Time
+from serving.api_answers import Decision, Item, Money, Positive, Probability, Time
 from serving.api_offer_codes import ActionKind, Trigger
 from serving.api_offers import OfferContext, OfferItem
 from serving.channels import Channel
 
-__all__ = ["ActionAnswer", "ActionReason", "ActionsRequest"]
+__all__ = ["ActionAnswer", "ActionReason", "ActionWorth", "ActionsRequest"]
 
 
 class ActionsRequest(Request):
@@ -39,6 +39,21 @@ class ActionReason(TypedDict):
 
 
 @with_config(extra="forbid")
+class ActionWorth(TypedDict):
+    """What an action without an offer is worth, by the terms of docs/offers.md; an offer has its own."""
+
+    relevance: Probability
+    timeliness: Probability
+    trust: Probability
+    privacy_cost: Positive
+    effort: Positive
+    customer_value: Positive
+    incremental_margin: Annotated[Money, Field(description="Margin that the reminder is expected to add, money.")]
+    fatigue_cost: Positive
+    expected_value: Annotated[Money, Field(description="incremental_margin − fatigue_cost: to the shop, money.")]
+
+
+@with_config(extra="forbid")
 class ActionAnswer(Decision):
     """One action, or none and why."""
 
@@ -51,3 +66,7 @@ class ActionAnswer(Decision):
     send_at: NotRequired[Annotated[Time, Field(description="When to send or show it: at once, or at their hour.")]]
     subject: NotRequired[Annotated[str, Field(description="A subject line or heading, in plain text.")]]
     text: NotRequired[Annotated[str, Field(description="The message, in plain text.")]]
+    worth: NotRequired[Annotated[ActionWorth, Field(description="What it is worth, where it has no offer.")]]
+    reward_id: NotRequired[
+        Annotated[str, Field(description="The earned reward that it is about: a `redeem` names it.")]
+    ]

@@ -30,4 +30,6 @@ class ActionsPolicy:
     reward_hours: Annotated[float, Range(1, 168)]
     wanted_days: Annotated[float, Range(0, 365)]
     max_wait_hours: Annotated[float, Range(0, 48)]
+    repeat_days: Annotated[float, Range(0, 90)]
+    surprise_kinds: tuple[str, ...]
     reminder_uplift: Share

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 N_DAYS, N_MONTHS = 7, 12
 _NOON = 12
@@ -56,6 +56,7 @@ class Forms:
     money_without_symbol: str
     date: str
     time: str
+    moment: str
     distance: str
     distance_km: float
     list_and: str
@@ -91,6 +92,13 @@ class Forms:
             minute=f"{moment.minute:02d}",
             half="pm" if moment.hour >= _NOON else "am",
         )
+
+    def end_of(self, moment: datetime) -> str:
+        """Return until when something stands, by the local moment of its end: the last day, or the day and the time."""
+        last = moment - timedelta(microseconds=1)
+        if last.date() != moment.date():
+            return self.day_of(last)
+        return self.moment.format(date=self.day_of(moment), time=self.hour_of(moment))
 
     def away(self, km: float) -> str:
         """Return a distance, to a tenth of the language's unit and never 0."""

@@ -59,6 +59,7 @@ _PATTERNS = {
     "money_without_symbol": ("amount", "code"),
     "date": ("weekday", "day", "month"),
     "time": ("hour", "hour12", "minute", "half"),
+    "moment": ("date", "time"),
     "distance": ("amount",),
 }
 

@@ -24,8 +24,9 @@ from serving.decisioning.rules import Pace
 from serving.decisioning.shops_near import ShopNear, ShopsNear
 from serving.decisioning.windows import plus_days
 from serving.shelf import Shelf, floats
+from serving.state.challenges import KeptChallenge, kept
 from serving.state.events import Event, EventType
-from serving.state.known import Known
+from serving.state.known import Earned, Known
 from serving.taste import Shopper
 
 HOUR_US = 3_600_000_000
@@ -48,7 +49,7 @@ class Found:
     """What a trigger is about: products (rows, the most wanted first), and since when and until when it is true.
 
     `since_us` is when it became true (0: not by an event), `not_before_us` the earliest moment to speak of it. `shop`
-    is the one that they are near.
+    is the one that they are near; `reward` and `challenge` are what is about to end.
     """
 
     code: ActionCode
@@ -58,6 +59,8 @@ class Found:
     not_before_us: int = 0
     until: datetime | None = None
     shop: ShopNear | None = None
+    reward: Earned | None = None
+    challenge: KeptChallenge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Triggers:
 
     def __init__(self, bundle: Bundle, shelf: Shelf, candidates: Candidates, pace: Pace, shops: ShopsNear) -> None:
         self._policy: ActionsPolicy = bundle.policy.actions
+        self._reward_us = bundle.policy.state.decisions_days * DAY_US
         self._cart_us = int(bundle.policy.events.cart_hours * HOUR_US)
         self._shelf = shelf
         self._candidates = candidates
@@ -135,6 +139,7 @@ class Triggers:
             Trigger.LAUNCH: self._launch,
             Trigger.CHURN_RISK: self._at_risk,
             Trigger.BACK_IN_STOCK: self._back,
+            Trigger.REWARD_EXPIRING: self._reward,
         }
 
     def find(self, trigger: Trigger, situation: Situation) -> Finding:
@@ -302,6 +307,26 @@ class Triggers:
         own = dict.fromkeys(situation.shopper.taste.again_products())
         back = [row for row in {**wanted, **own} if self._was_out(row, situation) and not situation.is_out(row)]
         return Found(ActionCode.BACK_IN_STOCK, tuple(back), Timing.SOON) if back else ActionCode.NOTHING_BACK
+
+    def _reward(self, situation: Situation) -> Finding:
+        """Return the reward, else the challenge, that ends within the policy's hours."""
+        live, at_us = situation.known.live, situation.at_us
+        soon_us = int(self._policy.reward_hours * HOUR_US)
+        for reward in sorted(live.rewards, key=lambda each: each.completed_us):
+            ends_us = reward.completed_us + self._reward_us
+            if reward.completed_us < at_us < ends_us <= at_us + soon_us:
+                until = plus_days(situation.at, (ends_us - at_us) / DAY_US)
+                return Found(
+                    ActionCode.REWARD_WAITING, (), Timing.SOON, reward.completed_us, until=until, reward=reward
+                )
+        challenge = live.challenge
+        if challenge is None or not challenge.at_us < at_us < challenge.ends_us <= at_us + soon_us:
+            return ActionCode.NO_REWARD
+        standing = kept(challenge, live.kinds, at_us)
+        left = [item for item, is_done in zip(standing.answer["items"], standing.is_done, strict=True) if not is_done]
+        rows = tuple(row for item in left if (row := self._shelf.row_of(item["product_id"])) >= 0)
+        until = plus_days(situation.at, (challenge.ends_us - at_us) / DAY_US)
+        return Found(ActionCode.CHALLENGE_ENDING, rows, Timing.SOON, challenge.at_us, until=until, challenge=standing)
 
     def _was_out(self, product: int, situation: Situation) -> bool:
         """Return whether it was out of stock in the bundle, or by a word since, which another word took back."""

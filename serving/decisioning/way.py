@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta, tzinfo
 
 from serving.api_action_codes import ActionCode
 from serving.channels import MESSAGE_CHANNELS, Channel
@@ -30,24 +29,23 @@ class Wish:
     earliest: datetime
     until: datetime | None
     timing: Timing
-    zone: ZoneInfo
+    zone: tzinfo
     best_hour: int | None
     max_wait_hours: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which channels a customer can be reached on: what they allow, where they answer, and what is used up.
+    """Which channels a customer can be reached on: what they allow, and where they answer.
 
     `answers` is the share of messages that they answer, by message channel; `best` is where they answer or shop most;
-    `place` where to show what may not be sent. `is_capped` says whether a channel has had its messages.
+    `place` where to show what may not be sent. Without `may_send` no message is.
     """
 
     consents: Mapping[str, bool]
     answers: Mapping[Channel, float]
     best: Channel | None
     place: Channel
-    is_capped: Callable[[Channel], bool]
     may_send: bool = True
 
     def allows(self, channel: Channel) -> bool:
@@ -94,7 +92,7 @@ def _at_their_hour(wish: Wish, channel: Channel, quiet: QuietHours) -> datetime 
     return None
 
 
-def _next_hour(moment: datetime, zone: ZoneInfo) -> datetime:
+def _next_hour(moment: datetime, zone: tzinfo) -> datetime:
     """Return the next moment at which the clock on the wall strikes."""
     local = moment.astimezone(zone)
     past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)

@@ -129,8 +129,9 @@ def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
 def _open_challenge(raw: Raw) -> Challenge | None:
     """Return the newest challenge where it was shown and is not completed."""
     newest = max(raw.get("challenges", ()), key=_monday, default=None)
-    is_open = newest is not None and newest[_IS_SHOWN] and newest[_COMPLETED] is None
-    return _challenge_of(newest) if is_open else None
+    if newest is None or not newest[_IS_SHOWN] or newest[_COMPLETED] is not None:
+        return None
+    return _challenge_of(newest)
 
 
 def _monday(row: Sequence[Any]) -> int:  # Any: JSON values in the order of Challenge's fields

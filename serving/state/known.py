@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.state.events import Event
 from serving.state.holding import held
 from serving.state.holds import MINUTE_US, Hold, KeptAnswer, Spending
-
 
 if TYPE_CHECKING:
     from serving.state.challenges import Challenge
@@ -39,9 +38,9 @@ class Live:
     `events` are the newest that are kept, in order of (at_us, event_id), of all these ids. `consent` is what was said
     over the API (None: nothing, then the bundle's and the policy's hold). `is_erased`: they asked to be forgotten, so
     that what a bundle older than `erased_us` knows of them does not count. `holds` are the offers that they were given
-    lately; `held_at` says which of them stand. `tried` are the challenges that they were shown,
-    `challenge` is the newest one where it was shown and is not completed (its purchases count by `kinds`: the product
-    type and category of each product bought), `rewards` are those that they have not redeemed.
+    lately; `held_at` says which of them stand. `tried` are the challenges that they were shown, `challenge` is the
+    newest of them where it is not completed (its purchases count by `kinds`, the product type and category of each
+    product bought), `rewards` are those that they have not redeemed.
     """
 
     customer_id: str
@@ -53,7 +52,7 @@ class Live:
     holds: tuple[Hold, ...] = ()
     tried: tuple[Tried, ...] = ()
     challenge: Challenge | None = None
-    kinds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     rewards: tuple[Earned, ...] = ()
 
     def held_at(self, at_us: int) -> tuple[Hold, ...]:
