@@ -1,7 +1,7 @@
 """Trust: how past messages, returns and completions went, as one number from 0 to 1; 0.5 for the usual customer.
 
 Each part compares a customer's own share, drawn to the usual one by a prior, with the usual one: ``own ÷ (own +
-usual)`` of what is good, ``usual ÷ (own + usual)`` of what is not. So nothing known is 0.5, and so is as often as usual.
+usual)`` of what is good, ``usual ÷ (own + usual)`` of what is not. So nothing known is 0.5, as is as often as usual.
 """
 
 from __future__ import annotations
