@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from training import intervals, metrics
 
@@ -60,3 +61,25 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 def test_no_rows_give_nan() -> None:
     assert math.isnan(intervals.bootstrap_interval([], [], rng()).value)
     assert math.isnan(intervals.statistic_interval(np.sum, [], rng()).low)
+
+
+def test_the_linear_interval_of_a_mean_is_students_and_goes_by_customer() -> None:
+    values = np.random.default_rng(1).normal(2.0, 1.0, 50)
+    found = intervals.linear_interval(values, np.ones(50), np.arange(50))
+    half = student.ppf(0.975, 49) * values.std(ddof=1) / np.sqrt(50)
+    assert (found.value, found.high - found.value) == (pytest.approx(values.mean()), pytest.approx(half))
+    # The same rows twice, of the same customers, say no more.
+    twice = intervals.linear_interval(np.tile(values, 2), np.ones(100), np.tile(np.arange(50), 2))
+    assert (twice.low, twice.high) == (pytest.approx(found.low), pytest.approx(found.high))
+
+
+def test_the_linear_interval_agrees_with_resamples_of_a_ratio() -> None:
+    drawing = np.random.default_rng(2)
+    tops, bottoms = drawing.gamma(2.0, 1.0, 800), drawing.gamma(3.0, 1.0, 800)
+    found, drawn = (
+        intervals.linear_interval(tops, bottoms, np.arange(800)),
+        intervals.ratio_interval(tops, bottoms, np.arange(800), drawing, draws=2000),
+    )
+    assert found.value == pytest.approx(drawn.value)
+    assert (found.low, found.high) == pytest.approx((drawn.low, drawn.high), rel=0.01)
+    assert np.isnan(intervals.linear_interval([1.0], [1.0], [3]).low)
