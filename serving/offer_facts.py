@@ -144,15 +144,17 @@ class OfferFacts:
             today,
             today + math.ceil(self._policy.ttl_hours / 24),
             closed={*call.excluded, *call.basket},
-            favourites=tuple(self._favourites(shopper.row)) if is_known else (),
+            favourites=tuple(self._favourites(shopper)) if is_known else (),
             may_leave=is_known and self._churn[shopper.row] >= self._policy.leaving_chance,
         )
 
-    def _favourites(self, row: int) -> Iterator[tuple[int, float]]:
-        """Yield the categories that a customer buys, with the chance that they do within seven days."""
+    def _favourites(self, shopper: Shopper) -> Iterator[tuple[int, float]]:
+        """Yield the categories that a customer bought in the last 26 weeks, each with its chance of seven days."""
         offsets, category, p28 = self._propensity
-        for e in range(offsets[row], offsets[row + 1]):
-            yield category[e], within(p28[e], 7.0 / 4.0)
+        recent = shopper.taste.recent_categories()
+        for e in range(offsets[shopper.row], offsets[shopper.row + 1]):
+            if category[e] in recent:
+                yield category[e], within(p28[e], 7.0 / 4.0)
 
     def _setting(
         self, request: OffersRequest, shopper: Shopper, known: Known, *, call: OfferCall, hour: float

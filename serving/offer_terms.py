@@ -109,6 +109,7 @@ class TermMaker:
         effort = self._effort.get(offer.kind, policy.effort_discount)
         is_new = not offer.is_general and why.code is not FAVOURITE and (why.want is None or why.want.habit is None)
         effort += policy.effort_new if is_new else 0.0
+        effort += policy.effort_single if len(offer.products) == 1 else 0.0
         effort += policy.effort_message if setting.is_message else 0.0
         return effort + (policy.effort_per_km * setting.km if setting.km is not None and offer.needs_visit else 0.0)
 

@@ -90,7 +90,7 @@ class OfferReasons:
     def _text(self, why: Why, today: int) -> str:
         want = why.want
         if why.code is OfferReasonCode.FAVOURITE_CATEGORY:
-            return f"You are likely to buy {spoken(self._shelf.category_label(why.category))} in the next four weeks"
+            return f"You have bought {spoken(self._shelf.category_label(why.category))} in the last 26 weeks"
         if want is None:
             return "One of the offers of these days"
         if want.habit is not None:

@@ -182,7 +182,7 @@ def is_just_bought(case: OfferCase) -> bool:
 def is_due_anyway(case: OfferCase) -> bool:
     """Return whether they would buy something of it in time at the full price, by a habit that is not defended."""
     strongest = case.wants.strongest
-    if not case.is_discount or (strongest is not None and strongest.is_defended):
+    if strongest is not None and strongest.is_defended:
         return False
     return within(1.0 - case.wants.none_due, case.days) >= case.call.policy.due_anyway_chance
 

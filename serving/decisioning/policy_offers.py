@@ -56,5 +56,6 @@ class OffersPolicy:
     effort_points: Cost
     effort_gift: Cost
     effort_new: Share
+    effort_single: Share
     effort_message: Share
     effort_per_km: Share
