@@ -39,10 +39,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Stage:
-    """What campaigns are run on: the shop's past, the engine with its bundle, and the offers that run now."""
+    """What campaigns are run on: the shop's past, the engine, and the offers that run now.
+
+    `as_treated` is an engine of the same bundle that holds nobody out: it says what a held-out customer does not get.
+    """
 
     past: Past
     engine: ExperimentEngine
+    as_treated: Engine
     offers: Offers
 
 
@@ -121,7 +125,7 @@ class _Run:
         self.is_held_out = np.zeros(past.population.n, dtype=bool)
         self.heads: list[DecisionHead] = []
         self._chooser = EngineChooser(stage.engine, stage.offers)
-        self._as_treated = EngineChooser(Engine(stage.engine.bundle), stage.offers)
+        self._as_treated = EngineChooser(stage.as_treated, stage.offers)
         self._book = Book(past.population, stage.offers, self.customers)
 
     @property

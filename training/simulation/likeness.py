@@ -90,18 +90,18 @@ class _Seen:
     def of(cls, lines: pd.DataFrame) -> _Seen:
         keys = [c.CUSTOMER_ROW, c.TYPE_ROW]
         trips, bought = days_of(lines, [c.CUSTOMER_ROW]), days_of(lines, keys)
-        n = lines[c.CUSTOMER_ROW].nunique()
-        weeks = (lines[c.ORDERED_DAY].max() - lines[c.ORDERED_DAY].min() + 1) / 7
+        n, by_customer = lines[c.CUSTOMER_ROW].nunique(), lines.groupby(c.CUSTOMER_ROW)
+        weeks = (lines[c.ORDERED_DAY].max() + 1 - by_customer[c.ORDERED_DAY].min().to_numpy(np.float64)) / 7
         trip_gaps = gaps_of(trips, [c.CUSTOMER_ROW])[c.GAP_DAYS].to_numpy(np.float64)
         gaps = gaps_of(bought, keys)[c.GAP_DAYS].to_numpy(np.float64)
-        spend = lines.groupby(c.CUSTOMER_ROW)[c.AMOUNT].sum().to_numpy(np.float64) / weeks
+        spend = by_customer[c.AMOUNT].sum().to_numpy(np.float64) / weeks
         quarter = lines[lines[c.ORDERED_DAY] > lines[c.ORDERED_DAY].max() - QUARTER_DAYS]
         before = lines[lines[c.ORDERED_DAY] <= lines[c.ORDERED_DAY].max() - QUARTER_DAYS]
         of_type, of_category = (quarter.drop_duplicates([c.CUSTOMER_ROW, key]) for key in (c.TYPE_ROW, c.CATEGORY_ROW))
         known = set(map(tuple, before[[c.CUSTOMER_ROW, c.CATEGORY_ROW]].drop_duplicates().to_numpy()))
         pairs = map(tuple, of_category[[c.CUSTOMER_ROW, c.CATEGORY_ROW]].to_numpy())
         cut = lines[c.DISCOUNT].sum() / (lines[c.DISCOUNT] + lines[c.AMOUNT]).sum()
-        numbers = {"trips a customer and week": len(trips) / n / weeks}
+        numbers = {"trips a customer and week": len(trips) / float(weeks.sum())}
         numbers |= {
             f"days between trips, {q}th percentile": float(np.percentile(trip_gaps, q)) for q in (25, 50, 75, 90)
         }
@@ -110,7 +110,7 @@ class _Seen:
         }
         numbers |= {
             "types a trip": len(bought) / len(trips),
-            "spending a customer and week": float(spend.mean()),
+            "spending a customer and week": float((spend * weeks).sum() / weeks.sum()),
             "spending a customer and week, median": float(np.median(spend)),
             "types a customer in 13 weeks": len(of_type) / n,
             "categories a customer in 13 weeks": len(of_category) / n,

@@ -25,7 +25,8 @@ class Population:
 
     `need_gap` is days, also for types that are no habit yet; `is_habit` says which are at first; `extra_rate` is the
     chance of an unplanned purchase on a trip; `sticks`: an unplanned purchase makes it a habit. `receptiveness` is 0 to
-    1; `hour`, 0 to 1, is when they usually come within the hours of the shop. `product` is the one that they take of a type, `cost` of a product is money.
+    1; `hour`, 0 to 1, is when they usually come within the hours of the shop. `product` is the one that they take of a
+    type, `cost` of a product is money.
     """
 
     shop: FittedShop

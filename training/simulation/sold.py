@@ -23,8 +23,8 @@ class Goods:
     """What is sold: types with their category, and a few products of each with their price.
 
     `category` has shape ``(n_types,)``, `price` ``(n_products,)``. `affinity`, ``(n_categories, n_categories)``: how
-    much likelier the second is bought by who buys the first, within bounds. `is_delicate` are categories, ``(n,)``, that
-    the default policy restricts, or calls intimate: nobody makes offers for them.
+    much likelier the second is bought by who buys the first, within bounds. `is_delicate` are categories, ``(n,)``,
+    that the default policy restricts, or calls intimate: nobody makes offers for them.
     """
 
     types: tuple[str, ...]

@@ -13,14 +13,15 @@ from features.tables import TableSet
 from serving.arms import ExperimentEngine
 from serving.bundle import Bundle, open_bundle
 from serving.decisioning.policy import default_policy_text, with_values
+from serving.engine import Engine
 from serving.experiments import Experiments, Holdout
 from serving.experiments_toml import default_experiments_text, parse_experiments
 from training.home import Home
 from training.pipeline import train
 from training.simulation.campaign import Stage
 from training.simulation.fitting import FittedShop, fit_shop
-from training.simulation.offers import make_offers
-from training.simulation.past import live_through, write_tables
+from training.simulation.offers import Offers, make_offers
+from training.simulation.past import Past, live_through, write_tables
 from training.simulation.population import draw_population
 from training.simulation.truth import Truth
 
@@ -65,10 +66,10 @@ def set_stage(tables: TableSet, home: Path, size: ShopSize, truth: Truth, seed: 
     Home(home).policy_path.write_text(policy, encoding="utf-8")
     version = train(str(folder), home, None, "duckdb", True, say)
     bundle = open_bundle(Home(home).bundle(version), verify=False)
-    return Staged(Stage(past, as_engine(bundle), offers), shop, lines)
+    return Staged(stage_of(past, offers, bundle), shop, lines)
 
 
-def as_engine(bundle: Bundle) -> ExperimentEngine:
-    """Return the engine of a bundle, in which nobody is held out yet."""
+def stage_of(past: Past, offers: Offers, bundle: Bundle) -> Stage:
+    """Return the stage of a bundle, on which nobody is held out yet."""
     lift = parse_experiments(default_experiments_text()).lift
-    return ExperimentEngine(bundle, Experiments(Holdout(), lift))
+    return Stage(past, ExperimentEngine(bundle, Experiments(Holdout(), lift)), Engine(bundle), offers)

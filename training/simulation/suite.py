@@ -16,7 +16,7 @@ from serving.experiments_toml import default_experiments_text, parse_experiments
 from training.simulation.campaign import Campaign, Outcome, Stage, run_campaign
 from training.simulation.offers import Offers
 from training.simulation.past import Past
-from training.simulation.staging import as_engine
+from training.simulation.staging import stage_of
 from training.simulation.truth import NO_EFFECT, Truth
 
 SCALES = (0.5, 2.0)
@@ -120,7 +120,7 @@ def _outcomes(stage: Stage, campaigns: Sequence[Campaign], jobs: int) -> Iterato
 
 def _open_stage(past: Past, offers: Offers, bundle: Path) -> None:
     global _STAGE  # what a process of the pool works on, set once when it begins
-    _STAGE = Stage(past, as_engine(open_bundle(bundle, verify=False)), offers)
+    _STAGE = stage_of(past, offers, open_bundle(bundle, verify=False))
 
 
 def _run(campaign: Campaign) -> Outcome:
