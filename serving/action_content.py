@@ -18,7 +18,7 @@ from serving.decisioning.offer_wants import within
 from serving.decisioning.policy_offers import OffersPolicy
 from serving.decisioning.texts import KINDS
 from serving.decisioning.triggers import Found
-from serving.decisioning.value import LEAST_COST, Terms, cost, customer_value, money, rank_value, share, shop_value
+from serving.decisioning.value import LEAST_COST, Terms, cost, customer_value, money, share, shop_value
 from serving.decisioning.way import Way
 from serving.desk import Desk
 from serving.offer_desk import OfferDesk
@@ -70,14 +70,11 @@ class Contents:
         kinds = KINDS[found.code]
         offered = self._offered(case, found, way) if ActionKind.OFFER in kinds else None
         if found.code is ActionCode.NEW_CATEGORY:
-            return ActionCode.NO_SURPRISE if offered is None else offered[0]
+            return ActionCode.NO_SURPRISE if offered is None else offered
         plain = self._plain(case, found, way)
-        if offered is not None and (isinstance(plain, ActionCode) or offered[1] > self._rank(plain)):
-            return offered[0]
+        if offered is not None and (isinstance(plain, ActionCode) or _brings(offered) > _brings(plain)):
+            return offered
         return plain
-
-    def _rank(self, plan: Plan) -> float:
-        return 0.0 if plan.terms is None else rank_value(plan.terms, self._policy)
 
     def _untold(self, case: Case, found: Found) -> tuple[int, ...]:
         """Return the products of which no message told the customer lately."""
@@ -125,8 +122,8 @@ class Contents:
             for product, habit in zip(products, taste.again_of(products), strict=True)
         ]
 
-    def _offered(self, case: Case, found: Found, way: Way) -> tuple[Plan, float] | None:
-        """Return the best offer for what was found, and what it ranks by; judged for when it would be read."""
+    def _offered(self, case: Case, found: Found, way: Way) -> Plan | None:
+        """Return the best offer for what was found, as it will stand when the message goes out."""
         request = case.request
         there = case.request.context.model_copy(update={"local_time": way.send_at.astimezone(case.clock)})
         asked = OffersRequest(
@@ -144,7 +141,7 @@ class Contents:
         item = self._offers.item(best, judged)
         item["product_ids"] = [each for each in item["product_ids"] if self._may_be_named(each)]
         products = tuple(each for each in found.products if each in best.offer.products) or found.products
-        return Plan(way, ActionKind.OFFER, products, offer=item), best.rank
+        return Plan(way, ActionKind.OFFER, products, offer=item)
 
     def _may_be_named(self, product_id: str) -> bool:
         row = self._shelf.row_of(product_id)
@@ -161,3 +158,10 @@ class Contents:
         if offer.is_general:
             return found.code is ActionCode.LEFT_IN_BASKET
         return not offer.products.isdisjoint(found.products)
+
+
+def _brings(plan: Plan) -> float:
+    """Return what an action is expected to bring the shop, money."""
+    if plan.offer is not None:
+        return plan.offer["expected_value"]
+    return 0.0 if plan.terms is None else shop_value(plan.terms)

@@ -21,9 +21,10 @@ class ActionsRequest(Request):
     """The next best action for a customer, given what has just happened or become true."""
 
     customer_id: CustomerId
-    trigger: Annotated[Trigger, Field(description="What has just happened, or become true.")]
+    trigger: Annotated[Trigger, Field(strict=False, description="What has just happened, or become true.")]
     channel: Annotated[
-        Channel | None, Field(description="The only channel to use. Default: the one that this customer answers.")
+        Channel | None,
+        Field(strict=False, description="The only channel to use. Default: the one that this customer answers."),
     ] = None
     store_id: StoreId = None
     exclude: Exclude = Field(default=[])

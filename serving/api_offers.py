@@ -74,7 +74,7 @@ class OffersRequest(Request):
     """Offers for a customer on a channel, now."""
 
     customer_id: CustomerId
-    channel: Annotated[Channel, Field(description="Where the offers will be seen.")]
+    channel: Annotated[Channel, Field(strict=False, description="Where the offers will be seen.")]
     k: Annotated[Count, Field(description="How many offers, 1 to 100; fewer come with a shortfall.")] = 10
     store_id: StoreId = None
     exclude: Exclude = Field(default=[])

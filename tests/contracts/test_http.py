@@ -14,7 +14,9 @@ import jsonschema
 import pytest
 from pydantic import TypeAdapter
 
+from serving.api_action_codes import ActionCode
 from serving.api_codes import NoteCode, ReasonCode, ShortfallCode
+from serving.api_offer_codes import Trigger
 from serving.bundle import Bundle
 from serving.engine import Engine
 from serving.http_calls import CALLS, TELLINGS, Call
@@ -43,7 +45,9 @@ def spec(api: Client) -> Any:
 
 
 def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
-    challenge, also_bought, recommendations, substitutes, scores, audiences = CALLS
+    named = {call.name: call for call in CALLS}
+    challenge, recommendations, also_bought = named["challenge"], named["recommendations"], named["also-bought"]
+    substitutes, scores, audiences = named["substitutes"], named["scores"], named["audiences"]
     for customer in EVERY_CUSTOMER:
         # A week of its own each: within a week the first challenge stands, whatever is asked later.
         for more in (
@@ -56,6 +60,10 @@ def questions() -> Iterator[tuple[Call, dict[str, Any]]]:
             for level in ("product", "product_type", "category"):
                 yield recommendations, {"customer_id": customer, "k": 5, "intent": intent, "level": level}
         yield recommendations, {"customer_id": customer, "category": "Snacks", "max_price": 3, "max_per_category": 1}
+        for channel in ("web", "email"):
+            yield named["offers"], {"customer_id": customer, "channel": channel, "context": {"basket": ["milk-1"]}}
+        for trigger in Trigger:
+            yield named["actions"], {"customer_id": customer, "trigger": trigger, "context": {"basket": ["salad-1"]}}
     for products in ([], ["milk-1"], ["milk-1", "gone-1", "what-is-this"], ["what-is-this", "nor-this"]):
         yield also_bought, {"product_ids": products, "k": 3, "customer_id": "anna"}
     for product in ("milk-1", "coffee-1", "brie-1", "salad-1"):
@@ -93,7 +101,7 @@ def test_every_answer_is_what_the_document_says(api: Client, spec: Any) -> None:
 
 def test_items_are_whole_distinct_and_never_more_than_asked(api: Client) -> None:
     for call, body in questions():
-        if call.name in ("scores", "audiences"):
+        if call.name in ("scores", "audiences", "offers", "actions"):
             continue
         answer = ask(api, call, body)
         wanted = 3 if call.name == "challenge" else body.get("k", 10)
@@ -111,6 +119,9 @@ def test_codes_come_from_the_closed_lists_and_have_a_text(api: Client) -> None:
         for item in answer.get("items", ()):
             assert ReasonCode(item["reason"]["code"]).explanation
             assert item["reason"]["text"]
+        if call.name == "actions":
+            assert ActionCode(answer["reason"]["code"]).explanation
+            assert answer["reason"]["text"]
         if "shortfall" in answer:
             assert ShortfallCode(answer["shortfall"]["code"])
             assert answer["shortfall"]["text"]
