@@ -33,6 +33,7 @@ from serving.decisioning.substitutes import Substitute
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
 from serving.shelf import Shelf, floats, ints
 from serving.taste import Shopper
+from serving.tier import Tier
 
 _VALUE_HORIZON_DAYS = 84
 _FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
@@ -54,9 +55,7 @@ class Answers:
         customers = bundle.customers
         self._churn, self._next_days = floats(customers.churn), floats(customers.next_days)
         self._value, self._score = floats(customers.value), floats(customers.score)
-        self._segment, self._tier, self._channel = (
-            ints(each) for each in (customers.segment, customers.tier, customers.channel)
-        )
+        self._segment, self._channel = ints(customers.segment), ints(customers.channel)
         self._hour = ints(customers.hour)
         propensity = bundle.propensity
         self._propensity = (ints(propensity.offsets), ints(propensity.category), floats(propensity.p28))
@@ -156,8 +155,8 @@ class Answers:
             items.append(cast("SubstituteItem", item))
         return {**decision, "items": items}  # type: ignore[typeddict-item] # a decision brings no shortfall
 
-    def score(self, customer_id: str, at: datetime, *, shopper: Shopper, k: int) -> Score:
-        """Return a customer in numbers; nulls where nothing is known or may be told."""
+    def score(self, customer_id: str, at: datetime, *, shopper: Shopper, tier: Tier, k: int) -> Score:
+        """Return a customer in numbers; nulls where nothing is known or may be told. `tier` is theirs as of now."""
         as_of = self._bundle.manifest.as_of
         row = shopper.row
         score: Score = {
@@ -185,7 +184,7 @@ class Answers:
             }
             score["customer_score"] = round(self._score[row], 4)
             score["segment"] = _label(self._bundle.segments, self._segment[row])
-            score["engagement_tier"] = _label(self._bundle.tiers, self._tier[row])
+            score["engagement_tier"] = tier
             score["best_channel"] = _label(self._bundle.channels, self._channel[row])
             score["best_hour"] = self._hour[row] if self._hour[row] >= 0 else None
             score["categories"] = self._categories(row, k)

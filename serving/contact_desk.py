@@ -74,7 +74,7 @@ class ContactDesk:
         self._is_answered = ints(sends.is_answered)
         self._offer_ids = list(bundle.offers.id)
         named = {tier.value: tier for tier in Tier}
-        self._tiers = [named.get(name) for name in bundle.tiers]
+        self._tiers = [named.get(name.lower()) for name in bundle.tiers]
         self._tier = ints(bundle.customers.tier)
 
     def contacts(self, customer_id: str, live: Live) -> Contacts:
@@ -82,6 +82,13 @@ class ContactDesk:
         rows = self._shoppers.rows(customer_id, live)
         past = self._past(rows) if rows else NO_PAST
         return contacts_of(past, events_since(live, self._as_of_us, self._log_until_us))
+
+    def tier(self, customer_id: str, live: Live) -> Tier:
+        """Return the customer's engagement tier, as `contacts` has it."""
+        if events_since(live, self._as_of_us, self._log_until_us):
+            return self.fatigue.tier(self.contacts(customer_id, live))
+        rows = self._shoppers.rows(customer_id, live)
+        return self.fatigue.tier(contacts_of(self._past(rows, has_sends=False) if rows else NO_PAST, ()))
 
     def trust(self, contacts: Contacts, live: Live, at_us: int) -> float:
         """Return how past messages, returns and challenges went, 0 to 1; 0.5 where nothing is known."""
@@ -106,9 +113,9 @@ class ContactDesk:
             fatigue=fatigue,
         )
 
-    def _past(self, rows: Sequence[int]) -> Past:
+    def _past(self, rows: Sequence[int], *, has_sends: bool = True) -> Past:
         """Return what the bundle knows of a customer with these rows, the one that speaks for them first."""
-        sends = [sent for row in rows for sent in self._sends_of(row)]
+        sends = [sent for row in rows for sent in self._sends_of(row)] if has_sends else ()
         n_sent = sum(self._n_sent[row] for row in rows)
         tier = self._tier[rows[0]]
         return Past(

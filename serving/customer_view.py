@@ -9,14 +9,11 @@ from typing import Annotated, NotRequired
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from serving.answers import Answers
 from serving.api_answers import Positive, Probability, Score, Time
-from serving.bundle import Bundle
 from serving.bundle_format import HEALTHY
 from serving.candidates import Habit
 from serving.decisioning.windows import due_text, iso, midnight_text
-from serving.live import Shoppers
-from serving.shelf import Shelf
+from serving.desk import Desk
 from serving.state.known import Live
 from serving.taste import Shopper
 
@@ -63,15 +60,17 @@ class CustomerView(TypedDict):
 class CustomerViews:
     """Makes customer views from one open bundle."""
 
-    def __init__(self, bundle: Bundle, shelf: Shelf, shoppers: Shoppers, answers: Answers) -> None:
-        self._bundle = bundle
-        self._shelf = shelf
-        self._shoppers = shoppers
-        self._answers = answers
+    def __init__(self, desk: Desk) -> None:
+        self._bundle = desk.bundle
+        self._shelf = desk.shelf
+        self._shoppers = desk.shoppers
+        self._answers = desk.answers
+        self._contacts = desk.contacts
 
     def view(self, customer_id: str, shopper: Shopper, at: datetime, live: Live) -> CustomerView:
         """Return what is known; of one who doesn't agree to personalising, their consent only."""
         is_told = self._shoppers.may_personalize(customer_id, live)
+        tier = self._contacts.tier(customer_id, live)
         habits = [self._habit(each, shopper) for each in shopper.taste.habits()] if shopper.is_personal else []
         return {
             "model_version": self._bundle.manifest.version,
@@ -80,7 +79,9 @@ class CustomerViews:
             "consent": self._shoppers.consent(customer_id, live),
             "features": list(self._features(shopper)) if shopper.is_personal else [],
             "habits": habits,
-            "scores": self._answers.score(customer_id, at, shopper=shopper, k=_K_CATEGORIES) if is_told else None,
+            "scores": self._answers.score(customer_id, at, shopper=shopper, tier=tier, k=_K_CATEGORIES)
+            if is_told
+            else None,
         }
 
     def _features(self, shopper: Shopper) -> Iterator[Feature]:

@@ -6,7 +6,7 @@ UTC, money is in the bundle's currency, probabilities are rounded to six places.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
@@ -77,7 +77,7 @@ class Engine:
         self._substitutes = SubstituteMaker(desk.shelf, desk.candidates, bundle.policy.substitutes, desk.reasons)
         self._offers = OfferDesk(desk)
         self._actions = ActionDesk(desk, self._offers)
-        self._views = CustomerViews(bundle, desk.shelf, desk.shoppers, desk.answers)
+        self._views = CustomerViews(desk)
 
     def challenge(
         self, request: ChallengeRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
@@ -225,6 +225,17 @@ class Engine:
         """Return the triggers that are true of a customer now without an event of this moment, most pressing first."""
         return self._actions.true_triggers(customer_id, at, known)
 
+    def basis(self, _customer_id: str, _at: datetime, _known: Known = NOTHING_KNOWN) -> str:
+        """Return what a customer is decided for by, besides what is known of them: another one, another decision."""
+        return self.bundle.manifest.version
+
+    def out_of_stock(
+        self, customer_id: str, store_id: str | None, known: Known, product_ids: Iterable[str]
+    ) -> frozenset[str]:
+        """Return which of the products are out of stock in that store, else in the customer's own."""
+        is_out = self._desk.is_out(self._shoppers.place(customer_id, store_id, known.live).store_id, known)
+        return frozenset(each for each in product_ids if is_out(self._shelf.row_of(each)))
+
     @property
     def budgets(self) -> Mapping[str, float]:
         """The money that is set aside for each offer that has a budget, by offer_id."""
@@ -243,16 +254,21 @@ class Engine:
         as-of.
         """
         shoppers = [self._desk.shopper(each, None, at, known.get(each, NOTHING_KNOWN)) for each in request.customer_ids]
+        tiers = [self._desk.contacts.tier(each, known.get(each, NOTHING_KNOWN).live) for each in request.customer_ids]
         decision = self._answers.decision(decision_id, is_personal=any(each.is_personal for each in shoppers))
         scores = [
-            self._answers.score(customer_id, at, shopper=each, k=request.k_categories)
-            for customer_id, each in zip(request.customer_ids, shoppers, strict=True)
+            self._answers.score(customer_id, at, shopper=each, tier=tier, k=request.k_categories)
+            for customer_id, each, tier in zip(request.customer_ids, shoppers, tiers, strict=True)
         ]
         return {**decision, "scores": scores}
 
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""
         return self._shoppers.may_personalize(customer_id, live)
+
+    def may_locate(self, customer_id: str, live: Live) -> bool:
+        """Return whether it may be used, and kept, where the customer is."""
+        return self._shoppers.consent(customer_id, live)["location"]
 
     def knows(self, customer_id: str, live: Live = NOBODY) -> bool:
         """Return whether the bundle knows the customer by any of their ids, and not from before they were forgotten."""
