@@ -1,58 +1,74 @@
 """`tercet replay`: past decisions made anew under another policy, and what would have changed.
 
 Each decision is made twice more from the bundle that made it, for its own moment, by what was known of the customer
-then: once under that bundle's policy, once under the other. What differs between the two is the policy's doing. How
-often the first of them shows what was recorded says how far the rest can be taken at its word: what was in stock then
-is not known any more.
+then: once under that bundle's policy, once under the other. What differs between the two is the policy's doing. Each
+stands alone: what another policy would have shown or sent before is not known to it. How often the first of the two
+shows what was recorded says how far the rest can be taken at its word. Of the stock and the budgets of then only that
+is known which the record of the decision says: what was shown was there, what was withheld for want of it was not.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from features.asof import at_utc, local_midnight, moment_at
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
+from serving.api_actions import ActionsRequest
+from serving.api_offer_codes import WithheldCode
+from serving.api_offers import OffersRequest
 from serving.arms import as_without_consent
 from serving.bundle import obeying, open_bundle
 from serving.decisioning.policy import Policy, parse_policy
+from serving.decisioning.rules import Withheld
 from serving.engine import Engine
 from serving.errors import BundleError
 from serving.experiments import HOLDOUT
 from serving.renamed import version_now
 from serving.state.decisions import DecisionPart, DecisionRecord
-from serving.state.known import Known
+from serving.state.holds import Spending
+from serving.state.known import Known, Live, Stock, Trace
 from serving.state.opening import FILE
 from serving.state.shop import State
 from training.errors import ReplayError
 from training.home import Home, read_policy
-from training.judge import aligned
 from training.log_source import open_if_there
+from training.replay_found import Redone, Replayed, recorded_of
+from training.replay_policy import policy_changes
+from training.replay_text import replay_text
 
 WEEK_US = 7 * 86_400_000_000
-N_CATEGORIES = 10
-NO_CUSTOMER, NO_BUNDLE, NO_ITEMS = (
+NO_CUSTOMER, NO_BUNDLE, NO_ITEMS, HELD_OUT, NOT_ASKED = (
     "no customer is linked to them",
-    "their bundle is not kept any more",
+    "their bundle is not kept any more, or not to be read",
     "nothing was shown",
+    "the customer is held out, and gets none by any policy",
+    "what was asked is not kept as it is asked now",
 )
 
 # Any: each call has its own types of request and answer.
-_CALLS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+_CALLS: Mapping[str, tuple[Any, Callable[..., Any]]] = {
     "challenge": (ChallengeRequest, Engine.challenge),
     "recommendations": (RecommendationsRequest, Engine.recommendations),
     "also-bought": (AlsoBoughtRequest, Engine.also_bought),
     "substitutes": (SubstitutesRequest, Engine.substitutes),
+    "offers": (OffersRequest, Engine.offers),
+    "actions": (ActionsRequest, Engine.action),
 }
-_MONEY = ("expected value", "reward cost", "chance of all three")
+# Calls of which an answer that gives nothing is one that could have been another.
+_PROMISES = frozenset({"offers", "actions"})
+_ALL_GONE = Spending(spent=math.inf)
 
 Progress = Callable[[str], None]
-Answer = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
 
 
 @dataclass(frozen=True)
@@ -68,42 +84,11 @@ class ReplayJob:
     state: str = field(default=FILE, repr=False)
 
 
-@dataclass
-class Tally:
-    """What came of the decisions of one call, summed; `n_by_own_policy` of them were in no arm with another policy."""
+class Engines(NamedTuple):
+    """One bundle under its own policy, and under the other."""
 
-    n: int = 0
-    n_by_own_policy: int = 0
-    n_as_recorded: int = 0
-    n_changed: int = 0
-    n_items: int = 0
-    n_items_changed: int = 0
-    own: dict[str, float] = field(default_factory=dict)
-    other: dict[str, float] = field(default_factory=dict)
-
-    def add(self, recorded: frozenset[str] | None, own: Answer, other: Answer) -> None:
-        """Count one decision: what was recorded (None: by an arm's policy), and what the two policies make of it."""
-        before, after = _products(own), _products(other)
-        self.n += 1
-        self.n_by_own_policy += recorded is not None
-        self.n_as_recorded += recorded is not None and recorded == frozenset(before)
-        self.n_changed += before != after or own.get("reward") != other.get("reward")
-        self.n_items += len(after)
-        self.n_items_changed += len(set(after) - set(before))
-        for sums, answer in ((self.own, own), (self.other, other)):
-            for name, value in _money(answer).items():
-                sums[name] = sums.get(name, 0.0) + value
-
-
-@dataclass
-class Replayed:
-    """All that was decided anew, by call, with the categories that were shown; and what was left out, and why."""
-
-    from_us: int
-    to_us: int
-    calls: dict[str, Tally] = field(default_factory=dict)
-    categories: dict[str, list[int]] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
+    own: Engine
+    other: Engine
 
 
 class Redecider:
@@ -113,36 +98,76 @@ class Redecider:
         self._place = place
         self._policy = policy
         self._state = state
-        self._engines: dict[str, tuple[Engine, Engine] | None] = {}
+        self._engines: dict[str, Engines | None] = {}
+        self._generations = count(1)
 
-    def answers(self, record: DecisionRecord, part: DecisionPart) -> tuple[Answer, Answer] | str:
+    def redone(self, record: DecisionRecord, part: DecisionPart) -> Redone | str:
         """Return what the two policies answer, or why that can't be told."""
+        is_held_out = record.experiment is not None and record.experiment["name"] == HOLDOUT
         if part.customer_id is None:
             return NO_CUSTOMER
-        if not part.shown:
+        if is_held_out and record.call in _PROMISES:
+            return HELD_OUT
+        if not part.shown and record.call not in _PROMISES:
             return NO_ITEMS
-        engines = self._of(record.model_version)
+        engines = self.engines(record.model_version)
         if engines is None:
             return NO_BUNDLE
-        known = Known(self._state.live(part.customer_id, before_us=record.at_us))
-        if record.experiment is not None and record.experiment["name"] == HOLDOUT:
-            known = as_without_consent(known)
         model, ask = _CALLS[record.call]
-        request, at = model(customer_id=part.customer_id, **part.asked), at_utc(record.at_us)
-        own, other = (ask(engine, request, at, record.decision_id, known) for engine in engines)
-        return own, other
+        asked = {**part.asked, "customer_id": part.customer_id, "placement": record.placement}
+        try:
+            request = model.model_validate_json(json.dumps(asked))
+        except ValidationError:
+            return NOT_ASKED
+        live = self._state.live(part.customer_id, before_us=record.at_us)
+        known = known_then(live, record, part, generation=next(self._generations))
+        if is_held_out:
+            known = as_without_consent(known)
+        at, traces = at_utc(record.at_us), (Trace(), Trace())
+        own, other = (
+            ask(engine, request, at, record.decision_id, replace(known, trace=trace))
+            for engine, trace in zip(engines, traces, strict=True)
+        )
+        return Redone(record.call, record.decision_id, own, other, *traces)
 
-    def _of(self, version: str) -> tuple[Engine, Engine] | None:
+    def engines(self, version: str) -> Engines | None:
+        """Return the bundle of that version under both policies; None where it can't be had."""
         if version not in self._engines:
             self._engines[version] = self._opened(version)
         return self._engines[version]
 
-    def _opened(self, version: str) -> tuple[Engine, Engine] | None:
+    def changes(self) -> dict[str, tuple[str, ...]]:
+        """Return what the other policy says differently, by the versions whose decisions were made anew."""
+        return {
+            version: policy_changes(engines.own.bundle.policy, self._policy)
+            for version, engines in self._engines.items()
+            if engines is not None
+        }
+
+    def _opened(self, version: str) -> Engines | None:
         try:
             bundle = open_bundle(self._place.bundle(version_now(self._place.folder, version)), verify=False)
         except BundleError:
             return None
-        return Engine(bundle), Engine(obeying(bundle, self._policy))
+        return Engines(Engine(bundle), Engine(obeying(bundle, self._policy)))
+
+
+def known_then(live: Live, record: DecisionRecord, part: DecisionPart, *, generation: int = 1) -> Known:
+    """Return what a decision was made by besides its bundle, as far as that is known: `live` is as of its moment.
+
+    What it showed was in stock; what it withheld as out of stock was not; budgets that it found spent were.
+    `generation` tells this stock from that of other decisions.
+    """
+    holds = tuple(each for each in live.held_at(record.at_us) if each.given_us < record.at_us)
+    stock: dict[tuple[str, str | None], float] = {
+        (each.product_id, None): 0.0
+        for each in part.withheld
+        if each.product_id is not None and each.reason == Withheld.OUT_OF_STOCK
+    }
+    stock |= {(product_id, None): math.inf for product_id in part.product_ids()}
+    spent = [each.offer_id for each in part.withheld if each.reason == WithheldCode.BUDGET_SPENT]
+    spending = {offer_id: _ALL_GONE for offer_id in spent if offer_id is not None}
+    return Known(replace(live, holds=holds), Stock(generation, stock), spending=spending)
 
 
 def replay(home: Path, job: ReplayJob, progress: Progress) -> str:
@@ -173,36 +198,18 @@ def replay(home: Path, job: ReplayJob, progress: Progress) -> str:
     return replay_text(found, str(job.policy or place.policy_path))
 
 
-def replay_text(found: Replayed, policy: str) -> str:
-    """Return the report as plain text."""
-    span = " to ".join(f"{at_utc(us):%Y-%m-%d %H:%M}" for us in (found.from_us, found.to_us))
-    header = ["call", "decisions", "own policy as recorded", "changed", "items changed", *_MONEY]
-    parts = [
-        f"{policy} against the policy of each decision's bundle, {span} UTC",
-        aligned([header, *(_cells(call, tally) for call, tally in sorted(found.calls.items()))]),
-    ]
-    moved = sorted(found.categories.items(), key=lambda each: (-abs(each[1][1] - each[1][0]), each[0]))
-    rows = [[name, f"{own:,}", f"{other:,}", f"{other - own:+,}"] for name, (own, other) in moved if own != other]
-    if rows:
-        parts.append(aligned([["category", "shown", "would be", "difference"], *rows[:N_CATEGORIES]]))
-    left_out = [f"- left out, as {why}: {n:,}" for why, n in sorted(found.left_out.items())]
-    return "\n\n".join([*parts, *(["\n".join(left_out)] if left_out else [])])
-
-
 def _redecide(found: Replayed, state: State, redecider: Redecider) -> None:
     for record in state.records():
         if not found.from_us <= record.at_us < found.to_us or record.call not in _CALLS:
             continue
         for part in record.parts:
-            answers = redecider.answers(record, part)
-            if isinstance(answers, str):
-                found.left_out[answers] += 1
+            redone = redecider.redone(record, part)
+            if isinstance(redone, str):
+                found.left_out[redone] += 1
                 continue
             is_own = record.experiment is None or record.experiment["name"] == HOLDOUT
-            found.calls.setdefault(record.call, Tally()).add(part.product_ids() if is_own else None, *answers)
-            for place, answer in enumerate(answers):
-                for item in answer["items"]:
-                    found.categories.setdefault(item["category"], [0, 0])[place] += 1
+            found.add(redone, recorded_of(part) if is_own else None)
+    found.policies.update(redecider.changes())
 
 
 def _window(job: ReplayJob, state: State, place: Home) -> tuple[int, int]:
@@ -221,32 +228,3 @@ def _window(job: ReplayJob, state: State, place: Home) -> tuple[int, int]:
 
 def _epoch_us(at: datetime | date, zone: str) -> int:
     return moment_at(at, zone).us if isinstance(at, datetime) else local_midnight(at, zone).us
-
-
-def _cells(call: str, tally: Tally) -> list[str]:
-    def share(part: int, whole: int) -> str:
-        return f"{part / whole:.1%}" if whole else "-"
-
-    def means(name: str) -> str:
-        return f"{tally.own[name] / tally.n:.4f} → {tally.other[name] / tally.n:.4f}" if name in tally.own else ""
-
-    return [
-        call,
-        f"{tally.n:,}",
-        share(tally.n_as_recorded, tally.n_by_own_policy),
-        share(tally.n_changed, tally.n),
-        share(tally.n_items_changed, tally.n_items),
-        *map(means, _MONEY),
-    ]
-
-
-def _products(answer: Answer) -> list[str]:
-    return [item["product_id"] for item in answer["items"]]
-
-
-def _money(answer: Answer) -> dict[str, float]:
-    """Return what a challenge costs and brings; nothing of other answers."""
-    if "expected_value" not in answer:
-        return {}
-    cost = answer["reward"]["cost"] if answer["reward"] else 0.0
-    return dict(zip(_MONEY, (answer["expected_value"], cost, answer["completion_probability"]), strict=True))
