@@ -7,6 +7,7 @@ from typing import Annotated, NotRequired
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
+from serving.api_actions import ActionReason
 from serving.api_answers import (
     ChallengeItem,
     Counts,
@@ -20,7 +21,10 @@ from serving.api_answers import (
     Time,
 )
 from serving.api_codes import Role
+from serving.api_offer_codes import ActionKind, Trigger
+from serving.api_offers import OfferItem
 from serving.api_writes import ConsentAnswer
+from serving.channels import Channel
 from serving.customer_view import Feature, KnownHabit
 from serving.state.events import EventType
 
@@ -46,9 +50,10 @@ class KeptEvent(TypedDict):
 
 @with_config(extra="forbid")
 class Withheld(TypedDict):
-    """A product that would have been shown, and the rule that kept it out."""
+    """A product (or an offer) that would have been shown, and the rule that kept it out."""
 
-    product_id: str
+    product_id: NotRequired[str]
+    offer_id: NotRequired[str]
     reason: Annotated[str, Field(description="The rule's code, such as `just_bought`.")]
 
 
@@ -84,10 +89,29 @@ class ShownItem(TypedDict):
 
 
 @with_config(extra="forbid")
+class SaidAction(TypedDict):
+    """An action as it was answered; what it is about stands in `shown` or `offers`."""
+
+    kind: ActionKind
+    trigger: Trigger
+    reason: ActionReason
+    channel: NotRequired[Channel]
+    send_at: NotRequired[Time]
+    subject: NotRequired[str]
+    text: NotRequired[str]
+
+
+@with_config(extra="forbid")
 class DecisionOutcome(TypedDict):
     """What came of a decision."""
 
-    answered: Annotated[list[KeptEvent], Field(description="Events that name the decision, by time.")]
+    answered: Annotated[
+        list[KeptEvent],
+        Field(
+            description="Events that name the decision, or (for as many days as policy.toml says) an offer that it "
+            "gave and no other decision, by time."
+        ),
+    ]
     bought: Annotated[
         list[KeptEvent],
         Field(description="Purchases of what was shown, after it, for as many days as policy.toml says."),
@@ -100,7 +124,7 @@ class DecisionAnswer(TypedDict):
     """A decision as it was made, and what came of it."""
 
     decision_id: str
-    call: Annotated[str, Field(description="`challenge`, `recommendations`, `also-bought` or `scores`.")]
+    call: Annotated[str, Field(description="As its path has it, such as `challenge` or `offers`.")]
     at: Time
     placement: str | None
     channel: str | None
@@ -115,6 +139,8 @@ class DecisionAnswer(TypedDict):
         str | None, Field(description="Null where nothing links the decision to a customer, or they were forgotten.")
     ]
     shown: Annotated[list[ShownItem], Field(description="In the order of the answer; empty for scores.")]
+    offers: NotRequired[Annotated[list[OfferItem], Field(description="The offers that were given, with every term.")]]
+    action: NotRequired[SaidAction]
     withheld: Annotated[list[Withheld], Field(description="The best ones that a rule kept out.")]
     draws: Annotated[list[Drawn], Field(description="What was drawn at random; empty where nothing was.")]
     outcome: DecisionOutcome
@@ -131,6 +157,8 @@ class DecisionBrief(TypedDict):
     placement: str | None
     channel: str | None
     shown: list[ShownItem]
+    offers: NotRequired[list[OfferItem]]
+    action: NotRequired[SaidAction]
     withheld: list[Withheld]
     outcome: DecisionOutcome
 
@@ -163,6 +191,17 @@ class GrantedReward(TypedDict):
 
 
 @with_config(extra="forbid")
+class HeldOffer(TypedDict):
+    """An offer that the customer was given, the same on every channel while it is valid."""
+
+    offer_id: str
+    valid_from: Time
+    valid_to: Time
+    reserved: Annotated[Positive, Field(description="Money of its budget that was reserved for it; 0 without one.")]
+    redeemed_at: Time | None
+
+
+@with_config(extra="forbid")
 class CustomerAnswer(TypedDict):
     """The single customer view."""
 
@@ -181,3 +220,4 @@ class CustomerAnswer(TypedDict):
     decisions: Annotated[list[DecisionBrief], Field(description="The newest first, at most 50.")]
     challenges: Annotated[list[KeptChallengeAnswer], Field(description="The newest first.")]
     rewards: list[GrantedReward]
+    offers: Annotated[list[HeldOffer], Field(description="Offers that they hold or held lately, the newest first.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -148,6 +149,16 @@ class ExperimentEngine(Engine):
         drawn = self._drawn(customer_id, at, known)
         ask = super().true_triggers if drawn.engine is None else drawn.engine.true_triggers
         return ask(customer_id, at, drawn.known)
+
+    def basis(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> str:
+        """Return the bundle, the customer's arm and what that changes of the policy, as text."""
+        label = self._drawn(customer_id, at, known).label
+        return json.dumps([super().basis(customer_id, at, known), label, self._overrides(label)], sort_keys=True)
+
+    def _overrides(self, label: Label | None) -> Mapping[str, object]:
+        experiment = None if label is None else self._plan.experiments.named(label["name"])
+        arms = () if experiment is None or label is None else experiment.arms
+        return next((arm.policy for arm in arms if label is not None and arm.name == label["arm"]), {})
 
     def target_row(self, customer_id: str, at: datetime, live: Live) -> int:
         """Return the row of a customer who may be chosen by their scores; -1 also for one who is held out."""

@@ -7,11 +7,9 @@ made; and what was decided is recorded. Where the state is away, the bundle alon
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, cast
 
 from serving.api import (
     AlsoBoughtRequest,
@@ -24,61 +22,36 @@ from serving.api import (
 from serving.api_actions import ActionsRequest
 from serving.api_answers import ChallengeAnswer, Decision
 from serving.api_audiences import AudiencesRequest
-from serving.api_codes import NoteCode
 from serving.api_offers import OffersRequest
 from serving.audiences import Audiences
+from serving.decide_offers import PromiseDecider
 from serving.decision_ids import DecisionIds
 from serving.engine import Engine
 from serving.errors import StateUnavailable
+from serving.keeping import Answered, Door, Made, MustCommit, Recorder, unknowing
 from serving.live import epoch_us
 from serving.records import record_of
 from serving.refusals import Refusals
 from serving.state.challenges import KeptChallenge
-from serving.state.decisions import DecisionRecord
 from serving.state.known import Known, Live, Trace
-from serving.state.shop import State
-
-T = TypeVar("T")
-
-Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
-
-
-class MustCommit(Exception):
-    """The answer has to be written before it is given, and whoever asked can't wait here."""
-
-
-class Door(Protocol):
-    """The way to the state; both raise StateUnavailable when it is away."""
-
-    def read(self, work: Callable[[State], T]) -> T:
-        """Return what `work` reads."""
-        ...
-
-    def write(self, work: Callable[[State], T]) -> T:
-        """Return what `work` writes."""
-        ...
-
-
-class _Away:
-    """The way to a state that is away, whenever it is asked."""
-
-    def read(self, _work: Callable[[State], T]) -> T:
-        raise StateUnavailable("the state is away")
-
-    write = read
-
-
-AWAY: Door = _Away()
 
 
 class Decider:
     """Answers requests from one engine, by what the state behind `door` knows and has promised."""
 
     def __init__(
-        self, engine: Engine, door: Door, ids: DecisionIds, refusals: Refusals | None = None, *, shows: bool = True
+        self,
+        engine: Engine,
+        door: Door,
+        ids: DecisionIds,
+        refusals: Refusals | None = None,
+        *,
+        shows: bool = True,
+        sends: bool = False,
     ) -> None:
         """With `shows` a challenge that is answered has been shown: from then on its items stay.
 
+        With `sends` offers on a message channel are sent as they are answered (an action always is): the cap counts it.
         `refusals` are shared by those who decide with and without the state.
         """
         self._engine = engine
@@ -87,6 +60,8 @@ class Decider:
         self._refusals = refusals or Refusals()
         self._shows = shows
         self._audiences = Audiences(engine)
+        self._recorder = Recorder(engine, door)
+        self._promises = PromiseDecider(engine, door, ids, self._refusals, sends=sends)
 
     def decide(self, request: Request, now: datetime, *, may_commit: bool = True) -> Answered:
         """Return the answer to a request, for `now` where it names no moment.
@@ -106,15 +81,15 @@ class Decider:
                 return self._scores(request, at)
             case AudiencesRequest():
                 return self._audience(request, at)
-            case ActionsRequest():
-                return self._action(request, at, now)
-            case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest() | OffersRequest():
+            case OffersRequest() | ActionsRequest():
+                return self._promises.decide(request, at, now, may_commit=may_commit)
+            case RecommendationsRequest() | AlsoBoughtRequest() | SubstitutesRequest():
                 return self._ranking(request, at, now)
         raise TypeError(f"{type(request).__name__} is no decision")
 
     def _ranking(
         self,
-        request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest | OffersRequest,
+        request: RecommendationsRequest | AlsoBoughtRequest | SubstitutesRequest,
         at: datetime,
         now: datetime,
     ) -> Answered:
@@ -129,22 +104,10 @@ class Decider:
                 answer = self._engine.also_bought(request, at, decision_id, told)
             case SubstitutesRequest():
                 answer = self._engine.substitutes(request, at, decision_id, told)
-            case OffersRequest():
-                answer = self._engine.offers(request, at, decision_id, told)
         if known is None:
-            return _unknowing(answer)
+            return unknowing(answer)
         if not request.dry_run:
-            self._record(_Made(request, at, now, known), answer)
-        return answer
-
-    def _action(self, request: ActionsRequest, at: datetime, now: datetime) -> Answered:
-        """Return an action; StateUnavailable where nobody can say what has been sent, and what has happened since."""
-        known = self._known(request.customer_id, request.at, Trace())
-        if known is None:
-            raise StateUnavailable("no action is chosen without what is known of the customer now")
-        answer = self._engine.action(request, at, self.ids.fresh(), known)
-        if not request.dry_run:
-            self._record(_Made(request, at, now, known), answer)
+            self._recorder.record(Made(request, at, now, known), answer)
         return answer
 
     def _scores(self, request: ScoresRequest, at: datetime) -> Answered:
@@ -153,12 +116,12 @@ class Decider:
             lives = self._door.read(lambda state: state.lives(request.customer_ids, before_us=before_us))
         except StateUnavailable:
             refused = {each: self._refusals.known(each) for each in request.customer_ids}
-            return _unknowing(self._engine.scores(request, at, self.ids.fresh(), refused))
+            return unknowing(self._engine.scores(request, at, self.ids.fresh(), refused))
         known = {customer_id: Known(live) for customer_id, live in lives.items()}
         answer = self._engine.scores(request, at, self.ids.fresh(), known)
         if not request.dry_run:
             # Numbers for the shop's own use: nothing was shown to any of these customers.
-            self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
+            self._recorder.keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
         return answer
 
     def _audience(self, request: AudiencesRequest, at: datetime) -> Answered:
@@ -172,22 +135,22 @@ class Decider:
         answer = self._audiences.find(request, at, self.ids.fresh(), lives)
         if not request.dry_run:
             # A list for the shop's own use: nothing was shown to any of these customers.
-            self._keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
+            self._recorder.keep(record_of(request, answer, at, customer_id=None, trace=Trace()))
         return answer
 
     def _challenge(self, request: ChallengeRequest, at: datetime, now: datetime, *, may_commit: bool) -> Answered:
         known = self._known(request.customer_id, request.at, Trace())
         if known is None:
             refused = self._refusals.known(request.customer_id)
-            return _unknowing(self._engine.challenge(request, at, self.ids.fresh(), refused))
-        if not self._is_linked(request.customer_id, known.live):
+            return unknowing(self._engine.challenge(request, at, self.ids.fresh(), refused))
+        if not self._recorder.is_linked(request.customer_id, known.live):
             return self._common_challenge(request, at, known)
         monday = self._engine.week_of(request, at, known).first_day
         asked = _Asked(request, at, now, known, monday=monday, may_commit=may_commit)
         try:
             kept = self._standing(asked)
         except StateUnavailable:
-            return _unknowing(self._draft(asked))
+            return unknowing(self._draft(asked))
         answer = self._draft(asked) if kept is None else self._told(asked, kept)
         return self._engine.mark_stock(answer, request, known)
 
@@ -248,7 +211,7 @@ class Decider:
         shown = [item["product_id"] for item in answer["items"]]
         answer["decision_id"] = self.ids.of(json.dumps([answer["model_version"], answer["valid_to"], shown]))
         if not request.dry_run:
-            self._keep(record_of(request, answer, starts, customer_id=None, trace=Trace()))
+            self._recorder.keep(record_of(request, answer, starts, customer_id=None, trace=Trace()))
         return answer
 
     def _known(self, customer_id: str | None, at: datetime | None, trace: Trace) -> Known | None:
@@ -262,31 +225,10 @@ class Decider:
             self._refusals.see(customer_id, known.live)
         return replace(known, trace=trace)
 
-    def _record(self, made: _Made, answer: Answered) -> None:
-        known = made.known
-        customer_id: str | None = getattr(made.request, "customer_id", None)
-        if customer_id is not None:
-            customer_id = (known.live.customer_id or customer_id) if self._is_linked(customer_id, known.live) else None
-        record = record_of(made.request, answer, made.at, customer_id=customer_id, trace=known.trace or Trace())
-        odds = self._engine.odds(answer["experiment"])
-        self._keep(replace(record, probability=odds, made_us=epoch_us(made.now)))
-
     def _record_challenge(self, asked: _Asked, kept: KeptChallenge) -> None:
         """Record a challenge that stands, by the draws that it was first made by: asked for again is no new draw."""
         asked.trace.draws = list(kept.challenge.draws)
-        self._record(asked, kept.answer)
-
-    def _is_linked(self, customer_id: str, live: Live) -> bool:
-        """Return whether what is decided may be kept under the customer's id.
-
-        Not without their consent, nor once they were forgotten, until something new is told of them.
-        """
-        return not live.is_gone and self._engine.may_personalize(customer_id, live)
-
-    def _keep(self, record: DecisionRecord) -> None:
-        """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""
-        with suppress(StateUnavailable):
-            self._door.write(lambda state: state.record(record))
+        self._recorder.record(asked, kept.answer)
 
 
 class Ranking:
@@ -308,21 +250,15 @@ class Ranking:
                 return self._engine.also_bought(request, at, decision_id)
             case ScoresRequest():
                 return self._engine.scores(request, at, decision_id)
+            case OffersRequest():
+                return self._engine.offers(request, at, decision_id)
+            case ActionsRequest():
+                return self._engine.action(request, at, decision_id)
         raise TypeError(f"{type(request).__name__} is no decision")
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What a decision was made from: for the moment `at`, when the server's clock said `now`."""
-
-    request: Request
-    at: datetime
-    now: datetime
-    known: Known
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked(_Made):
+class _Asked(Made):
     """A customer's challenge of a week that is asked for."""
 
     request: ChallengeRequest
@@ -341,11 +277,3 @@ class _Asked(_Made):
 
 def _as_asked(kept: KeptChallenge, request: Request) -> KeptChallenge:
     return kept if request.at is None else kept.as_of(epoch_us(request.at))
-
-
-# Any: an answer of any call.
-def _unknowing(answer: Any) -> Answered:
-    """Return the answer with a note that what happened since the bundle is not in it."""
-    note = {"code": NoteCode.STATE_UNAVAILABLE, "text": NoteCode.STATE_UNAVAILABLE.explanation}
-    answer["notes"] = [*answer.get("notes", ()), note]
-    return cast("Answered", answer)

@@ -12,7 +12,7 @@ from serving.api import Request, ScoresRequest
 from serving.api_audiences import AudiencesRequest
 from serving.api_codes import NoteCode
 from serving.champion import Serving
-from serving.decide import AWAY, Decider, MustCommit
+from serving.decide import Decider
 from serving.errors import InvalidRequest, StateUnavailable, UnknownProduct
 from serving.http_body import decode, read_body
 from serving.http_problems import (
@@ -28,6 +28,7 @@ from serving.http_problems import (
 )
 from serving.http_routes import Exchange, Handler
 from serving.http_shop import RETRY_SECONDS, Shop, check_head
+from serving.keeping import AWAY, MustCommit
 
 MAX_IN_PLACE = 8
 """Customers of a call that are read while the event loop waits; a thread reads more of them."""

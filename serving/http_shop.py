@@ -71,6 +71,12 @@ class Shop:
         found: tuple[str, str] | None = None if serving is None else serving.engine.kinds(product_id)
         return found
 
+    def cost_of(self, offer_id: str) -> float | None:
+        """Return what a redemption of an offer costs, money; None where it isn't known."""
+        serving = self.champion.current
+        cost: float | None = None if serving is None else serving.engine.offer_cost(offer_id)
+        return cost
+
     def is_loyal(self, customer_id: str) -> bool:
         """Say whether the bundle knows the customer: no guest's key then."""
         serving = self.champion.current

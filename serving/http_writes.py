@@ -141,7 +141,9 @@ class Writes:
         )
         events = [_event(entry, epoch_us(now)) for entry in checked.taken]
         done = (
-            shop.door.write(lambda state: state.accept(events, may_keep=shop.may_keep, kind_of=shop.kind_of))
+            shop.door.write(
+                lambda state: state.accept(events, may_keep=shop.may_keep, kind_of=shop.kind_of, cost_of=shop.cost_of)
+            )
             if events
             else Accepted()
         )

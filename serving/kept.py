@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from serving.api_answers import Progress
 from serving.api_kept import (
@@ -13,15 +13,19 @@ from serving.api_kept import (
     DecisionOutcome,
     Drawn,
     GrantedReward,
+    HeldOffer,
     KeptChallengeAnswer,
     KeptEvent,
+    SaidAction,
     ShownItem,
     Withheld,
 )
+from serving.api_offers import OfferItem
 from serving.state.challenges import KeptChallenge, time_text
 from serving.state.codec import draw_document
 from serving.state.decisions import DecisionPart, DecisionSummary, Outcome, StoredDecision
 from serving.state.events import Event
+from serving.state.holds import Hold
 from serving.state.person import Reward
 from serving.state.shop import CustomerState
 
@@ -37,6 +41,16 @@ _OF_EVENTS = (
     "value",
 )
 _NOTHING = DecisionPart(None)
+
+
+class _Said(TypedDict):
+    """What was shown of a decision, as both its answers tell it."""
+
+    shown: list[ShownItem]
+    offers: NotRequired[list[OfferItem]]
+    action: NotRequired[SaidAction]
+
+
 _OF_SHOWN = tuple(ShownItem.__annotations__)
 
 
@@ -67,7 +81,7 @@ def decision_answer(stored: StoredDecision) -> DecisionAnswer:
         "experiment": cast("Any", record.experiment),
         "probability": record.probability,
         "customer_id": part.customer_id,
-        "shown": _shown(part, stored.challenge),
+        **_said(part, stored.challenge),
         "withheld": _withheld(part),
         "draws": [cast("Drawn", draw_document(each)) for each in part.draws],
         "outcome": _outcome(outcome, progress),
@@ -83,7 +97,7 @@ def brief(summary: DecisionSummary, progress: Progress | None) -> DecisionBrief:
         "at": time_text(summary.at_us),
         "placement": summary.placement,
         "channel": summary.channel,
-        "shown": _shown(summary.part, None),
+        **_said(summary.part, None),
         "withheld": _withheld(summary.part),
         "outcome": _outcome(summary.outcome, progress),
     }
@@ -125,14 +139,40 @@ def _outcome(outcome: Outcome, progress: Progress | None) -> DecisionOutcome:
     }
 
 
-def _shown(part: DecisionPart, challenge: KeptChallenge | None) -> list[ShownItem]:
+def _said(part: DecisionPart, challenge: KeptChallenge | None) -> _Said:
     """Return what was shown; of a challenge the items that stand."""
     items = part.shown if challenge is None else cast("Iterable[Mapping[str, Any]]", challenge.answer["items"])
-    return [cast("ShownItem", {name: each[name] for name in _OF_SHOWN if name in each}) for each in items]
+    products = [each for each in items if "product_id" in each]
+    said: _Said = {
+        "shown": [cast("ShownItem", {name: each[name] for name in _OF_SHOWN if name in each}) for each in products]
+    }
+    offers = [each for each in part.shown if "offer_id" in each]
+    if offers:
+        said["offers"] = cast("list[OfferItem]", offers)
+    if part.action is not None:
+        said["action"] = cast("SaidAction", part.action)
+    return said
 
 
 def _withheld(part: DecisionPart) -> list[Withheld]:
-    return [{"product_id": each.product_id, "reason": each.reason} for each in part.withheld]
+    withheld: list[Withheld] = []
+    for each in part.withheld:
+        if each.offer_id is not None:
+            withheld.append({"offer_id": each.offer_id, "reason": each.reason})
+        elif each.product_id is not None:
+            withheld.append({"product_id": each.product_id, "reason": each.reason})
+    return withheld
+
+
+def held_answer(hold: Hold) -> HeldOffer:
+    """Return an offer that a customer holds, or held."""
+    return {
+        "offer_id": hold.offer_id,
+        "valid_from": time_text(hold.given_us),
+        "valid_to": time_text(hold.until_us),
+        "reserved": hold.cost,
+        "redeemed_at": None if hold.redeemed_us is None else time_text(hold.redeemed_us),
+    }
 
 
 # Any: what the engine says of a customer, which has the fields of CustomerAnswer that come from the bundle.
@@ -149,5 +189,6 @@ def customer_answer(customer_id: str, kept: CustomerState | None, view: Mapping[
         "decisions": [brief(each, progress.get(each.decision_id)) for each in (kept.decisions if kept else ())],
         "challenges": [challenge_answer(each) for each in (kept.challenges if kept else ())],
         "rewards": [reward_answer(each) for each in (kept.rewards if kept else ())],
+        "offers": [held_answer(each) for each in (kept.holds if kept else ())],
     }
     return cast("CustomerAnswer", told)

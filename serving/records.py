@@ -25,6 +25,8 @@ from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import Draw, Trace
 
 # What tells later why an item was shown and what was promised of it; names and prices stand in the catalogue.
+_KEPT_OF_ACTION = ("kind", "trigger", "reason", "channel", "send_at", "subject", "text")
+
 _KEPT_FIELDS = ("product_id", "role", "reason", "probability", "score", "target_quantity", "counts")
 
 _CALLS: dict[type[Request], str] = {
@@ -40,6 +42,9 @@ _CALLS: dict[type[Request], str] = {
 
 # Who asks and for when stands elsewhere in the record.
 _NOT_ASKED = {"customer_id", "customer_ids", "at", "placement", "dry_run"}
+
+
+_PLACE = {"latitude", "longitude"}
 
 
 def call_of(request: Request) -> str:
@@ -60,22 +65,48 @@ def as_shown(draws: Iterable[Draw], answer: Answered) -> tuple[Draw, ...]:
 
 
 def record_of(
-    request: Request, answer: Answered, at: datetime, *, customer_id: str | None, trace: Trace
+    request: Request,
+    answer: Answered,
+    at: datetime,
+    *,
+    customer_id: str | None,
+    trace: Trace,
+    with_place: bool = False,
 ) -> DecisionRecord:
-    """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it."""
-    shown = tuple({name: item[name] for name in _KEPT_FIELDS if name in item} for item in answer.get("items", ()))
+    """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it.
+
+    Where they were is only kept `with_place`, which is for them to say.
+    """
+    items = tuple({name: item[name] for name in _KEPT_FIELDS if name in item} for item in answer.get("items", ()))
+    shown = (*items, *offers_of(answer))
     # What somebody has in the basket is nobody's business once it can't be forgotten with them.
-    asked = {} if customer_id is None else request.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_ASKED)
+    asked = {} if customer_id is None else _asked(request, with_place=with_place)
+    action = {name: answer[name] for name in _KEPT_OF_ACTION if name in answer} if "trigger" in answer else None
     draws = () if customer_id is None else as_shown(trace.draws, answer)
     return DecisionRecord(
         answer["decision_id"],
         call_of(request),
         epoch_us(at),
         answer["model_version"],
-        (DecisionPart(customer_id, shown, tuple(trace.withheld), asked, draws),),
+        (DecisionPart(customer_id, shown, tuple(trace.withheld), asked, draws, action),),
         placement=request.placement,
-        channel=getattr(request, "channel", None),
+        channel=answer.get("channel") or getattr(request, "channel", None),
         store_id=getattr(request, "store_id", None),
         experiment=answer["experiment"],
         is_personal=answer["personalized"],
     )
+
+
+def offers_of(answer: Answered) -> tuple[Mapping[str, Any], ...]:  # Any: the fields of an OfferItem
+    """Return the offers that an answer gives: those of offers, or the one of an action."""
+    offer = answer.get("offer")
+    return tuple(answer.get("offers", ())) if offer is None else (offer,)
+
+
+def _asked(request: Request, *, with_place: bool) -> dict[str, Any]:  # Any: a field of a request
+    asked = request.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_ASKED)
+    if not with_place and "context" in asked:
+        context = {name: value for name, value in asked["context"].items() if name not in _PLACE}
+        asked = {name: value for name, value in asked.items() if name != "context"}
+        asked |= {"context": context} if context else {}
+    return asked

@@ -20,7 +20,8 @@ from serving.state.known import Draw, WithheldItem
 class DecisionPart:
     """What one customer of a decision got; `customer_id` is None where nothing may link back to them.
 
-    `shown` are the items of the answer as the caller wants them told, each with a `product_id` where it shows one;
+    `shown` are the items (or offers) of the answer as the caller wants them told, each with its `product_id` or its
+    `offer_id`, and `action` is what an action said and where;
     `asked` are the fields of the request that say something else than their defaults, so that it can be asked again.
     `draws`: what of it was drawn at random, and with which odds.
     """
@@ -30,10 +31,16 @@ class DecisionPart:
     withheld: tuple[WithheldItem, ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)  # Any: a field of a request
     draws: tuple[Draw, ...] = ()
+    action: Mapping[str, Any] | None = None  # Any: the fields of an ActionAnswer
 
     def product_ids(self) -> frozenset[str]:
-        """Return the products that were shown."""
-        return frozenset(item["product_id"] for item in self.shown if "product_id" in item)
+        """Return the products that were shown, or that what was shown is for."""
+        shown = {item["product_id"] for item in self.shown if "product_id" in item}
+        return frozenset(shown.union(*(item.get("product_ids", ()) for item in self.shown)))
+
+    def offer_ids(self) -> frozenset[str]:
+        """Return the offers that were given."""
+        return frozenset(item["offer_id"] for item in self.shown if "offer_id" in item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,10 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a decision: events that name it, and purchases of what it showed, within the policy's days."""
+    """What came of a decision: events that name it, and, within the policy's days, purchases of what it showed.
+
+    So are events that name an offer which it gave, and no other decision.
+    """
 
     answered: tuple[Event, ...] = ()
     bought: tuple[Event, ...] = ()
@@ -142,9 +152,9 @@ def known_us(raw: Raw) -> int:
 
 def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
     """Return the part of a document."""
-    withheld = tuple(WithheldItem(product_id, reason) for product_id, reason in raw["withheld"])
+    withheld = tuple(WithheldItem(*row) for row in raw["withheld"])
     draws = tuple(map(draw_of, raw.get("draws", ())))
-    return DecisionPart(customer_id, tuple(raw["shown"]), withheld, raw.get("asked", {}), draws)
+    return DecisionPart(customer_id, tuple(raw["shown"]), withheld, raw.get("asked", {}), draws, raw.get("action"))
 
 
 def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
@@ -167,15 +177,16 @@ def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
 
 def outcome_of(record_id: str, at_us: int, part: DecisionPart, events: Sequence[Event], within_us: int) -> Outcome:
     """Return what came of a part: `events` are the customer's, in order of time."""
-    products = part.product_ids()
-    answered = tuple(event for event in events if event.decision_id == record_id)
-    bought = tuple(
-        event
-        for event in events
-        if event.type is EventType.PURCHASE and event.product_id in products
-        if at_us < event.at_us <= at_us + within_us
-    )
-    return Outcome(answered, bought)
+    products, offers = part.product_ids(), part.offer_ids()
+    answered, bought = [], []
+    for event in events:
+        is_within = at_us < event.at_us <= at_us + within_us
+        is_about_offer = is_within and event.decision_id is None and event.offer_id in offers
+        if event.decision_id == record_id or is_about_offer:
+            answered.append(event)
+        if is_within and event.type is EventType.PURCHASE and event.product_id in products:
+            bought.append(event)
+    return Outcome(tuple(answered), tuple(bought))
 
 
 def _made(record: DecisionRecord) -> dict[str, int]:
@@ -185,5 +196,11 @@ def _made(record: DecisionRecord) -> dict[str, int]:
 def _content(part: DecisionPart) -> dict[str, object]:
     asked = {"asked": part.asked} if part.asked else {}
     draws = {"draws": [draw_document(each) for each in part.draws]} if part.draws else {}
-    withheld = [[item.product_id, item.reason] for item in part.withheld]
-    return {"shown": part.shown, "withheld": withheld, **asked, **draws}
+    action = {} if part.action is None else {"action": part.action}
+    withheld = [_withheld_row(item) for item in part.withheld]
+    return {"shown": part.shown, "withheld": withheld, **asked, **draws, **action}
+
+
+def _withheld_row(item: WithheldItem) -> list[str | None]:
+    row = [item.product_id, item.reason]
+    return row if item.offer_id is None else [*row, item.offer_id]
