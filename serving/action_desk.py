@@ -21,8 +21,8 @@ from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.decisioning.local_clock import clock_zone
 from serving.decisioning.rules import Gone, Screen
 from serving.decisioning.shops_near import ShopsNear
-from serving.decisioning.texts import shipped_language
-from serving.decisioning.triggers import STANDING, Finding, Found, Situation, Triggers
+from serving.decisioning.texts import language_named
+from serving.decisioning.triggers import STANDING, Eyes, Finding, Found, Situation, Triggers
 from serving.decisioning.value import Terms, customer_value, shop_value
 from serving.decisioning.windows import day_of, iso
 from serving.desk import Desk
@@ -52,8 +52,8 @@ class ActionDesk:
         self._ways = Ways(desk)
         self._contents = Contents(desk, offers, self._ways)
         shops = ShopsNear(bundle.stores, desk.shoppers.zone)
-        self._triggers = Triggers(bundle, desk.shelf, desk.candidates, desk.pace, shops)
-        language = shipped_language(self._policy.language)
+        self._triggers = Triggers(bundle, bundle.policy, Eyes(desk.shelf, desk.candidates, desk.pace, shops))
+        language = language_named(self._policy.language, bundle.texts)
         self._words = Words(desk, language, bundle.manifest.currency, self._policy.name_chars)
 
     def action(self, request: ActionsRequest, at: datetime, decision_id: str, known: Known) -> ActionAnswer:

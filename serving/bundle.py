@@ -1,8 +1,8 @@
 """The bundle: the folder that training hands to serving; its writer, its reader and its checks.
 
 `manifest.json`, `arrays/<name>.npy` (mapped into memory, never pickled), `models/*` (text), `numbers.json`,
-`policy.toml`. A bundle is written whole or not at all, and one that is damaged, foreign or of another schema is
-refused in one line.
+`policy.toml`, and `texts/*` where a merchant has their own. A bundle is written whole or not at all, and one that is
+damaged, foreign or of another schema is refused in one line.
 """
 
 from __future__ import annotations
@@ -35,34 +35,44 @@ from serving.bundle_format import (
 )
 from serving.decisioning.flags import excluded_products, flag_categories, flag_products
 from serving.decisioning.policy import Policy, parse_policy
-from serving.errors import BundleError, PolicyError
+from serving.decisioning.texts import language_named, parse_texts
+from serving.errors import BundleError, PolicyError, TextsError
 from serving.manifest import BundleMeta, FileEntry, Manifest
 from serving.numbers import Numbers, numbers_from_json
 from serving.strings import StringTable
 
 MANIFEST_NAME = "manifest.json"
+_TEXTS = "texts"
 _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleContents(BundleArrays):
-    """What goes into a bundle. `models` are texts by file name (LightGBM strings, calibrations), for the record."""
+    """What goes into a bundle. `models` are texts by file name (LightGBM strings, calibrations), for the record.
+
+    `texts` are the merchant's own texts of messages, TOML by language.
+    """
 
     meta: BundleMeta
     numbers: Numbers
     policy_text: str
     models: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle(BundleArrays):
-    """An open bundle; the arrays are read-only maps of its files. `n_bytes` is the length of all files together."""
+    """An open bundle; the arrays are read-only maps of its files. `n_bytes` is the length of all files together.
+
+    `texts` are the merchant's own texts of messages, TOML by language.
+    """
 
     folder: Path
     manifest: Manifest
     numbers: Numbers
     policy: Policy
     n_bytes: int
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_bundle(contents: BundleContents, folder: Path) -> str:
@@ -75,10 +85,7 @@ def write_bundle(contents: BundleContents, folder: Path) -> str:
     check_layout(contents, sizes)
     check_values(contents, sizes)
     numbers_from_json(contents.numbers.to_json())
-    try:
-        parse_policy(contents.policy_text)
-    except PolicyError as error:
-        raise BundleError(f"policy.toml: {error}") from error
+    _check_words(contents.policy_text, contents.texts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = _new_folder(folder, ".writing")
@@ -90,9 +97,27 @@ def write_bundle(contents: BundleContents, folder: Path) -> str:
         raise BundleError(f"the bundle can't be written to {folder}: {error}") from error
 
 
-def write_with_policy(bundle_folder: Path, policy_text: str, folder: Path) -> str:
+def _check_words(policy_text: str, texts: Mapping[str, str]) -> Policy:
+    """Return the policy of a bundle; BundleError where it or the texts have mistakes, or its language has no texts."""
+    try:
+        policy = parse_policy(policy_text)
+        language_named(policy.actions.language, texts)
+    except PolicyError as error:
+        raise BundleError(f"policy.toml: {error}") from error
+    for name, source in texts.items():
+        try:
+            parse_texts(source)
+        except TextsError as error:
+            raise BundleError(f"texts/{name}.toml: {error}") from error
+    return policy
+
+
+def write_with_policy(
+    bundle_folder: Path, policy_text: str, folder: Path, texts: Mapping[str, str] | None = None
+) -> str:
     """Return the version of the same bundle with another policy, written to ``<folder>/<version>/``.
 
+    With `texts` they take the place of the bundle's, else these stay.
     Its lists are in force at once, but what the old one excluded is recommended again only after the next training.
     """
     bundle = open_bundle(bundle_folder)
@@ -105,7 +130,15 @@ def write_with_policy(bundle_folder: Path, policy_text: str, folder: Path) -> st
     except PolicyError as error:
         raise BundleError(f"policy.toml: {error}") from error
     return write_bundle(
-        BundleContents(**arrays, meta=meta, numbers=bundle.numbers, policy_text=policy_text, models=models), folder
+        BundleContents(
+            **arrays,
+            meta=meta,
+            numbers=bundle.numbers,
+            policy_text=policy_text,
+            models=models,
+            texts=bundle.texts if texts is None else texts,
+        ),
+        folder,
     )
 
 
@@ -158,10 +191,8 @@ def _open(folder: Path, verify: bool) -> Bundle:
     check_layout(arrays, manifest.sizes)
     if verify:
         check_values(arrays, manifest.sizes)
-    try:
-        policy = parse_policy(_read_text(folder / "policy.toml"))
-    except PolicyError as error:
-        raise BundleError(f"policy.toml: {error}") from error
+    texts = {path.stem: _read_text(path) for path in sorted((folder / _TEXTS).glob("*.toml"))}
+    policy = _check_words(_read_text(folder / "policy.toml"), texts)
     return Bundle(
         **{each.name: getattr(arrays, each.name) for each in fields(BundleArrays)},
         folder=folder,
@@ -169,15 +200,17 @@ def _open(folder: Path, verify: bool) -> Bundle:
         numbers=numbers_from_json(_read_text(folder / "numbers.json")),
         policy=policy,
         n_bytes=sum(each.bytes for each in manifest.files.values()),
+        texts=texts,
     )
 
 
 def _write_draft(contents: BundleContents, sizes: Mapping[str, int], draft: Path) -> str:
-    for part in ("arrays", "models"):
+    for part in _parts(contents):
         (draft / part).mkdir()
     for name, values in flatten(contents):
         _write_column(draft / "arrays", name, values)
     texts = {f"models/{name}": text for name, text in contents.models.items()}
+    texts |= {f"{_TEXTS}/{name}.toml": text for name, text in contents.texts.items()}
     texts |= {"numbers.json": contents.numbers.to_json(), "policy.toml": contents.policy_text}
     for path, text in texts.items():
         (draft / path).write_text(text, encoding="utf-8", newline="")
@@ -191,6 +224,10 @@ def _write_draft(contents: BundleContents, sizes: Mapping[str, int], draft: Path
     (draft / MANIFEST_NAME).write_text(text, encoding="utf-8", newline="")
     _put_in_place(draft, draft.parent / manifest.version)
     return manifest.version
+
+
+def _parts(contents: BundleContents) -> tuple[str, ...]:
+    return ("arrays", "models", _TEXTS) if contents.texts else ("arrays", "models")
 
 
 def _new_folder(parent: Path, prefix: str) -> Path:
@@ -208,7 +245,7 @@ def _put_in_place(draft: Path, target: Path) -> None:
     """Make everything durable, then give it its name: a reader sees all of it or nothing."""
     for path in [
         *(draft / each for each in _list_files(draft)),
-        *(draft / part for part in ("arrays", "models")),
+        *(each for each in draft.iterdir() if each.is_dir()),
         draft,
     ]:
         _sync(path)

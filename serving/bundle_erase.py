@@ -92,4 +92,5 @@ def _contents(bundle: Bundle, arrays: dict[str, Any], folder: Path) -> BundleCon
         numbers=bundle.numbers,
         policy_text=(folder / "policy.toml").read_bytes().decode(),
         models=models,
+        texts=bundle.texts,
     )

@@ -73,9 +73,9 @@ class Promotion:
 def promote(home: Path, version: str | None = None, *, policy: Path | None = None, force: bool = False) -> Promotion:
     """Make a bundle the champion; without a version, the latest trained one, or with `policy` the champion itself.
 
-    With `policy` the bundle is written anew with that policy, as a version of its own. `force` promotes a bundle that
-    does not pass; `gate.json` says so. The models of the bundle get the alias `champion` in MLflow; where that can't be
-    reached, a warning is logged and the promotion stands.
+    With `policy` the bundle is written anew with that policy and the home's texts, as a version of its own. `force`
+    promotes a bundle that does not pass; `gate.json` says so. The models of the bundle get the alias `champion` in
+    MLflow; where that can't be reached, a warning is logged and the promotion stands.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _promote(place: Home, version: str | None, policy: Path | None, force: bool)
         raise GateError(f"{chosen} {verdict.text.splitlines()[0]}; --force promotes it all the same")
     if policy is not None:
         text, _ = read_policy(policy)
-        chosen = write_with_policy(place.bundle(chosen), text, place.bundles)
+        chosen = write_with_policy(place.bundle(chosen), text, place.bundles, place.texts())
         keep_judgement(place, chosen, judgement)
     _keep_gate(place, chosen, verdict, force)
     write_champion(place.folder, chosen)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from serving.champion import bundle_folder, read_champion
 from serving.decisioning.policy import Policy, default_policy_text, parse_policy
-from serving.errors import PolicyError
+from serving.decisioning.texts import parse_texts
+from serving.errors import PolicyError, TextsError
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Home:
     def policy_path(self) -> Path:
         """The policy that the next bundle carries."""
         return self.folder / "policy.toml"
+
+    @property
+    def texts_folder(self) -> Path:
+        """The shop's own texts of messages, which the next bundle carries."""
+        return self.folder / "texts"
 
     def bundle(self, version: str) -> Path:
         """Return the folder of a bundle."""
@@ -55,6 +61,27 @@ class Home:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.policy_path.write_text(default_policy_text(), encoding="utf-8")
         return read_policy(self.policy_path)[0]
+
+    def texts(self) -> dict[str, str]:
+        """Return the shop's own texts of messages, by language: the files ``texts/<language>.toml``, as they are now.
+
+        Raises
+        ------
+        TextsError
+            When one can't be read or holds mistakes; all of the file are named.
+        """
+        return {path.stem: _read_texts(path) for path in sorted(self.texts_folder.glob("*.toml"))}
+
+
+def _read_texts(path: Path) -> str:
+    try:
+        source = path.read_text(encoding="utf-8")
+        parse_texts(source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextsError(f"{path} can't be read: {error}") from error
+    except TextsError as error:
+        raise TextsError(f"{path}: {error}") from error
+    return source
 
 
 def read_policy(path: Path) -> tuple[str, Policy]:

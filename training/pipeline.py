@@ -7,7 +7,7 @@ with every step's evidence in MLflow and beside the bundle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
@@ -71,6 +71,7 @@ def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
     """Return the version of the bundle of an open shop."""
     history = History(shop.store, shop.as_of)
     place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
+    texts = place.texts()
 
     chosen = learners(is_quick=quick)
     reads = chain(reads_of_judging(chosen, history, recipe), reads_of_bundle(chosen, history, recipe))
@@ -88,7 +89,7 @@ def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
             recipe=_recipe_record(recipe, evidence.learners, quick),
             log_until_us=shop.log_until_us,
         )
-    version = write_bundle(contents, place.bundles)
+    version = write_bundle(replace(contents, texts=texts), place.bundles)
 
     progress("report: tables and pictures")
     report = write_report(place.report(version), evidence.judged, evidence.challenge, version)

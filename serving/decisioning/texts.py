@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -19,7 +19,7 @@ from serving.api_action_codes import ActionCode
 from serving.api_offer_codes import ActionKind
 from serving.decisioning.text_forms import N_DAYS, N_MONTHS, PLURALS, Forms, cut
 from serving.decisioning.text_templates import Fact, Facts, Template
-from serving.errors import TextsError
+from serving.errors import PolicyError, TextsError
 
 TEXTS_FOLDER = Path(__file__).parent.parent / "texts"
 
@@ -111,6 +111,7 @@ class _Said:
     offers: Mapping[str, Template]
 
 
+@lru_cache(maxsize=16)  # making the templates takes a tenth of a second, and every arm and bundle needs them
 def parse_texts(source: str) -> Language:
     """Return the language of a file of texts; TextsError lists every unknown, missing or wrong key at once."""
     try:
@@ -135,10 +136,15 @@ def shipped_texts() -> Mapping[str, str]:
     return {path.stem: path.read_text("utf-8") for path in sorted(TEXTS_FOLDER.glob("*.toml"))}
 
 
-@cache
-def shipped_language(name: str) -> Language:
-    """Return a language that ships with tercet."""
-    return parse_texts(shipped_texts()[name])
+def language_named(name: str, own: Mapping[str, str]) -> Language:
+    """Return a language by its name: of a merchant's own texts, else of those that ship with tercet.
+
+    PolicyError where neither has it.
+    """
+    known = {**shipped_texts(), **own}
+    if name not in known:
+        raise PolicyError(f"actions.language: there are no texts in {name!r}, only in {', '.join(sorted(known))}")
+    return parse_texts(known[name])
 
 
 class _Reader:

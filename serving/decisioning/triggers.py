@@ -16,10 +16,9 @@ import numpy as np
 from serving.api_action_codes import ActionCode
 from serving.api_offer_codes import Trigger
 from serving.api_offers import OfferContext
-from serving.bundle import Bundle
-from serving.bundle_format import OUT_OF_STOCK
+from serving.bundle_format import OUT_OF_STOCK, BundleArrays
 from serving.candidates import Candidates, Habit
-from serving.decisioning.policy_actions import ActionsPolicy
+from serving.decisioning.policy import Policy
 from serving.decisioning.rules import Pace
 from serving.decisioning.shops_near import ShopNear, ShopsNear
 from serving.decisioning.windows import plus_days
@@ -112,17 +111,33 @@ _NEVER: Mapping[Trigger, ActionCode] = {
 """Moments at which a message would only be in the way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What triggers are looked for with, the same for every customer of a bundle."""
+
+    shelf: Shelf
+    candidates: Candidates
+    pace: Pace
+    shops: ShopsNear
+
+
 class Triggers:
     """Looks at customers of one open bundle."""
 
-    def __init__(self, bundle: Bundle, shelf: Shelf, candidates: Candidates, pace: Pace, shops: ShopsNear) -> None:
-        self._policy: ActionsPolicy = bundle.policy.actions
-        self._reward_us = bundle.policy.state.decisions_days * DAY_US
-        self._cart_us = int(bundle.policy.events.cart_hours * HOUR_US)
-        self._shelf = shelf
-        self._candidates = candidates
-        self._pace = pace
-        self._shops = shops
+    def __init__(
+        self,
+        bundle: BundleArrays,
+        policy: Policy,
+        shelf: Shelf,
+        *,
+        candidates: Candidates,
+        pace: Pace,
+        shops: ShopsNear,
+    ) -> None:
+        self._policy = policy.actions
+        self._reward_us = policy.state.decisions_days * DAY_US
+        self._cart_us = int(policy.events.cart_hours * HOUR_US)
+        self._shelf, self._candidates, self._pace, self._shops = eyes.shelf, eyes.candidates, eyes.pace, eyes.shops
         self._churn = floats(bundle.customers.churn)
         self._launched = _by_category(bundle)
         self._ways: Mapping[Trigger, Callable[[Situation], Finding]] = {
@@ -356,7 +371,7 @@ class Triggers:
         return found
 
 
-def _by_category(bundle: Bundle) -> dict[int, list[tuple[int, int]]]:
+def _by_category(bundle: BundleArrays) -> dict[int, list[tuple[int, int]]]:
     """Return the products whose launch is known, with its moment, by category."""
     found: dict[int, list[tuple[int, int]]] = {}
     for row in np.flatnonzero(bundle.products.launched_us > 0).tolist():
