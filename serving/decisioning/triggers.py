@@ -124,16 +124,7 @@ class Eyes:
 class Triggers:
     """Looks at customers of one open bundle."""
 
-    def __init__(
-        self,
-        bundle: BundleArrays,
-        policy: Policy,
-        shelf: Shelf,
-        *,
-        candidates: Candidates,
-        pace: Pace,
-        shops: ShopsNear,
-    ) -> None:
+    def __init__(self, bundle: BundleArrays, policy: Policy, eyes: Eyes) -> None:
         self._policy = policy.actions
         self._reward_us = policy.state.decisions_days * DAY_US
         self._cart_us = int(policy.events.cart_hours * HOUR_US)
