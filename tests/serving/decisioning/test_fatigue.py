@@ -256,3 +256,13 @@ def test_the_cost_is_a_finite_amount_of_at_least_0(
     contacts = contacts_of(replace(past, sends=tuple(sorted(sends, key=lambda each: each.at_us))), ())
     worth = shop.channel_worth(channel, min(value, 1e12))
     assert 0.0 <= shop.cost(contacts, channel, NOW, worth) <= worth
+
+
+def test_the_example_of_the_page_by_hand() -> None:
+    shop = Fatigue(default_policy().fatigue, CAPS, Observed({}, PLAIN_CUTS, margin_rate=0.25, mean_value=0.0))
+    worth = shop.channel_worth(Channel.EMAIL, 100.0)
+    contacts = sent(7.0)
+    assert worth == pytest.approx(100 * 365 / 84 * 0.25 * 0.15)
+    assert shop.tier(contacts) is Tier.LOW
+    assert shop.chance_to_leave(contacts, Channel.EMAIL, NOW) == pytest.approx(0.0023)
+    assert round(shop.cost(contacts, Channel.EMAIL, NOW, worth), 3) == 0.037
