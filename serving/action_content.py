@@ -63,10 +63,8 @@ class Contents:
 
     def plan(self, case: Case, found: Found, way: Way) -> Plan | ActionCode:
         """Return the action on a way, or why there is none."""
-        if way.channel.is_message and found.products:
-            found = replace(found, products=self._untold(case, found))
-            if not found.products:
-                return ActionCode.SAID_ALREADY
+        if way.channel.is_message and self._was_said(case, found):
+            return ActionCode.SAID_ALREADY
         kinds = KINDS[found.code]
         offered = self._offered(case, found, way) if ActionKind.OFFER in kinds else None
         if found.code is ActionCode.NEW_CATEGORY:
@@ -76,11 +74,11 @@ class Contents:
             return offered
         return plain
 
-    def _untold(self, case: Case, found: Found) -> tuple[int, ...]:
-        """Return the products of which no message told the customer lately."""
+    def _was_said(self, case: Case, found: Found) -> bool:
+        """Return whether a message was sent for this very trigger lately, and nothing has made it true anew since."""
         within_us = int(self._actions.repeat_days * _DAY_US)
-        told = {event.product_id for event in case.situation.events(within_us, EventType.SEND)}
-        return tuple(each for each in found.products if self._shelf.ids[each] not in told)
+        sends = case.situation.events(within_us, EventType.SEND)
+        return any(each.value == case.request.trigger and each.at_us >= found.since_us for each in sends)
 
     def _plain(self, case: Case, found: Found, way: Way) -> Plan | ActionCode:
         """Return the action without an offer; a reward that was promised is always worth a word."""

@@ -269,6 +269,7 @@ class PromiseDecider:
             offer_id=offer_ids[0] if len(offer_ids) == 1 else None,
             decision_id=answer["decision_id"],
             channel=str(channel),
+            value=asked.request.trigger.value if isinstance(asked.request, ActionsRequest) else None,
         )
 
     def _stands_until_us(self, asked: _Asked, answer: Answered) -> int:

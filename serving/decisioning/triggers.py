@@ -170,7 +170,7 @@ class Triggers:
             ActionCode.LEFT_IN_BASKET,
             tuple(left),
             Timing.SOON,
-            since_us=latest_us,
+            since_us=latest_us if basket else 0,
             not_before_us=latest_us + int(self._policy.cart_wait_minutes * _MINUTE_US),
             until=plus_days(situation.at, (latest_us + self._cart_us - situation.at_us) / DAY_US),
         )
