@@ -123,9 +123,9 @@ def evidence(model: HabitChances, history: History, moment: Moment) -> Evidence:
     """Return what one model and the peers said as of `moment`, and what came of it."""
     known, level = history.until(moment), model.level
     chances = chances_at(model, history, moment)
-    tifu = learn(known, moment, level, TifuConfig())
+    tifu = learn(known, moment, level, TifuConfig()).scored(level, _LONGEST)
     ranked = _rankings(known, moment, level, chances[ALL_PAIRS])
-    own = {**ranked, TIFU: _first(tifu.own(level), level)}
+    own = {**ranked, TIFU: _first(tifu.own, level)}
     regular, active = _customers(known, moment)
     lines = history.purchases_after(moment, _BASKET_DAYS)
     popular = popular_items(known, moment, level, _N_POPULAR)
@@ -133,9 +133,7 @@ def evidence(model: HabitChances, history: History, moment: Moment) -> Evidence:
     bought = week.loc[week[c.IS_PURCHASE], [c.CUSTOMER_ROW, level.item]].drop_duplicates()
     shoppers = np.intersect1d(active, week[c.CUSTOMER_ROW])
     values = (
-        *_basket_values(
-            {**ranked, TIFU: tifu.best(level, _LONGEST)}, _first_baskets(lines, regular, level), popular, level
-        ),
+        *_basket_values({**ranked, TIFU: tifu.best}, _first_baskets(lines, regular, level), popular, level),
         _slot_values(PRECISION_2, own, bought, shoppers, level),
         _slot_values(BOTH, own, bought, active, level),
     )

@@ -55,6 +55,17 @@ class TifuConfig:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """Frames of `customer_row`, the item's row and `score`; `best` has `rank` from 1, ties by item row.
+
+    `own` has everything that each customer has bought.
+    """
+
+    own: pd.DataFrame
+    best: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class TifuKnn:
     """Customers' vectors ``(n_customers, n_items)`` with their rows in the tables.
 
@@ -66,27 +77,16 @@ class TifuKnn:
     lenders: sp.csr_array
     config: TifuConfig
 
-    def own(self, level: Level) -> pd.DataFrame:
-        """Return `customer_row`, the item's row and `score` of everything that each customer has bought."""
-        parts = []
+    def scored(self, level: Level, k: int) -> Scored:
+        """Return what each customer has bought with its score, and their `k` best items, bought before or not."""
+        own, best = [], []
         for start, block in self._blocks():
             held = self.vectors[start : start + len(block)].tocoo()
-            parts.append(np.column_stack([self.customers[start + held.row], held.col, block[held.row, held.col]]))
-        rows = np.concatenate([np.zeros((0, 3)), *parts])
-        return _frame(rows[:, 0], rows[:, 1], rows[:, 2], level)
-
-    def best(self, level: Level, k: int) -> pd.DataFrame:
-        """Return each customer's `k` best items, bought before or not, with `rank` from 1; ties by item row."""
-        parts = []
-        for start, block in self._blocks():
-            items = np.argsort(-block, axis=1, kind="stable")[:, :k]
-            scores = np.take_along_axis(block, items, axis=1)
-            owners = np.repeat(self.customers[start : start + len(block)], items.shape[1])
-            parts.append(np.column_stack([owners, items.ravel(), scores.ravel()]))
-        rows = np.concatenate([np.zeros((0, 3)), *parts])
-        rows = rows[rows[:, 2] > 0]
-        frame = _frame(rows[:, 0], rows[:, 1], rows[:, 2], level)
-        return metrics.rank_within(frame, [c.CUSTOMER_ROW], c.SCORE, tie=level.item)
+            own.append(np.column_stack([self.customers[start + held.row], held.col, block[held.row, held.col]]))
+            best.append(_best_of(block, self.customers[start : start + len(block)], k))
+        bought, first = (_frame(np.concatenate([np.zeros((0, 3)), *parts]), level) for parts in (own, best))
+        ranked = metrics.rank_within(first[first[c.SCORE] > 0], [c.CUSTOMER_ROW], c.SCORE, tie=level.item)
+        return Scored(bought, ranked)
 
     def _blocks(self) -> Iterator[tuple[int, FloatArray]]:
         """Yield the scores of all items, a block of customers after the other, with the block's first row."""
@@ -154,11 +154,14 @@ def nearest(vectors: sp.csr_array, pool: IntArray, k: int) -> sp.csr_array:
     return sp.csr_array((np.full(len(row), 1.0 / k), (row, column)), shape=(n, n))
 
 
-def _frame(customers: npt.ArrayLike, items: npt.ArrayLike, scores: npt.ArrayLike, level: Level) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            c.CUSTOMER_ROW: np.asarray(customers, dtype=np.int32),
-            level.item: np.asarray(items, dtype=np.int32),
-            c.SCORE: np.asarray(scores, dtype=np.float64),
-        }
-    )
+def _best_of(scores: FloatArray, customers: IntArray, k: int) -> FloatArray:
+    """Return (customer, item, score) of each row's k greatest, in any order, ``(n_rows × k, 3)``."""
+    k = min(k, scores.shape[1])
+    items = np.argpartition(scores, -k, axis=1)[:, -k:]
+    best = np.take_along_axis(scores, items, axis=1)
+    return np.column_stack([np.repeat(customers, k), items.ravel(), best.ravel()])
+
+
+def _frame(rows: FloatArray, level: Level) -> pd.DataFrame:
+    customers, items = (rows[:, i].astype(np.int32) for i in (0, 1))
+    return pd.DataFrame({c.CUSTOMER_ROW: customers, level.item: items, c.SCORE: rows[:, 2]})

@@ -65,8 +65,8 @@ def test_scores_are_those_of_the_slow_version(seed: int) -> None:
     model = TifuKnn(customers, vectors, nearest(vectors, pool, CONFIG.n_neighbours), CONFIG)
     truth = slow_scores(bought, 8, CONFIG)
 
-    own = model.own(TYPE)
-    best = model.best(TYPE, 8)
+    scored = model.scored(TYPE, 8)
+    own, best = scored.own, scored.best
 
     assert set(zip(own[c.CUSTOMER_ROW], own[c.TYPE_ROW], strict=True)) == set(
         zip(bought[c.CUSTOMER_ROW], bought[c.TYPE_ROW], strict=True)
