@@ -14,7 +14,7 @@ import pandas as pd
 from features import columns as c
 from features.tables import TableSet
 from training.errors import SimulationError
-from training.simulation.arrays import Floats, Ints
+from training.simulation.arrays import Floats
 from training.simulation.sold import Goods, sold_of
 
 N_TYPES = 250
@@ -27,6 +27,7 @@ RECENT_DAYS = 56
 
 MIN_CUSTOMERS = 20
 STICK_DAYS = 84
+MOST_PIECES = 6.0
 SHAPES = (0.6, 12.0)
 NEVER = np.inf
 NEED_GRID = np.concatenate([[0.02], np.geomspace(0.05, 60.0, 40)])
@@ -41,16 +42,16 @@ class FittedShop:
     """A shop's customers as learned; shapes are ``(n,)`` and ``(n, n_types)``.
 
     `trip_gap`: mean days between trips. `need_gap`: mean days between needs of a type, inf where it is no habit;
-    `pieces`: how many are bought then. `extras`: mean unplanned lines a trip; `extra_share`: of which type they are.
-    `discount_share`: of their lines, bought at a discount; `discount_depth`: of the price, for all. `trip_shape` and
-    `need_shape` are the gammas'. `type_gap`: the usual need gap of a type, days. `stick_share`: of first purchases,
-    those that become a habit. `weekday`: how many trips fall on a day number modulo 7, 1 on average.
+    `pieces`: how many are bought then, on average. `extras`: mean unplanned lines a trip; `extra_share`: of which type
+    they are. `discount_share`: of their lines, bought at a discount; `discount_depth`: of the price, for all.
+    `trip_shape` and `need_shape` are the gammas'. `type_gap`: the usual need gap of a type, days. `stick_share`: of
+    first purchases, those that become a habit. `weekday`: how many trips fall on a day number modulo 7, 1 on average.
     """
 
     goods: Goods
     trip_gap: Floats
     need_gap: Floats
-    pieces: Ints
+    pieces: Floats
     extras: Floats
     extra_share: Floats
     discount_share: Floats
@@ -137,7 +138,7 @@ def _variation(gaps: pd.DataFrame, keys: list[str]) -> float:
 @dataclass(frozen=True)
 class _Needs:
     gap: Floats
-    pieces: Ints
+    pieces: Floats
     shape: float
 
 
@@ -151,7 +152,7 @@ def _needs(lines: pd.DataFrame, goods: Goods, trip_gap: Floats, trip_shape: floa
     found = days.groupby(keys)[c.ORDERED_DAY].agg(["size", "min"])
     found = found[found["size"] >= MIN_PURCHASES]
     customer, kind = (found.index.get_level_values(key).to_numpy(np.int64) for key in keys)
-    observed = (end - found["min"].to_numpy(np.float64)) / (found["size"].to_numpy(np.float64) - 0.5)
+    observed = (end - found["min"].to_numpy(np.float64)) / (found["size"].to_numpy(np.float64) - 1.0)
     per_trip = observed / trip_gap[customer]
     wait = (1.0 + 1.0 / trip_shape) / 2.0
     share = float(np.median(np.maximum(1.0 - wait / per_trip, 0.3)))
@@ -159,8 +160,8 @@ def _needs(lines: pd.DataFrame, goods: Goods, trip_gap: Floats, trip_shape: floa
     shape = float(np.clip(share**2 / of_need, *SHAPES))
     gap = np.full((len(trip_gap), goods.n_types), NEVER)
     gap[customer, kind] = np.interp(per_trip, _seen(NEED_GRID, shape, trip_shape), NEED_GRID) * trip_gap[customer]
-    pieces = np.ones(gap.shape, dtype=np.int64)
-    pieces[customer, kind] = lines.groupby(keys)[c.QUANTITY].mean().reindex(found.index).clip(1, 6).round()
+    pieces = np.ones(gap.shape)
+    pieces[customer, kind] = lines.groupby(keys)[c.QUANTITY].mean().reindex(found.index).clip(1, MOST_PIECES)
     return _Needs(gap, pieces, shape)
 
 

@@ -37,8 +37,11 @@ class Likenesses:
 
 
 def likenesses_of(real: pd.DataFrame, past: Past) -> Likenesses:
-    """Return the comparison of the lines that were learned from with those of the simulated past."""
-    one, other = _Seen.of(_settled(real)), _Seen.of(_settled(lines_of(past)))
+    """Return the comparison of the lines that were learned from with the simulated past, as many weeks each."""
+    simulated = lines_of(past)
+    span = int(simulated[c.ORDERED_DAY].max() - simulated[c.ORDERED_DAY].min())
+    recent = real[real[c.ORDERED_DAY] >= real[c.ORDERED_DAY].max() - span]
+    one, other = _Seen.of(_settled(recent)), _Seen.of(_settled(simulated))
     rows = [Likeness(name, value, other.numbers[name]) for name, value in one.numbers.items()]
     return Likenesses(tuple(rows), {name: (one.values[name], other.values[name]) for name in one.values})
 

@@ -85,7 +85,7 @@ def draw_population(shop: FittedShop, n: int, seed: int, spread: float) -> Popul
         tuple(f"s{seed}-{each:05d}" for each in range(n)),
         shop.trip_gap[row],
         np.where(is_habit, shop.need_gap[row], shop.type_gap[None, :]),
-        shop.pieces[row],
+        np.floor(shop.pieces[row] + rng.random(is_habit.shape)).astype(np.int64),
         is_habit,
         rng.random(is_habit.shape) < shop.stick_share,
         _extra_rates(shop, row, is_habit),

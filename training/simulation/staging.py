@@ -36,7 +36,7 @@ class ShopSize:
 
     customers: int = 1000
     weeks: int = 40
-    offers: int = 12
+    offers: int = 10
     offer_days: int = 84
 
 

@@ -19,10 +19,10 @@ from training.simulation.past import Past
 from training.simulation.staging import stage_of
 from training.simulation.truth import NO_EFFECT, Truth
 
-SCALES = (0.5, 2.0)
+SCALES = (0.5, 4.0)
 SHARES = (0.3, 0.5)
 SPREAD_DAYS = (7, 28)
-LEAST_SHARE_OF_CUSTOMERS = 0.6
+LEAST_SHARE_OF_CUSTOMERS = 0.5
 MIN_CUSTOMERS = 100
 
 _STAGE: Stage | None = None
