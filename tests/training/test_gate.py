@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from serving.bundle import write_bundle
+from serving.api import ChallengeRequest
+from serving.bundle import open_bundle, write_bundle
 from serving.champion import read_champion
+from serving.engine import Engine
 from serving.errors import BundleError, PolicyError
-from tests.serving.tiny import tiny_contents
+from tests.serving.tiny import AS_OF, tiny_contents
 from training.errors import GateError
 from training.gate import compare, judgement_record, keep_judgement, promote
 from training.home import Home
@@ -79,6 +81,23 @@ def test_another_policy_makes_another_version(home: Home, tmp_path: Path) -> Non
     assert promotion.version != version
     assert read_champion(home.folder) == promotion.version
     assert promote(home.folder, version).version == version
+
+
+def test_each_decision_tells_the_policy_by_its_version(home: Home, tmp_path: Path) -> None:
+    before = with_bundle(home, AHEAD)
+    promote(home.folder)
+    changed = tmp_path / "other.toml"
+    changed.write_text(home.policy_text() + "\n[[bans]]\nproducts = ['milk-1', 'milk-99']\n")
+    promotion = promote(home.folder, policy=changed)
+    told = {}
+    for version in (before, promotion.version):
+        engine = Engine(open_bundle(home.bundle(version)))
+        answer = engine.challenge(ChallengeRequest(customer_id="anna"), AS_OF, "0" * 32)
+        told[answer["model_version"]] = [item["product_id"] for item in answer["items"]]
+    assert "milk-1" in told[before]
+    assert "milk-1" not in told[promotion.version]
+    assert "note, policy.toml: bans 1: the bundle knows no product 'milk-99'" in promotion.text
+    assert "milk-1'" not in promotion.text
 
 
 @pytest.mark.parametrize("text", ["[shop]\ncolour = 1\n", "not toml ["])
