@@ -150,6 +150,12 @@ class ExperimentEngine(Engine):
         ask = super().true_triggers if drawn.engine is None else drawn.engine.true_triggers
         return ask(customer_id, at, drawn.known)
 
+    def is_quiet(self, request: OffersRequest, at: datetime, known: Known = NOTHING_KNOWN) -> bool:
+        """Return whether it is quiet time by the policy of the customer's arm."""
+        drawn = self._drawn(request.customer_id, at, known)
+        ask = super().is_quiet if drawn.engine is None else drawn.engine.is_quiet
+        return ask(request, at, drawn.known)
+
     def basis(self, customer_id: str, at: datetime, known: Known = NOTHING_KNOWN) -> str:
         """Return the bundle, the customer's arm and what that changes of the policy, as text."""
         label = self._drawn(customer_id, at, known).label

@@ -196,10 +196,14 @@ class PromiseDecider:
             )
 
         known = read()
-        if known.is_late(asked.now_us):
+        until_us = min(asked.at_us, asked.now_us)
+        if known.is_late(until_us):
             asked.check_may_commit()
-            self._door.write(lambda state: state.sweep(asked.now_us))
+            self._door.write(lambda state: state.sweep(until_us))
             known = read()
+        if known.is_late(asked.at_us):  # a moment to come: by then more will have come back
+            spending = self._door.read(lambda state: state.spending(budgets, at_us=asked.at_us))
+            known = replace(known, spending=spending)
         if request.at is None:
             self._refusals.see(request.customer_id, known.live)
         live = replace(known.live, holds=known.live.held_at(asked.at_us))
@@ -300,7 +304,8 @@ class PromiseDecider:
         told["context"]["local_time"] = None if here is None else str(here.utcoffset())
         events = [each.event_id for each in live.events if not (is_action and _is_own_send(each))]
         basis = self._engine.basis(request.customer_id, asked.at, known)
-        facts = [told, live.customer_id, live.also, events, _sorted(live.consent), live.erased_us, basis]
+        is_quiet = isinstance(request, OffersRequest) and self._engine.is_quiet(request, asked.at, known)
+        facts = [told, live.customer_id, live.also, events, _sorted(live.consent), live.erased_us, basis, is_quiet]
         return blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     def _stock_of(self, asked: _Asked, known: Known, answer: Answered) -> str:

@@ -36,8 +36,10 @@ from serving.bundle import Bundle
 from serving.bundle_format import INTIMATE
 from serving.candidates import UNKNOWN
 from serving.challenge_desk import ChallengeDesk
+from serving.channels import Channel
 from serving.customer_view import CustomerView, CustomerViews
 from serving.decisioning import shortfalls
+from serving.decisioning.local_clock import clock_zone
 from serving.decisioning.rules import Withheld, price_and_category
 from serving.decisioning.slate import SlateMaker
 from serving.decisioning.slate_parts import Ask
@@ -229,12 +231,25 @@ class Engine:
         """Return what a customer is decided for by, besides what is known of them: another one, another decision."""
         return self.bundle.manifest.version
 
+    def is_quiet(self, request: OffersRequest, at: datetime, known: Known = NOTHING_KNOWN) -> bool:
+        """Return whether it is quiet time where the customer is, on the channel that is asked about."""
+        place = self._shoppers.place(request.customer_id, request.store_id, known.live)
+        zone = clock_zone(request.context.local_time, at, place.zone)
+        return self._desk.contacts.quiet.is_quiet(request.channel, at, zone)
+
     def out_of_stock(
         self, customer_id: str, store_id: str | None, known: Known, product_ids: Iterable[str]
     ) -> frozenset[str]:
         """Return which of the products are out of stock in that store, else in the customer's own."""
         is_out = self._desk.is_out(self._shoppers.place(customer_id, store_id, known.live).store_id, known)
         return frozenset(each for each in product_ids if is_out(self._shelf.row_of(each)))
+
+    def best_channel(self, customer_id: str, known: Known = NOTHING_KNOWN) -> Channel:
+        """Return where the customer is to be met: the channel that they answer or shop on most, where it may be used.
+
+        Else the first message channel that they agreed to, else the web.
+        """
+        return self._desk.best_channel(customer_id, known.live)
 
     @property
     def budgets(self) -> Mapping[str, float]:
