@@ -16,9 +16,9 @@ from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.decisioning.exploring import FIRST_OFFER, Lots, Option
 from serving.decisioning.merchandising import Display
 from serving.decisioning.offer_reasons import POPULAR, OfferReasons, Why
-from serving.decisioning.offer_rules import FACTS, RULES, OfferCase, first_broken, valid_until_us
+from serving.decisioning.offer_rules import FACTS, RULES, Appraisal, OfferCase, first_broken, valid_until_us
 from serving.decisioning.offer_wants import NO_WANTS, WantFinder, Wanting, Wants, likely_first
-from serving.decisioning.value import Terms, customer_value, rank_value, shop_value
+from serving.decisioning.value import customer_value, rank_value, shop_value
 from serving.decisioning.windows import iso
 from serving.desk import Desk
 from serving.offer_facts import OfferFacts, OfferMoment
@@ -37,9 +37,7 @@ class Scored:
     """An offer that the rules left, with its terms and what it is ranked by."""
 
     case: OfferCase
-    terms: Terms
     rank: float
-    why: Why
 
     @property
     def offer(self) -> Offer:
@@ -73,7 +71,9 @@ class OfferDesk:
         )
         self._reasons = OfferReasons(desk.shelf, desk.reasons, self._policy, desk.pace)
         self._terms = TermMaker(desk.shelf, self._policy)
-        self._rules = RULES if desk.applies_rules else FACTS
+        rules = RULES if desk.applies_rules else FACTS
+        self._first_rules = tuple(each for each in rules if each.is_first)
+        self._rules = tuple(each for each in rules if not each.is_first)
         self._facts = OfferFacts(desk, self.shelf)
 
     def offers(
@@ -113,26 +113,40 @@ class OfferDesk:
     def judge(self, request: OffersRequest, at: datetime, known: Known = NOTHING_KNOWN) -> Judged:
         """Return every offer of the bundle judged for a request, the best first; ties go to the lower offer_id."""
         moment = self._facts.moment(request, at, known)
-        call = moment.call
-        wants = self._finder.find(moment.wanting) if moment.shopper.is_personal else {}
         judged = Judged(moment, [], [])
-        whys: dict[int, Why] = {}
-
-        def terms_of(case: OfferCase) -> Terms:
-            why = whys[case.offer.row] = self._why(case, moment.wanting)
-            return self._terms.terms(case, why, self._reasons.privacy_cost(why, case.offer), moment.setting)
-
-        for offer in self.shelf.offers:
-            days = (valid_until_us(offer, call) - call.at_us) / _DAY_US
-            case = OfferCase(offer, call, wants.get(offer.row, NO_WANTS), days=max(days, 0.0), terms=terms_of)
+        for case in self._open(moment, judged):
             code = first_broken(case, self._rules)
             if code is None:
                 rank = rank_value(case.terms, self._policy) * self._factor(case, moment.display)
-                judged.best.append(Scored(case, case.terms, rank, whys[offer.row]))
+                judged.best.append(Scored(case, rank))
             else:
                 judged.withheld.append((case, code))
         judged.best.sort(key=lambda each: (-each.rank, each.offer.id))
         return judged
+
+    def _open(self, moment: OfferMoment, judged: Judged) -> list[OfferCase]:
+        """Return the offers that are open to the customer here and now, with what they want of each."""
+        call, found, mask = moment.call, [], 0
+
+        def appraise(case: OfferCase) -> Appraisal:
+            why = self._why(case, moment.wanting)
+            privacy_cost = self._reasons.privacy_cost(why, case.offer)
+            return Appraisal(why, self._terms.terms(case, why, privacy_cost, moment.setting))
+
+        for offer in self.shelf.offers:
+            days = (valid_until_us(offer, call) - call.at_us) / _DAY_US
+            case = OfferCase(offer, call, days=max(days, 0.0), appraise=appraise)
+            code = first_broken(case, self._first_rules)
+            if code is None:
+                found.append(case)
+                mask |= 1 << offer.row
+            else:
+                judged.withheld.append((case, code))
+        if mask and moment.shopper.is_personal:
+            wants = self._finder.find(moment.wanting, mask)
+            for case in found:
+                case.wants = wants.get(case.offer.row, NO_WANTS)
+        return found
 
     def in_order(self, judged: Judged, decision_id: str, known: Known) -> list[Scored]:
         """Return what may be given as it is to be shown: by rank, the first one drawn where the policy explores.
@@ -158,7 +172,8 @@ class OfferDesk:
 
     def item(self, scored: Scored, judged: Judged) -> OfferItem:
         """Return an offer as answers have it."""
-        offer, terms, case = scored.offer, scored.terms, scored.case
+        case = scored.case
+        offer, terms = case.offer, case.terms
         return {
             "offer_id": offer.id,
             "kind": offer.kind,
@@ -177,7 +192,7 @@ class OfferDesk:
             "fatigue_cost": terms.fatigue_cost,
             "expected_value": shop_value(terms),
             "valid_to": iso(_moment(valid_until_us(offer, case.call))),
-            "reason": self._reasons.text(scored.why, today=judged.moment.today),
+            "reason": self._reasons.text(case.appraisal.why, today=judged.moment.today),
         }
 
     def withheld(self, case: OfferCase, code: WithheldCode) -> WithheldOffer:

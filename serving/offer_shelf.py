@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,10 +94,16 @@ class OfferShelf:
         self.budgets: Mapping[str, float] = {each.id: each.budget for each in self.offers if each.has_budget}
         index = bundle.product_offers
         self._offsets, self._owners = ints(index.offsets), ints(index.offer)
+        # One bit an offer: whether any of those that matter is for a product is one look, whatever their number.
+        self.masks = [0] * shelf.n_products
+        for each in self.offers:
+            for product in each.products:
+                self.masks[product] |= 1 << each.row
 
-    def of_product(self, product: int) -> Sequence[int]:
-        """Return the rows of the offers that are for a product."""
-        return self._owners[self._offsets[product] : self._offsets[product + 1]]
+    def of_product(self, product: int, mask: int = -1) -> list[int]:
+        """Return the rows of the offers that are for a product; of those alone whose bits are set in `mask`."""
+        owners = self._owners[self._offsets[product] : self._offsets[product + 1]]
+        return [row for row in owners if mask >> row & 1]
 
     def named(self, offer_id: str) -> Offer | None:
         """Return the offer of an id, None when it is not known."""

@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from serving.api_offer_codes import WithheldCode
 from serving.channels import Channel
-from serving.decisioning.offer_wants import Wants, within
+from serving.decisioning.offer_reasons import Why
+from serving.decisioning.offer_wants import NO_WANTS, Wants, within
 from serving.decisioning.policy_offers import OffersPolicy
 from serving.decisioning.value import Terms, customer_value, shop_value
 from serving.offer_shelf import Offer
@@ -82,25 +84,43 @@ class OfferCall:
     trust: float = 0.5
 
 
+class Appraisal(NamedTuple):
+    """What speaks most for an offer, and the terms of its value."""
+
+    why: Why
+    terms: Terms
+
+
 class OfferCase:
     """One offer for one customer, on one channel, at one moment: what the rules judge.
 
-    `days` is how long it would be valid. The terms are worked out when they are first asked for.
+    `days` is how long it would be valid. The appraisal is made when it is first asked for.
     """
 
     def __init__(
-        self, offer: Offer, call: OfferCall, wants: Wants, *, days: float, terms: Callable[[OfferCase], Terms]
+        self,
+        offer: Offer,
+        call: OfferCall,
+        wants: Wants = NO_WANTS,
+        *,
+        days: float,
+        appraise: Callable[[OfferCase], Appraisal],
     ) -> None:
         self.offer = offer
         self.call = call
         self.wants = wants
         self.days = days
-        self._terms = terms
+        self._appraise = appraise
 
     @cached_property
+    def appraisal(self) -> Appraisal:
+        """Return what speaks for it, and its terms."""
+        return self._appraise(self)
+
+    @property
     def terms(self) -> Terms:
-        """Return the terms of the value equation, bounded and rounded."""
-        return self._terms(self)
+        """The terms of the value equation, bounded and rounded."""
+        return self.appraisal.terms
 
     @property
     def is_held(self) -> bool:
@@ -230,23 +250,25 @@ def costs_more(case: OfferCase) -> bool:
 class Rule:
     """A claim that keeps an offer back.
 
-    `is_fact`: it is about the call and the offer, and holds also where no rules are applied. `spares_held`: what the
-    customer was promised before is not taken back by it.
+    `is_fact`: it is about the call and the offer, and holds also where no rules are applied. `is_first`: it says so
+    before anybody has looked at what the customer wants. `spares_held`: what the customer was promised before is not
+    taken back by it.
     """
 
     code: WithheldCode
     breaks: Callable[[OfferCase], bool]
     is_fact: bool = False
+    is_first: bool = False
     spares_held: bool = False
 
 
 RULES = (
-    Rule(WithheldCode.HOLDOUT, is_held_out),
-    Rule(WithheldCode.NO_CONSENT, lacks_consent),
-    Rule(WithheldCode.UNAVAILABLE, is_unavailable),
-    Rule(WithheldCode.OTHER_CHANNEL, is_for_other_channels, is_fact=True),
-    Rule(WithheldCode.NOT_YET_VALID, has_not_begun, is_fact=True),
-    Rule(WithheldCode.EXPIRED, has_ended, is_fact=True),
+    Rule(WithheldCode.HOLDOUT, is_held_out, is_first=True),
+    Rule(WithheldCode.NO_CONSENT, lacks_consent, is_first=True),
+    Rule(WithheldCode.UNAVAILABLE, is_unavailable, is_first=True),
+    Rule(WithheldCode.OTHER_CHANNEL, is_for_other_channels, is_fact=True, is_first=True),
+    Rule(WithheldCode.NOT_YET_VALID, has_not_begun, is_fact=True, is_first=True),
+    Rule(WithheldCode.EXPIRED, has_ended, is_fact=True, is_first=True),
     Rule(WithheldCode.EXCLUDED, is_excluded, is_fact=True),
     Rule(WithheldCode.IN_BASKET, is_in_basket, is_fact=True),
     Rule(WithheldCode.OUT_OF_STOCK, is_out_of_stock),

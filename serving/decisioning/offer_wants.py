@@ -6,7 +6,8 @@ Chances are of seven days, as the bundle has them; `within` carries them to any 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -75,10 +76,15 @@ class Wants:
     @property
     def strongest(self) -> Want | None:
         """The want that speaks most for the offer now: by its chance and its moment; ties go to the lower product."""
-        return max(self.found, key=lambda each: (each.p7 * each.moment, -each.product), default=None)
+        return max(self.found, key=_voice, default=None)
 
 
 NO_WANTS = Wants()
+Found = defaultdict[int, Wants]
+
+
+def _voice(want: Want) -> tuple[float, int]:
+    return want.p7 * want.moment, -want.product
 
 
 def within(p7: float, days: float) -> float:
@@ -120,75 +126,95 @@ class WantFinder:
         self._half_life_days = half_life_days
         self._defended = frozenset(each.casefold() for each in policy.defend_habits)
 
-    def find(self, asked: Wanting) -> dict[int, Wants]:
+    def find(self, asked: Wanting, mask: int = -1) -> dict[int, Wants]:
         """Return what they want by the offer's row; an offer of which they want nothing in particular is missing.
 
-        Cost: linear in their habits and candidates, times the offers that are for each.
+        Only of offers whose bits are set in `mask`. Cost: linear in their habits and candidates, times the offers that
+        are for each.
         """
-        found: dict[int, Wants] = {}
+        found: defaultdict[int, Wants] = defaultdict(Wants)
         habits = list(asked.taste.habits())
         just_bought = {each.type for each in habits if self._pace.is_just_bought(each, asked.today)}
-        self._add_own(found, asked, just_bought)
-        self._add_types(found, asked, habits, just_bought)
-        self._add_new(found, asked, just_bought)
+        self._add_own(found, asked, just_bought, mask)
+        self._add_types(found, asked, habits, just_bought, mask)
+        self._add_products(found, asked, just_bought, mask)
+        self._add_categories(found, asked, just_bought, mask)
         for category, p7 in asked.favourites:
             for part in self._offers.of_category.get(category, ()):
-                wants = found.setdefault(part.offer, Wants())
-                wants.favourite = max(wants.favourite, (p7 * part.share, category))
+                if mask >> part.offer & 1:
+                    wants = found[part.offer]
+                    wants.favourite = max(wants.favourite, (p7 * part.share, category))
         return found
 
-    def _add_own(self, found: dict[int, Wants], asked: Wanting, just_bought: Collection[int]) -> None:
+    def _add_own(self, found: Found, asked: Wanting, just_bought: Collection[int], mask: int) -> None:
         """Add what they buy again, by product."""
-        for habit in asked.taste.again():
-            offers = self._offers.of_product(habit.product)
-            if not offers or habit.product in asked.closed:
+        for habit in self._own(asked.taste, mask):
+            if habit.product in asked.closed:
                 continue
+            offers = self._offers.of_product(habit.product, mask)
             if habit.type in just_bought or self._pace.is_just_bought(habit, asked.today):
                 for offer in offers:
-                    found.setdefault(offer, Wants()).n_just_bought += 1
+                    found[offer].n_just_bought += 1
                 continue
             want = self._of_habit(asked, habit, habit.product, habit.p7)
             is_due = not want.is_defended and self._pace.is_due(habit, asked.end_day)
             for offer in offers:
-                wants = found.setdefault(offer, Wants())
+                wants = found[offer]
                 wants.add(want)
-                wants.none_due *= 1.0 - habit.p7 if is_due else 1.0
+                if is_due:
+                    wants.none_due *= 1.0 - habit.p7
+
+    def _own(self, taste: Taste, mask: int) -> Iterable[Habit]:
+        """Return what they buy again that any of the offers is for."""
+        masks = self._offers.masks
+        if taste.is_live:
+            return [each for each in taste.again() if masks[each.product] & mask]
+        covered = [each for each in taste.again_products() if masks[each] & mask]
+        return [each for each in taste.again_of(covered) if each is not None]
 
     def _add_types(
-        self, found: dict[int, Wants], asked: Wanting, habits: list[Habit], just_bought: Collection[int]
+        self, found: Found, asked: Wanting, habits: list[Habit], just_bought: Collection[int], mask: int
     ) -> None:
         """Add what they buy again by type, as far as the offer has what sells of that type."""
+        of_type, offers = self._offers.of_type, self._offers.offers
         for habit in habits:
-            for part in self._offers.of_type.get(habit.type, ()):
-                wants = found.setdefault(part.offer, Wants())
+            for part in of_type.get(habit.type, ()):
+                if not mask >> part.offer & 1:
+                    continue
+                wants = found[part.offer]
                 if habit.type in just_bought:
                     wants.n_just_bought += 1
                     continue
-                offer = self._offers.offers[part.offer]
-                product = habit.product if habit.product in offer.products else part.product
-                if product not in asked.closed:
-                    wants.raise_to(self._of_habit(asked, habit, product, habit.p7 * part.share, is_type=True))
+                p7 = habit.p7 * part.share
+                product = habit.product if habit.product in offers[part.offer].products else part.product
+                if product not in asked.closed and wants.none.get(habit.type, 1.0) > 1.0 - p7:
+                    wants.raise_to(self._of_habit(asked, habit, product, p7, is_type=True))
 
-    def _add_new(self, found: dict[int, Wants], asked: Wanting, just_bought: Collection[int]) -> None:
-        """Add what they never bought: products that they may take to, and categories that are new to them."""
-        shelf = self._shelf
+    def _add_products(self, found: Found, asked: Wanting, just_bought: Collection[int], mask: int) -> None:
+        """Add products that they never bought and may take to."""
+        shelf, masks = self._shelf, self._offers.masks
         for each in asked.taste.discoveries():
             product = each.product
-            offers = self._offers.of_product(product)
+            if not masks[product] & mask or product in asked.closed:
+                continue
             kind = shelf.type[product]
-            if not offers or product in asked.closed or kind in just_bought or shelf.flags[product] & UNASKED:
+            if kind in just_bought or shelf.flags[product] & UNASKED:
                 continue
             want = Want(product, kind, each.p7, self._moment_of_sign(each, asked.today), discovery=each)
-            for offer in offers:
-                found.setdefault(offer, Wants()).add(want)
+            for offer in self._offers.of_product(product, mask):
+                found[offer].add(want)
+
+    def _add_categories(self, found: Found, asked: Wanting, just_bought: Collection[int], mask: int) -> None:
+        """Add categories that are new to them."""
+        shelf, neutral = self._shelf, self._policy.neutral_timeliness
         for stretch in asked.taste.stretches():
             for part in self._offers.of_category.get(stretch.category, ()):
+                if not mask >> part.offer & 1:
+                    continue
                 product, share = _best_there(stretch, self._offers.offers[part.offer], part)
                 kind = shelf.type[product]
-                if product in asked.closed or kind in just_bought or shelf.flags[product] & UNASKED:
-                    continue
-                want = Want(product, kind, stretch.p7 * share, self._policy.neutral_timeliness, stretch=stretch)
-                found.setdefault(part.offer, Wants()).raise_to(want)
+                if product not in asked.closed and kind not in just_bought and not shelf.flags[product] & UNASKED:
+                    found[part.offer].raise_to(Want(product, kind, stretch.p7 * share, neutral, stretch=stretch))
 
     def _of_habit(self, asked: Wanting, habit: Habit, product: int, p7: float, *, is_type: bool = False) -> Want:
         moment = self._moment_of_habit(habit, asked.today)
