@@ -138,7 +138,7 @@ def _mistakes(tree: nodes.Template, facts: Mapping[str, Fact], n_forms: int) -> 
     """Yield what a template may not hold."""
     for node in _walk(tree):
         if not isinstance(node, _LET_IN):
-            yield f"line {node.lineno}: {type(node).__name__} is not allowed in a text"
+            yield f"line {node.lineno or 1}: {type(node).__name__} is not allowed in a text"
         elif isinstance(node, nodes.Name) and node.name not in facts:
             yield f"line {node.lineno}: {node.name} is no fact of this message (it has {', '.join(sorted(facts))})"
         elif isinstance(node, nodes.Filter):
