@@ -135,7 +135,7 @@ class ContactDesk:
             yield Sent(
                 at_us[e],
                 None if channel[e] == NO_CHANNEL else CHANNELS[channel[e]],
-                None if offer[e] == NO_OFFER else self._offer_ids[offer[e]],
+                () if offer[e] == NO_OFFER else (self._offer_ids[offer[e]],),
                 bool(self._is_answered[e]),
             )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serving.channels import CHANNELS, Channel
 from serving.state.consent import refused_channels
@@ -25,11 +25,11 @@ _NONE = (0,) * len(CHANNELS)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message: when it went out, on which channel (None: the source doesn't say), about which offer, if any."""
+    """A message: when it went out, on which channel (None: the source doesn't say), about which offers, if any."""
 
     at_us: int
     channel: Channel | None = None
-    offer_id: str | None = None
+    offer_ids: tuple[str, ...] = ()
     is_answered: bool = False
 
 
@@ -83,7 +83,7 @@ class Contacts:
 
     def n_sends_of(self, offer_id: str, after_us: int) -> int:
         """Return how many messages about an offer went out later than a moment, on any channel."""
-        return sum(each.offer_id == offer_id for each in self._sends_after(after_us))
+        return sum(offer_id in each.offer_ids for each in self._sends_after(after_us))
 
     def n_showings_of(self, offer_id: str, after_us: int) -> int:
         """Return how often an offer was shown on pages later than a moment."""
@@ -102,8 +102,7 @@ def contacts_of(past: Past, events: Iterable[Event]) -> Contacts:
     """Return what the bundle knows and the events since come to; `events` are those that the bundle does not hold.
 
     In any order. An answer marks the messages before it as answered: those on its channel, those about its offer, and
-    those of its decision. A message that was reported twice, by who decided and by who sent it, counts once: the same
-    decision, channel and offer.
+    those of its decision. What one decision sent on one channel is one message, about all the offers that are named.
     """
     fold = _Fold(past)
     for event in sorted(events, key=lambda each: (each.at_us, each.event_id)):
@@ -121,8 +120,8 @@ class _Fold:
 
     def __init__(self, past: Past) -> None:
         self._past = past
-        self._sends: list[tuple[Sent, str | None]] = [(sent, None) for sent in past.sends]
-        self._reported: set[tuple[str, Channel | None, str | None]] = set()
+        self._sends: list[Sent] = list(past.sends)
+        self._decided: dict[tuple[str, Channel | None], Sent] = {}
         self._answers: list[tuple[int, Channel | None, str | None, str | None]] = []
         self._n_sent, self._n_redeemed = past.sent, past.redeemed
         self._left = list(past.left)
@@ -150,7 +149,9 @@ class _Fold:
 
     def contacts(self) -> Contacts:
         past = self._past
-        sends = sorted((self._settled(*each) for each in self._sends), key=lambda sent: sent.at_us)
+        sends = [self._settled(each, None) for each in self._sends]
+        sends += [self._settled(each, decision_id) for (decision_id, _), each in self._decided.items()]
+        sends.sort(key=lambda sent: sent.at_us)
         return Contacts(
             self._n_sent,
             past.answered + len(self._answers),
@@ -166,14 +167,16 @@ class _Fold:
         )
 
     def _send(self, event: Event) -> None:
-        sent = Sent(event.at_us, channel_named(event.channel), event.offer_id)
-        if event.decision_id is not None:
-            report = (event.decision_id, sent.channel, sent.offer_id)
-            if report in self._reported:
-                return
-            self._reported.add(report)
-        self._n_sent += 1
-        self._sends.append((sent, event.decision_id))
+        offer_ids = () if event.offer_id is None else (event.offer_id,)
+        sent = Sent(event.at_us, channel_named(event.channel), offer_ids)
+        if event.decision_id is None:
+            self._n_sent += 1
+            self._sends.append(sent)
+            return
+        key = (event.decision_id, sent.channel)
+        known = self._decided.get(key)
+        self._n_sent += known is None
+        self._decided[key] = sent if known is None else replace(known, offer_ids=(*known.offer_ids, *offer_ids))
 
     def _show(self, event: Event) -> None:
         """Count a showing of an offer; one on a message channel is that message's, which counts by itself."""
@@ -183,8 +186,8 @@ class _Fold:
 
     def _settled(self, sent: Sent, decision_id: str | None) -> Sent:
         for at_us, channel, offer_id, answered in self._answers:
-            is_named = offer_id is not None and offer_id == sent.offer_id
+            is_named = offer_id in sent.offer_ids
             is_named = is_named or (answered is not None and answered == decision_id)
             if at_us >= sent.at_us and (is_named or (channel is not None and channel is sent.channel)):
-                return Sent(sent.at_us, sent.channel, sent.offer_id, is_answered=True)
+                return replace(sent, is_answered=True)
         return sent

@@ -52,8 +52,8 @@ def judged(desk: Desk, customer: str, channel: Channel, told: Known = NOTHING, a
 def test_the_bundles_account_of_a_customer(desk: Desk) -> None:
     contacts = desk.contacts.contacts("anna", NOTHING.live)
     assert (contacts.n_sent, contacts.n_answered, contacts.n_redeemed, contacts.n_baskets) == (16, 10, 3, 30)
-    found = [(each.channel, each.offer_id, each.is_answered) for each in contacts.sends]
-    assert found == [("email", None, True), ("email", "dairy-off", True), ("push", None, False)]
+    found = [(each.channel, each.offer_ids, each.is_answered) for each in contacts.sends]
+    assert found == [("email", (), True), ("email", ("dairy-off",), True), ("push", (), False)]
     assert contacts.sends[1].at_us == epoch_us(AS_OF - timedelta(days=9))
 
 

@@ -12,7 +12,7 @@ from serving.state.events import Event, EventType
 from tests.serving.decisioning.happened import event
 
 WEEK_US = 7 * 86_400_000_000
-PAST = Past(sent=12, answered=5, left=(0, 0, 0, 1, 0, 0), redeemed=2, sends=(Sent(10, Channel.EMAIL, "o1", True),))
+PAST = Past(sent=12, answered=5, left=(0, 0, 0, 1, 0, 0), redeemed=2, sends=(Sent(10, Channel.EMAIL, ("o1",), True),))
 
 
 def test_nothing_known_is_nothing_sent() -> None:
@@ -65,10 +65,17 @@ def test_a_showing_in_a_message_or_of_a_product_is_no_showing_of_an_offer_on_a_p
     assert not contacts_of(NO_PAST, since).shown
 
 
-def test_a_message_reported_by_who_decided_and_by_who_sent_it_counts_once() -> None:
-    twice = [event("send", at, channel="email", offer_id="o1", decision_id="d1") for at in (5, 9)]
+def test_what_one_decision_sent_on_one_channel_is_one_message() -> None:
+    told = [
+        event("send", at, channel=channel, offer_id=offer_id, decision_id="d1")
+        for at, channel, offer_id in ((5, "email", "o1"), (6, "email", "o2"), (7, "email", None), (8, "push", "o1"))
+    ]
     other = event("send", 9, channel="email", offer_id="o1", decision_id="d2")
-    assert [each.at_us for each in contacts_of(NO_PAST, [*twice, other]).sends] == [5, 9]
+    contacts = contacts_of(NO_PAST, [*told, other])
+    found = [(each.at_us, each.channel, each.offer_ids) for each in contacts.sends]
+    assert found == [(5, "email", ("o1", "o2")), (8, "push", ("o1",)), (9, "email", ("o1",))]
+    assert contacts.n_sent == 3
+    assert (contacts.n_sends_of("o1", 0), contacts.n_sends_of("o2", 0)) == (3, 1)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def flat(n: int) -> CapsByTier:
     return CapsByTier(n, n, n, n, n)
 
 
-def sent(*days_ago: float, channel: Channel | None = Channel.EMAIL, offer_id: str | None = None) -> Contacts:
-    return of(Sent(NOW - int(days * DAY_US), channel, offer_id) for days in days_ago)
+def sent(*days_ago: float, channel: Channel | None = Channel.EMAIL, offer_id: str = "") -> Contacts:
+    return of(Sent(NOW - int(days * DAY_US), channel, (offer_id,)) for days in days_ago)
 
 
 def of(sends: Iterable[Sent], n_sent: int = 10, n_answered: int = 1) -> Contacts:
@@ -206,7 +206,7 @@ sends = st.lists(
         Sent,
         st.integers(NOW - 40 * DAY_US, NOW),
         st.sampled_from([None, *MESSAGE_CHANNELS]),
-        st.sampled_from([None, "o1"]),
+        st.sampled_from([(), ("o1",)]),
         st.booleans(),
     ),
     max_size=20,
