@@ -10,7 +10,9 @@ still reserved follows from its end alone, nothing has to be looked up by custom
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
+from urllib.parse import unquote
 
 from serving.state.codec import decode, encode
 from serving.state.holds import MINUTE_US, Hold, Spending
@@ -35,13 +37,13 @@ def units_of(money: float) -> int:
     return round(money * UNITS)
 
 
-def minute_of(until_us: int) -> int:
+def minute_of(hold: Hold) -> int:
     """Return the minute at whose beginning a hold has ended: money comes back up to a minute late, never early.
 
-    >>> minute_of(60_000_000), minute_of(60_000_001)
+    >>> minute_of(Hold("o", 1.0, 0, 60_000_000)), minute_of(Hold("o", 1.0, 0, 60_000_001))
     (1, 2)
     """
-    return -(-until_us // MINUTE_US)
+    return max(-(-hold.until_us // MINUTE_US), hold.back_minute)
 
 
 def tally_key(offer_id: str) -> str:
@@ -54,13 +56,13 @@ def ending_key(minute: int, offer_id: str) -> str:
     return key_of("held", f"{minute:012d}", offer_id)
 
 
-def tally_key_of(ending: str) -> str:
-    """Return the key of the tally of the offer that the key of an ending names.
+def offer_of(key: str) -> str:
+    """Return the offer that the key of an ending names.
 
-    >>> tally_key_of(ending_key(3, "spring/10"))
-    'budget/spring%2F10'
+    >>> offer_of(ending_key(3, "spring/10"))
+    'spring/10'
     """
-    return "budget/" + ending.split("/")[2]
+    return unquote(key.split("/")[2])
 
 
 def spending_of(document: Document | None) -> Spending:
@@ -97,7 +99,15 @@ class Swept:
 
     def is_reserved(self, hold: Hold) -> bool:
         """Return whether the money of a hold that nobody has redeemed is still reserved."""
-        return minute_of(hold.until_us) > self.minute and units_of(hold.cost) > 0
+        return minute_of(hold) > self.minute and units_of(hold.cost) > 0
+
+    def reservable(self, hold: Hold) -> Hold:
+        """Return a hold as its money can be reserved: one for a moment that was swept already, until the next minute.
+
+        So it is for a decision at a moment before that of another one.
+        """
+        is_past = units_of(hold.cost) > 0 and minute_of(hold) <= self.minute
+        return replace(hold, back_minute=self.minute + 1) if is_past else hold
 
 
 @dataclass(slots=True)
@@ -109,12 +119,11 @@ class Moves:
     _endings: dict[tuple[int, str], int] = field(default_factory=dict)
     _limits: dict[str, int] = field(default_factory=dict)
 
-    def reserve(self, hold: Hold, budget: float) -> None:
-        """Reserve what a hold costs, of what is left of the budget; nothing where it has ended already."""
-        units = units_of(hold.cost) if self.swept.is_reserved(hold) else 0
-        self._move(hold.offer_id, units, 0)
-        self._end(hold, units)
-        self._limits[hold.offer_id] = units_of(budget)
+    def reserve(self, hold: Hold, most: int) -> None:
+        """Reserve what a (reservable) hold costs, where no more than `most` units are gone with it."""
+        self._move(hold.offer_id, units_of(hold.cost), 0)
+        self._end(hold, units_of(hold.cost))
+        self._limits[hold.offer_id] = most
 
     def release(self, hold: Hold) -> None:
         """Give back what a hold has reserved."""
@@ -152,8 +161,16 @@ class Moves:
 
     def _end(self, hold: Hold, units: int) -> None:
         if units:
-            key = minute_of(hold.until_us), hold.offer_id
+            key = minute_of(hold), hold.offer_id
             self._endings[key] = self._endings.get(key, 0) + units
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What comes back of offers by a moment and is not given back yet, in units, and the versions that say so."""
+
+    units: Mapping[str, int] = field(default_factory=dict)
+    expect: Mapping[str, int] = field(default_factory=dict)
 
 
 class Budgets:
@@ -162,11 +179,24 @@ class Budgets:
     def __init__(self, people: People) -> None:
         self._people = people
 
-    def spending(self, offers: Collection[str]) -> dict[str, Spending]:
-        """Return what is gone of each offer's budget."""
+    def spending(self, offers: Collection[str], at_us: int) -> dict[str, Spending]:
+        """Return what is gone of each offer's budget at a moment: what ends by then has come back."""
         names = list(offers)
-        documents = self._store.read([tally_key(each) for each in names])
-        return spending_by_offer(names, documents)
+        ended = self.ended(at_us).units
+        found = spending_by_offer(names, self._store.read([tally_key(each) for each in names]))
+        return {
+            offer_id: replace(each, reserved=each.reserved - ended.get(offer_id, 0) / UNITS)
+            for offer_id, each in found.items()
+        }
+
+    def ended(self, at_us: int) -> Ended:
+        """Return what ends by a moment and was not given back."""
+        _, ended = self._ended(at_us // MINUTE_US, inf)
+        units: dict[str, int] = {}
+        for key, document in ended.items():
+            offer_id = offer_of(key)
+            units[offer_id] = units.get(offer_id, 0) + sum(numbers_of(document.value))
+        return Ended(units, {key: document.version for key, document in ended.items()})
 
     def sweep(self, now_us: int) -> bool:
         """Return whether anything may have been given back: all holds that had ended by the last whole minute."""
@@ -180,11 +210,11 @@ class Budgets:
         swept = Swept.of(self._store.read([SWEPT_KEY])[0])
         if not swept.is_due(now_us) or not self._store.scan("held/", limit=1):
             return False
-        until_minute, ended = self._ended(now_us // MINUTE_US)
+        until_minute, ended = self._ended(now_us // MINUTE_US, _SWEEP_PAGE)
         back: dict[str, int] = {}
         for key, document in ended.items():
-            offer_key = tally_key_of(key)
-            back[offer_key] = back.get(offer_key, 0) - sum(numbers_of(document.value))
+            tally = tally_key(offer_of(key))
+            back[tally] = back.get(tally, 0) - sum(numbers_of(document.value))
         commit = Commit(
             put={SWEPT_KEY: encode({"minute": max(until_minute, swept.minute)})},
             delete=list(ended),
@@ -194,15 +224,15 @@ class Budgets:
         )
         return self._store.commit(commit) or None
 
-    def _ended(self, until_minute: int) -> tuple[int, Mapping[str, Document]]:
-        """Return what ends by a minute, and by which minute where that is too much for one commit: whole minutes."""
+    def _ended(self, until_minute: int, most: float) -> tuple[int, Mapping[str, Document]]:
+        """Return what ends by a minute, and by which minute that is where there are more than `most`: whole minutes."""
         ended: dict[str, Document] = {}
         last_minute = 0
         for key, document in scanned(self._store, "held/"):
             minute = int(key.split("/")[1])
             if minute > until_minute:
                 break
-            if minute != last_minute and len(ended) >= _SWEEP_PAGE:
+            if minute != last_minute and len(ended) >= most:
                 return last_minute, ended
             ended[key], last_minute = document, minute
         return until_minute, ended

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serving.state.budgets import Budgets
 from serving.state.codec import Raw, decode, encode_person, person_of
 from serving.state.known import NO_STOCK
 from serving.state.log import scanned
@@ -42,15 +41,13 @@ class Compacted:
 class Compacting:
     """Keeps the state small."""
 
-    def __init__(self, people: People, budgets: Budgets, limits: Callable[[], StatePolicy]) -> None:
+    def __init__(self, people: People, limits: Callable[[], StatePolicy]) -> None:
         self._people = people
-        self._budgets = budgets
         self._limits = limits
 
     def compact(self, now_us: int) -> Compacted:
         """Return what was dropped; nothing that the policy keeps."""
         limits = self._limits()
-        self._budgets.sweep(now_us)
         events_after = now_us - limits.events_days * DAY_US
         decisions_after = now_us - limits.decisions_days * DAY_US
         return Compacted(

@@ -20,6 +20,14 @@ class Redeemed:
     without: tuple[Event, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Holds after more were given, and those as they were that these have replaced."""
+
+    holds: Holds
+    replaced: Holds
+
+
 def with_redeems(holds: Holds, events: Iterable[Event]) -> Redeemed:
     """Return the holds after redemptions, in order of time; each uses the newest hold that was given by then.
 
@@ -39,6 +47,21 @@ def with_redeems(holds: Holds, events: Iterable[Event]) -> Redeemed:
         used.append(now[place])
         now[place] = replace(now[place], redeemed_us=event.at_us)
     return Redeemed(tuple(now), tuple(used), tuple(without))
+
+
+def with_new(holds: Holds, new: Sequence[Hold]) -> Given:
+    """Return the holds with new ones; of an offer that is held still, the new one takes the place of the old.
+
+    The old one ends where the new one begins, and has nothing reserved from then on.
+    """
+    now, replaced = list(holds), []
+    for hold in new:
+        for place, old in enumerate(now):
+            if old.offer_id == hold.offer_id and old.redeemed_us is None and old.until_us > hold.given_us:
+                replaced.append(old)
+                now[place] = replace(old, cost=0.0, until_us=hold.given_us)
+    kept = [each for each in now if each.until_us > each.given_us or each.redeemed_us is not None]
+    return Given(in_order((*kept, *new)), tuple(replaced))
 
 
 def united(ours: Holds, theirs: Holds) -> Holds:

@@ -17,7 +17,8 @@ class Hold:
     """An offer that a customer was given, the same on every channel until `until_us` (epoch µs).
 
     `cost` is what is reserved of the offer's budget for it, money; 0 for one without a budget. `redeemed_us` is when it
-    was redeemed, None while it wasn't.
+    was redeemed, None while it wasn't. `back_minute` is the minute (since 1970) in which the money comes back, where
+    it is later than that of its end.
     """
 
     offer_id: str
@@ -25,6 +26,7 @@ class Hold:
     given_us: int
     until_us: int
     redeemed_us: int | None = None
+    back_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)

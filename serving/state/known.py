@@ -168,9 +168,9 @@ class Known:
     basis: Mapping[str, int] = field(default_factory=dict)
     swept_us: int = 0
 
-    def is_late(self, now_us: int) -> bool:
-        """Return whether some of these budgets may have money to come back: a whole minute has passed since."""
-        return now_us >= self.swept_us + MINUTE_US and any(each.reserved for each in self.spending.values())
+    def is_late(self, until_us: int) -> bool:
+        """Return whether some of these budgets may have money to come back by a moment: a whole minute has passed."""
+        return until_us >= self.swept_us + MINUTE_US and any(each.reserved for each in self.spending.values())
 
 
 NOTHING_KNOWN = Known()

@@ -103,8 +103,9 @@ class Merging:
 
     def _released(self, both: Person, holds: Iterable[Hold]) -> Moves:
         """Return what comes back of offers that both customers held: one of the two holds is left."""
-        left = set(both.holds)
-        lost = [hold for hold in holds if hold not in left]
+        lost = list(holds)
+        for hold in both.holds:
+            lost.remove(hold)
         moves = Moves(Swept.of(self._people.store.read([SWEPT_KEY])[0]) if lost else Swept())
         for hold in lost:
             moves.release(hold)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from serving.state.accepting import log_document
-from serving.state.budgets import SWEPT_KEY, Budgets, Moves, Swept, gone_of, tally_key, units_of
+from serving.state.budgets import SWEPT_KEY, Budgets, Ended, Moves, Swept, gone_of, tally_key, units_of
 from serving.state.codec import Raw, decode, encode, encode_person
-from serving.state.holding import after, in_order
-from serving.state.holds import KeptAnswer, Promise, Promised
+from serving.state.holding import Given, Holds, after, with_new
+from serving.state.holds import MINUTE_US, KeptAnswer, Promise, Promised
 from serving.state.keys import kept_key, log_key, person_key
 from serving.state.people import People, View
 from serving.state.person import DAY_US, Person, with_events
@@ -53,78 +53,117 @@ class Promising:
         """Return what is settled of promises, by their places; the others are to be tried again."""
         views, documents = self._read(promises)
         swept = Swept.of(documents[SWEPT_KEY])
-        is_late = swept.is_due(now_us)
         settled: dict[int, Promised] = {}
         submitted = []
+        late_us = 0
         for place, (customer_id, promise) in zip(places, promises, strict=True):
-            view = views[customer_id]
-            if _has_changed(view, promise, documents):
+            if _has_changed(views[customer_id], promise, documents):
                 settled[place] = Promised(None)
-            elif refused := _too_dear(promise, documents):
-                if not is_late:
+                continue
+            draft = self._draft(views[customer_id], promise, swept, now_us)
+            if refused := draft.too_dear(documents):
+                by_us = min(now_us, promise.kept.at_us)
+                if swept.is_due(by_us):
+                    late_us = max(late_us, by_us)
+                else:
                     settled[place] = Promised(None, refused)
             else:
-                commit = self._commit(view, promise, swept, now_us)
-                submitted.append((place, promise, self._people.store.submit(commit)))
+                submitted.append((place, promise, self._people.store.submit(self._commit(draft, now_us))))
         settled |= {place: Promised(promise.kept) for place, promise, outcome in submitted if outcome.result()}
-        if is_late and len(settled) < len(promises):
-            self._budgets.sweep(now_us)
+        if late_us:
+            self._budgets.sweep(late_us)
         return settled
 
     def _read(self, promises: Sequence[tuple[str, Promise]]) -> tuple[dict[str, View], Documents]:
         """Return the customers, and every other document that the promises stand on, by key."""
-        keys = {SWEPT_KEY: None}
+        keys: dict[str, None] = {SWEPT_KEY: None}
         for _, promise in promises:
             keys |= dict.fromkeys(map(tally_key, promise.budgets))
             keys |= dict.fromkeys(promise.basis)
         views, documents = self._people.views((customer_id for customer_id, _ in promises), list(keys))
         return views, dict(zip(keys, documents, strict=True))
 
-    def _commit(self, view: View, promise: Promise, swept: Swept, now_us: int) -> Commit:
-        moves = Moves(swept)
-        for hold in promise.holds:
-            if hold.offer_id in promise.budgets:
-                moves.reserve(hold, promise.budgets[hold.offer_id])
-        person = self._promised(view.person, promise, now_us)
-        key = kept_key(person.customer_id, promise.kept.key)
-        hashes = self._people.hashes
+    def _draft(self, view: View, promise: Promise, swept: Swept, now_us: int) -> _Draft:
+        """Return what a promise would change; of a moment to come, what ends by then counts as free."""
+        is_to_come = promise.budgets and promise.kept.at_us // MINUTE_US > max(now_us // MINUTE_US, swept.minute)
+        ended = self._budgets.ended(promise.kept.at_us) if is_to_come else Ended()
+        holds = tuple(
+            swept.reservable(hold) if hold.offer_id in promise.budgets else replace(hold, cost=0.0)
+            for hold in promise.holds
+        )
+        return _Draft(view, promise, with_new(view.person.holds, holds), holds, swept, ended)
+
+    def _commit(self, draft: _Draft, now_us: int) -> Commit:
+        promise, hashes = draft.promise, self._people.hashes
+        moves = draft.moves()
+        person = self._promised(draft, now_us)
         put = {
             person_key(person.customer_id): encode_person(person),
-            key: encode(_kept_document(promise.kept)),
+            kept_key(person.customer_id, promise.kept.key): encode(_kept_document(promise.kept)),
             **{hashes.seen_key(each.event_id): sent_mark(each) for each in promise.sends},
             **{log_key(each.customer_id, each.event_id): log_document(each) for each in promise.sends},
         }
         expect = {
-            **view.expect,
+            **draft.view.expect,
             **promise.basis,
             **moves.expected(),
+            **draft.ended.expect,
             **{hashes.seen_key(each.event_id): ABSENT for each in promise.sends},
         }
-        return Commit(put=put, expect=expect, add=moves.additions())
+        is_durable = bool(promise.holds or promise.sends)
+        return Commit(put=put, expect=expect, is_durable=is_durable, add=moves.additions())
 
-    def _promised(self, person: Person, promise: Promise, now_us: int) -> Person:
-        limits = self._limits()
-        kept = after(person.holds, now_us - limits.attribution_days * DAY_US)
-        person = replace(person, holds=in_order((*kept, *promise.holds)))
+    def _promised(self, draft: _Draft, now_us: int) -> Person:
+        limits, promise = self._limits(), draft.promise
+        ended_us = min(now_us, promise.kept.at_us) - limits.attribution_days * DAY_US
+        person = replace(draft.view.person, holds=after(draft.given.holds, ended_us))
         if not promise.sends:
             return person
         return with_events(person, promise.sends, {}, limits=limits, reward_id_of=self._people.reward_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What one promise would change, by what was read: `ended` is what will have come back by its moment."""
+
+    view: View
+    promise: Promise
+    given: Given
+    holds: Holds
+    swept: Swept
+    ended: Ended
+
+    def most(self, offer_id: str) -> int:
+        """Return how much of an offer's money may be gone at most, in units."""
+        return units_of(self.promise.budgets[offer_id]) + self.ended.units.get(offer_id, 0)
+
+    def moves(self) -> Moves:
+        """Return what is reserved, and what comes back of holds that new ones have replaced."""
+        moves = Moves(self.swept)
+        for hold in self.given.replaced:
+            moves.release(hold)
+        for hold in self.holds:
+            if hold.offer_id in self.promise.budgets:
+                moves.reserve(hold, self.most(hold.offer_id))
+        return moves
+
+    def too_dear(self, documents: Documents) -> frozenset[str]:
+        """Return the offers whose budgets have not enough left."""
+        costs = {hold.offer_id: units_of(hold.cost) for hold in self.holds if hold.offer_id in self.promise.budgets}
+        for hold in self.given.replaced:
+            if hold.offer_id in costs and self.swept.is_reserved(hold):
+                costs[hold.offer_id] -= units_of(hold.cost)
+        return frozenset(
+            offer_id
+            for offer_id, units in costs.items()
+            if gone_of(documents[tally_key(offer_id)]) + units > self.most(offer_id)
+        )
 
 
 def _has_changed(view: View, promise: Promise, documents: Documents) -> bool:
     """Return whether something is not as it was when the promise was decided."""
     now = {key: ABSENT if each is None else each.version for key, each in documents.items()}
     return any((view.expect | now)[key] != version for key, version in promise.basis.items())
-
-
-def _too_dear(promise: Promise, documents: Documents) -> frozenset[str]:
-    """Return the offers whose budgets have not enough left."""
-    costs = {hold.offer_id: units_of(hold.cost) for hold in promise.holds}
-    return frozenset(
-        offer_id
-        for offer_id, budget in promise.budgets.items()
-        if offer_id in costs and gone_of(documents[tally_key(offer_id)]) + costs[offer_id] > units_of(budget)
-    )
 
 
 def kept_of(document: Document) -> KeptAnswer:

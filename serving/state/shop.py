@@ -89,7 +89,7 @@ class State:
         self._erasing = Erasing(self._people)
         self._budgets = Budgets(self._people)
         self._promising = Promising(self._people, self._budgets, self._current_limits)
-        self._compacting = Compacting(self._people, self._budgets, self._current_limits)
+        self._compacting = Compacting(self._people, self._current_limits)
         self._looking = Looking(self._people)
 
     def _current_limits(self) -> StatePolicy:
@@ -168,14 +168,13 @@ class State:
         """Return what became of the promises of many customers, in their order: they share reads and flushes."""
         return self._promising.promise(promises, now_us)
 
-    def spending(self, offers: Collection[str], *, now_us: int) -> dict[str, Spending]:
-        """Return what is gone of the budgets of offers, once what has ended by now was given back."""
-        self._budgets.sweep(now_us)
-        return self._budgets.spending(offers)
+    def spending(self, offers: Collection[str], *, at_us: int) -> dict[str, Spending]:
+        """Return what is gone of the budgets of offers at a moment; what ends by then has come back."""
+        return self._budgets.spending(offers, at_us)
 
-    def sweep(self, now_us: int) -> bool:
-        """Return whether money of holds that have ended by now may have been given back just now."""
-        return self._budgets.sweep(now_us)
+    def sweep(self, until_us: int) -> bool:
+        """Return whether the money of holds that have ended by then may have been given back just now."""
+        return self._budgets.sweep(until_us)
 
     # Challenges
 

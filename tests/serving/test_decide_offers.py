@@ -84,7 +84,7 @@ def told(
 
 
 def reserved(door: Open, engine: Engine, now: datetime = NOW) -> dict[str, float]:
-    found = door.state.spending(engine.budgets, now_us=epoch_us(now))
+    found = door.state.spending(engine.budgets, at_us=epoch_us(now))
     return {offer_id: each.reserved for offer_id, each in found.items() if each.reserved}
 
 

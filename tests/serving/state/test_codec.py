@@ -12,6 +12,7 @@ from serving.state.challenges import Line, new_challenge
 from serving.state.codec import SCHEMA, decode, encode, encode_person, event_of, event_row, live_of_raw, person_of
 from serving.state.consent import Said
 from serving.state.events import Event, EventType
+from serving.state.holds import Hold
 from serving.state.person import Person, Reward, live_of
 from tests.serving.state.builders import MONDAY, MONDAY_DAY, answer, event
 
@@ -65,6 +66,7 @@ def whole_person() -> Person:
         ("email:0f",),
         5,
         7,
+        (Hold("spring", 2.0, MONDAY, MONDAY + 5, MONDAY + 3, 7), Hold("summer", 0.0, MONDAY + 1, MONDAY + 5)),
     )
 
 
