@@ -135,6 +135,10 @@ bench: $(STAMP) ## benchmarks, as ratios within one run
 soak: $(STAMP) ## a steady load on a real server for MINUTES=10: memory stays flat, files follow what is kept (STATE=redis)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --state $(or $(STATE),file)
 
+.PHONY: simulate
+simulate: $(STAMP) ## 200 campaigns with effect and 200 without on simulated customers, and policies compared (CAMPAIGNS=10)
+	@$(BIN)/python -m training.campaigns $(SOURCE) $(if $(CAMPAIGNS),--campaigns $(CAMPAIGNS))
+
 .PHONY: docs
 docs: $(STAMP) ## write docs/features.md from the catalogue
 	@$(BIN)/python -m features.catalogue > docs/features.md

@@ -20,8 +20,9 @@ from serving.state.decisions import DecisionHead
 from serving.state.events import EventType
 from training.intervals import Interval
 from training.lift_doings import Doings
+from training.lift_estimates import Estimate, always_valid
 from training.lift_exposures import Exposures, Question, exposures_of, question_of
-from training.lift_measure import ArmLift, check_enough, check_sample_ratio, measure
+from training.lift_measure import ArmLift, Look, check_enough, check_sample_ratio, measure
 from training.lift_outcomes import VALUE, Outcomes, outcomes_of
 from training.simulation.arrays import Bools, Ints
 from training.simulation.book import Book
@@ -72,7 +73,8 @@ class Outcome:
     """What a campaign showed of `value`, beside the truth of the customers that were in it.
 
     `plain`, `cuped` and `always` are the intervals of the estimate at the end; `looks` the always-valid ones of each
-    day before. `n_sent` counts messages to those who were treated.
+    day before, `hasty_looks` those for one look, had one looked on that day. `n_sent` counts messages to those who were
+    treated.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Outcome:
     cuped: Interval
     always: Interval
     looks: tuple[Interval, ...]
+    hasty_looks: tuple[Interval, ...]
     n: int
     n_sent: int
     n_redeemed: int
@@ -95,6 +98,11 @@ class Outcome:
     def is_called_a_win(self) -> bool:
         """Whether anybody who looked every day would ever have called it a win."""
         return any(look.low > 0.0 for look in (*self.looks, self.always))
+
+    @property
+    def would_be_called_a_win(self) -> bool:
+        """Whether somebody would have called it a win by the interval for one look, looking every day all the same."""
+        return any(look.low > 0.0 for look in (*self.hasty_looks, self.cuped))
 
 
 def run_campaign(stage: Stage, campaign: Campaign) -> Outcome:
@@ -212,11 +220,19 @@ def _measured(
         effect.adjusted,
         effect.always,
         tuple(look.interval for look in found.looks),
+        tuple(_hasty(look, policy.planned_customers) for look in found.looks),
         len(exposures.found),
         int(treated[logs[0].messages.customer].sum()),
         int((treated[logs[0].lines.customer] & (logs[0].lines.offer >= 0)).sum()),
         sample_ratio,
     )
+
+
+def _hasty(look: Look, planned: int) -> Interval:
+    """Return the interval for one look of the estimate that an always-valid one is about."""
+    halves = always_valid(Estimate(0.0, 1.0, look.n), planned=planned).high
+    value = look.interval.value
+    return Estimate(value, (look.interval.high - value) / halves, look.n).interval()
 
 
 def doings_of_world(past: Past, log: Log, is_seen: Bools) -> Doings:

@@ -150,6 +150,7 @@ def _campaign_rows(found: Evidence) -> Iterator[tuple[str, ...]]:
             f"{each.n_always_covered / each.n:.1%}",
             f"{each.n_wins}",
             f"{each.n_losses}",
+            f"{each.n_hasty_wins}",
             f"{each.bias:+.3f}",
             f"{each.width:.2f}",
         )

@@ -21,7 +21,7 @@ from training.simulation.truth import NO_EFFECT, Truth
 
 SCALES = (0.5, 4.0)
 SHARES = (0.3, 0.5)
-SPREAD_DAYS = (7, 28)
+SPREAD_DAYS = (14, 28)
 LEAST_SHARE_OF_CUSTOMERS = 0.5
 MIN_CUSTOMERS = 100
 
@@ -32,7 +32,8 @@ _STAGE: Stage | None = None
 class Verdict:
     """What campaigns showed together: how many there were, and how many of the intervals held the truth.
 
-    `n_wins` and `n_losses` were called so on some day, by the always-valid interval. `bias` is the mean of estimate
+    `n_wins` and `n_losses` were called so on some day by the always-valid interval, `n_hasty_wins` by the one for one
+    look. `bias` is the mean of estimate
     minus truth, `width` that of the CUPED intervals, money a customer.
     """
 
@@ -41,6 +42,7 @@ class Verdict:
     n_always_covered: int
     n_wins: int
     n_losses: int
+    n_hasty_wins: int
     bias: float
     width: float
 
@@ -89,6 +91,7 @@ def verdict(outcomes: Sequence[Outcome]) -> Verdict:
         sum(each.always.low <= each.truth <= each.always.high for each in outcomes),
         sum(each.is_called_a_win for each in outcomes),
         sum(any(look.high < 0.0 for look in (*each.looks, each.always)) for each in outcomes),
+        sum(each.would_be_called_a_win for each in outcomes),
         float(np.mean(errors)),
         float(np.mean([each.cuped.high - each.cuped.low for each in outcomes])),
     )

@@ -25,13 +25,14 @@ WEEK_DAYS = 7
 class Trial:
     """How long policies send, once a week to each customer; in the weeks after that nobody is sent anything.
 
-    That tail shows what was bought earlier only, what stuck, and what those who left the channel don't buy any more.
+    The whole is a year: it shows what was only bought earlier, what stuck, and what those who left the channel no
+    longer buy.
     """
 
     seed: int
     truth: Truth
     weeks: int = 10
-    tail_weeks: int = 16
+    tail_weeks: int = 42
 
 
 @dataclass(frozen=True)
