@@ -95,7 +95,7 @@ def person_of(raw: Raw) -> Person:
     return Person(
         raw["id"],
         tuple(map(event_of, raw.get("events", ()))),
-        {product_id: (kind[0], kind[1]) for product_id, kind in raw.get("kinds", {}).items()},
+        _kinds_of(raw),
         {key: Said(*said) for key, said in raw.get("consent", {}).items()},
         {row[0]: _challenge_of(row) for row in raw.get("challenges", ())},
         tuple(Reward(*row) for row in raw.get("rewards", ())),
@@ -121,7 +121,7 @@ def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
         _holds_of(raw),
         tuple(Tried(row[_ENDS], row[_COMPLETED]) for row in raw.get("challenges", ()) if row[_IS_SHOWN]),
         _open_challenge(raw),
-        raw.get("kinds", {}),
+        _kinds_of(raw),
         tuple(Earned(row[0], row[2], row[3], row[5]) for row in raw.get("rewards", ()) if row[6] is None),
     )
 
@@ -137,6 +137,10 @@ def _open_challenge(raw: Raw) -> Challenge | None:
 def _monday(row: Sequence[Any]) -> int:  # Any: JSON values in the order of Challenge's fields
     day: int = row[0]
     return day
+
+
+def _kinds_of(raw: Raw) -> dict[str, tuple[str, str]]:
+    return {product_id: (kind[0], kind[1]) for product_id, kind in raw.get("kinds", {}).items()}
 
 
 def _holds_of(raw: Raw) -> tuple[Hold, ...]:
