@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from serving.channels import CHANNELS, Channel
 from serving.state.consent import refused_channels
@@ -19,6 +20,16 @@ DAY_US = 86_400_000_000
 ANSWERS = frozenset({EventType.OPEN, EventType.CLICK, EventType.REDEEM})
 """Events by which a message counts as answered."""
 
+_TOLD = ANSWERS | {
+    EventType.SEND,
+    EventType.IMPRESSION,
+    EventType.DISMISS,
+    EventType.UNSUBSCRIBE,
+    EventType.NOTIFICATION_BLOCK,
+}
+_NEVER = -(1 << 63)
+_at_us = attrgetter("at_us")
+_order = attrgetter("at_us", "event_id")
 _CHANNELS = {channel.value: channel for channel in CHANNELS}
 _NONE = (0,) * len(CHANNELS)
 
@@ -95,24 +106,39 @@ class Contacts:
         return sum(self.left) if channel is None else self.left[CHANNELS.index(channel)]
 
     def _sends_after(self, after_us: int) -> tuple[Sent, ...]:
-        return self.sends[bisect_right(self.sends, after_us, key=lambda sent: sent.at_us) :]
+        return self.sends[bisect_right(self.sends, after_us, key=_at_us) :]
 
 
 def contacts_of(past: Past, events: Iterable[Event]) -> Contacts:
     """Return what the bundle knows and the events since come to; `events` are those that the bundle does not hold.
 
-    In any order. An answer marks the messages before it as answered: those on its channel, those about its offer, and
-    those of its decision. What one decision sent on one channel is one message, about all the offers that are named.
+    In any order; linear in them. An answer marks the messages before it as answered: those on its channel, those about
+    its offer, and those of its decision. What one decision sent on one channel is one message, about all the offers
+    that are named.
     """
     fold = _Fold(past)
-    for event in sorted(events, key=lambda each: (each.at_us, each.event_id)):
+    told = [each for each in events if each.type in _TOLD]
+    told.sort(key=_order)
+    for event in told:
         fold.take(event)
     return fold.contacts()
 
 
 def channel_named(name: str | None) -> Channel | None:
     """Return the channel that a source's word means, whatever its case; None for none and for one that is not ours."""
-    return None if name is None else _CHANNELS.get(name.strip().lower())
+    if name is None:
+        return None
+    return _CHANNELS.get(name) or _CHANNELS.get(name.strip().lower())
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message in the reading."""
+
+    at_us: int
+    channel: Channel | None
+    decision_id: str | None
+    offer_ids: list[str]
 
 
 class _Fold:
@@ -120,11 +146,14 @@ class _Fold:
 
     def __init__(self, past: Past) -> None:
         self._past = past
-        self._sends: list[Sent] = list(past.sends)
-        self._decided: dict[tuple[str, Channel | None], Sent] = {}
-        self._answers: list[tuple[int, Channel | None, str | None, str | None]] = []
-        self._n_sent, self._n_redeemed = past.sent, past.redeemed
+        self._messages: list[_Message] = []
+        self._decided: dict[tuple[str, Channel | None], _Message] = {}
+        self._n_answered, self._n_redeemed = past.answered, past.redeemed
         self._left = list(past.left)
+        # The latest answer on a channel, about an offer, and to a decision: later than what it answers.
+        self._answered_on: dict[Channel, int] = {}
+        self._answered_about: dict[str, int] = {}
+        self._answered_to: dict[str, int] = {}
         self._shown: dict[str, list[int]] = {}
         self._dismissed: dict[str, int] = {}
         self._redeemed: dict[str, int] = {}
@@ -134,27 +163,27 @@ class _Fold:
         if kind is EventType.SEND:
             self._send(event)
         elif kind in ANSWERS:
-            self._answers.append((event.at_us, channel_named(event.channel), event.offer_id, event.decision_id))
-            if kind is EventType.REDEEM:
-                self._n_redeemed += 1
-                if event.offer_id is not None:
-                    self._redeemed[event.offer_id] = event.at_us
+            self._answer(event)
         elif kind is EventType.IMPRESSION:
             self._show(event)
-        elif kind is EventType.DISMISS and event.offer_id is not None:
-            self._dismissed[event.offer_id] = event.at_us
+        elif kind is EventType.DISMISS:
+            if event.offer_id is not None:
+                self._dismissed[event.offer_id] = event.at_us
         else:
             for name in refused_channels(event):
                 self._left[CHANNELS.index(Channel(name))] += 1
 
     def contacts(self) -> Contacts:
         past = self._past
-        sends = [self._settled(each, None) for each in self._sends]
-        sends += [self._settled(each, decision_id) for (decision_id, _), each in self._decided.items()]
-        sends.sort(key=lambda sent: sent.at_us)
+        is_news = self._n_answered > past.answered
+        sends = [self._settled(each) if is_news and not each.is_answered else each for each in past.sends]
+        sends += [
+            Sent(each.at_us, each.channel, tuple(each.offer_ids), self._is_answered(each)) for each in self._messages
+        ]
+        sends.sort(key=_at_us)
         return Contacts(
-            self._n_sent,
-            past.answered + len(self._answers),
+            past.sent + len(self._messages),
+            self._n_answered,
             self._n_redeemed,
             tuple(self._left),
             tuple(sends),
@@ -167,27 +196,47 @@ class _Fold:
         )
 
     def _send(self, event: Event) -> None:
-        offer_ids = () if event.offer_id is None else (event.offer_id,)
-        sent = Sent(event.at_us, channel_named(event.channel), offer_ids)
-        if event.decision_id is None:
-            self._n_sent += 1
-            self._sends.append(sent)
-            return
-        key = (event.decision_id, sent.channel)
-        known = self._decided.get(key)
-        self._n_sent += known is None
-        self._decided[key] = sent if known is None else replace(known, offer_ids=(*known.offer_ids, *offer_ids))
+        channel = channel_named(event.channel)
+        offer_ids = [] if event.offer_id is None else [event.offer_id]
+        message = _Message(event.at_us, channel, event.decision_id, offer_ids)
+        if event.decision_id is not None:
+            known = self._decided.setdefault((event.decision_id, channel), message)
+            if known is not message:
+                known.offer_ids += offer_ids
+                return
+        self._messages.append(message)
+
+    def _answer(self, event: Event) -> None:
+        self._n_answered += 1
+        channel = channel_named(event.channel)
+        if channel is not None:
+            self._answered_on[channel] = event.at_us
+        if event.offer_id is not None:
+            self._answered_about[event.offer_id] = event.at_us
+        if event.decision_id is not None:
+            self._answered_to[event.decision_id] = event.at_us
+        if event.type is EventType.REDEEM:
+            self._n_redeemed += 1
+            if event.offer_id is not None:
+                self._redeemed[event.offer_id] = event.at_us
 
     def _show(self, event: Event) -> None:
         """Count a showing of an offer; one on a message channel is that message's, which counts by itself."""
+        if event.offer_id is None:
+            return
         channel = channel_named(event.channel)
-        if event.offer_id is not None and not (channel is not None and channel.is_message):
+        if channel is None or not channel.is_message:
             self._shown.setdefault(event.offer_id, []).append(event.at_us)
 
-    def _settled(self, sent: Sent, decision_id: str | None) -> Sent:
-        for at_us, channel, offer_id, answered in self._answers:
-            is_named = offer_id in sent.offer_ids
-            is_named = is_named or (answered is not None and answered == decision_id)
-            if at_us >= sent.at_us and (is_named or (channel is not None and channel is sent.channel)):
-                return replace(sent, is_answered=True)
-        return sent
+    def _settled(self, sent: Sent) -> Sent:
+        """Return a message of the bundle with what is known of its answer now."""
+        is_answered = self._is_answered(_Message(sent.at_us, sent.channel, None, [*sent.offer_ids]))
+        return Sent(sent.at_us, sent.channel, sent.offer_ids, is_answered)
+
+    def _is_answered(self, message: _Message) -> bool:
+        latest = [self._answered_about[each] for each in message.offer_ids if each in self._answered_about]
+        if message.channel is not None:
+            latest.append(self._answered_on.get(message.channel, _NEVER))
+        if message.decision_id is not None:
+            latest.append(self._answered_to.get(message.decision_id, _NEVER))
+        return any(us >= message.at_us for us in latest)
