@@ -73,6 +73,46 @@ _SCORE = {
     "cold_start": _CLAIM,
 }
 
+_VALUE = {
+    "relevance": _NUMBER,
+    "timeliness": _NUMBER,
+    "trust": _NUMBER,
+    "privacy_cost": _NUMBER,
+    "effort": _NUMBER,
+    "customer_value": _NUMBER,
+    "incremental_margin": _NUMBER,
+    "fatigue_cost": _NUMBER,
+    "expected_value": _NUMBER,
+}
+_OFFER = {
+    "offer_id": _TEXT,
+    "kind": _TEXT,
+    "value": _NUMBER,
+    "product_ids": pa.list_(_TEXT),
+    "redemption_probability": _NUMBER,
+    "anyway_probability": _NUMBER,
+    **_VALUE,
+    "reward_cost": _NUMBER,
+    "valid_to": _TEXT,
+    "reason_code": _TEXT,
+    "reason_text": _TEXT,
+}
+_SHOWN = pa.struct([("product_id", _TEXT), ("name", _TEXT), ("price", _NUMBER)])
+_ACTION = {
+    "trigger": _TEXT,
+    "kind": _TEXT,
+    "channel": _TEXT,
+    "send_at": _TEXT,
+    "subject": _TEXT,
+    "text": _TEXT,
+    "reason_code": _TEXT,
+    "reason_text": _TEXT,
+    **{f"offer_{name}": kind for name, kind in _OFFER.items()},
+    "items": pa.list_(_SHOWN),
+    **{f"worth_{name}": kind for name, kind in _VALUE.items()},
+    "reward_id": _TEXT,
+}
+
 _COLUMNS = {
     "challenge": {"customer_id": _TEXT, **_ITEM, **_CHALLENGE_ITEM, **_CHALLENGE, **_SHORTFALL, **_NOTES, **_DECISION},
     "recommendations": {
@@ -96,8 +136,20 @@ _COLUMNS = {
         **_DECISION,
     },
     "scores": {"customer_id": _TEXT, **_SCORE, **_NOTES, **_DECISION},
+    "offers": {
+        "customer_id": _TEXT,
+        "channel": _TEXT,
+        "rank": _COUNT,
+        **_OFFER,
+        **_SHORTFALL,
+        **_NOTES,
+        **_DECISION,
+    },
+    "actions": {"customer_id": _TEXT, **_ACTION, **_NOTES, **_DECISION},
 }
 KINDS = tuple(_COLUMNS)
+LISTS = ("offers", "actions")
+"""The kinds that are made for all customers at once (serving/batch_lists.py): they share budgets."""
 
 
 def schema_of(kind: str) -> pa.Schema:

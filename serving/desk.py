@@ -10,6 +10,7 @@ from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequ
 from serving.bundle import Bundle
 from serving.bundle_format import OUT_OF_STOCK
 from serving.candidates import Candidates, Neighbour
+from serving.channels import CHANNELS, MESSAGE_CHANNELS, Channel
 from serving.contact_desk import ContactDesk
 from serving.decisioning.merchandising import Call, Display, Merchants
 from serving.decisioning.policy_merchandising import NO_RULES
@@ -21,7 +22,7 @@ from serving.live import Shoppers
 from serving.live_stock import StockRoom, nothing_is_out
 from serving.records import call_of
 from serving.shelf import Shelf
-from serving.state.known import Known
+from serving.state.known import Known, Live
 from serving.taste import Shopper
 
 # The calendar ends with 9999, and a week must end before it.
@@ -57,6 +58,17 @@ class Desk:
             raise InvalidRequest("at", f"is before the bundle's as-of, {iso(as_of)}")
         if at.year > _LAST_YEAR:
             raise InvalidRequest("at", f"is after the year {_LAST_YEAR}")
+
+    def best_channel(self, customer_id: str, live: Live) -> Channel:
+        """Return where a customer is to be met; told in `serving.engine.Engine`."""
+        customers = self.bundle.customers
+        row = self.shoppers.row(customer_id, live)
+        label = self.bundle.channels[customers.channel[row]] if row >= 0 and customers.channel[row] >= 0 else None
+        consents = self.shoppers.consent(customer_id, live)
+        best = next((each for each in CHANNELS if each == label), None)
+        if best is not None and not (best.is_message and not consents[best]):
+            return best
+        return next((each for each in MESSAGE_CHANNELS if consents[each]), Channel.WEB)
 
     def is_out(self, store_id: str | None, known: Known) -> Callable[[int], bool]:
         """Return what says of a product's row whether it is out of stock in that store."""

@@ -25,8 +25,9 @@ NO_CLAIM = -1
 ANY_NUMBER = np.iinfo(np.int64).max
 """Places of an offer that costs nothing: more than there are customers."""
 
-CHOICE = np.dtype([("customer", "<u4"), ("claim", "<i2"), ("key", "<u8")])
-"""One choice: whose (numbered in the order of the list), which offer it claims, and how surely it gets a place."""
+CHOICE = np.dtype([("customer", "<u4"), ("row", "<i4"), ("what", "<i1"), ("claim", "<i2"), ("key", "<u8")])
+"""One choice: whose (numbered in the order of the list, and their row in the bundle), what kind of choice it is (for
+the list to say), which offer it claims, and how surely it gets a place."""
 
 _DIGIT_BITS = 16
 _DIGITS = 64 // _DIGIT_BITS

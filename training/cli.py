@@ -46,6 +46,8 @@ class BatchKind(StrEnum):
     RECOMMENDATIONS = "recommendations"
     SCORES = "scores"
     ALSO_BOUGHT = "also-bought"
+    OFFERS = "offers"
+    ACTIONS = "actions"
 
 
 class IntentName(StrEnum):
@@ -62,6 +64,17 @@ class LevelName(StrEnum):
     PRODUCT = "product"
     PRODUCT_TYPE = "product_type"
     CATEGORY = "category"
+
+
+class ChannelName(StrEnum):
+    """Where offers are seen."""
+
+    STORE = "store"
+    WEB = "web"
+    APP = "app"
+    EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"
 
 
 Home = Annotated[Path, typer.Option(envvar="TERCET_HOME", help="Where everything lives.", file_okay=False)]
@@ -216,11 +229,15 @@ def batch(
             dir_okay=False,
         ),
     ] = None,
-    k: Annotated[int, typer.Option(min=1, max=100, help="Items an answer.")] = 10,
+    k: Annotated[int, typer.Option(min=1, max=100, help="Items, or offers, an answer.")] = 10,
     intent: Annotated[IntentName, typer.Option(help="For recommendations.")] = IntentName.MIXED,
     level: Annotated[LevelName, typer.Option(help="For recommendations.")] = LevelName.PRODUCT,
+    channel: Annotated[
+        ChannelName | None,
+        typer.Option(help="For offers and actions. Default: where each customer is best met."),
+    ] = None,
     no_rules: Annotated[bool, typer.Option("--no-rules", help="The ranking alone.")] = False,
-    issue: Annotated[bool, typer.Option("--issue", help="Keep what is answered.")] = False,
+    issue: Annotated[bool, typer.Option("--issue", help="Keep, and send, what is answered.")] = False,
     state: StateUrl = DEFAULT_STATE,
     home: Home = DEFAULT_HOME,
 ) -> None:
@@ -233,6 +250,7 @@ def batch(
         k=k,
         intent=intent.value,
         level=level.value,
+        channel=None if channel is None else channel.value,
         with_rules=not no_rules,
         issues=issue,
         state=state,
@@ -307,15 +325,27 @@ def replay(
     until: Annotated[
         str | None, typer.Option("--to", metavar="T", help="Decisions before then. Default: the latest one.")
     ] = None,
+    is_valued: Annotated[
+        bool,
+        typer.Option("--value", help="Say what it would have brought, by what was drawn at random since --from."),
+    ] = False,
+    arm: Annotated[
+        str | None,
+        typer.Option(metavar="EXPERIMENT/ARM", help="With --value: only decisions of that arm; 'none' for no arm."),
+    ] = None,
     state: StateUrl = DEFAULT_STATE,
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Decide past decisions anew under another policy; print what would have changed."""
+    """Decide past decisions anew under another policy; print what would have changed, or what it would have brought."""
+    from training.off_policy_job import value
     from training.replay import ReplayJob
     from training.replay import replay as run_again
 
+    if arm is not None and not is_valued:
+        raise typer.BadParameter("--arm goes with --value")
+    job = ReplayJob(policy, _moment(since), _moment(until), state)
     with Progress() as progress:
-        text = run_again(home, ReplayJob(policy, _moment(since), _moment(until), state), progress)
+        text = value(home, job, arm, progress).text if is_valued else run_again(home, job, progress)
     print(text)
 
 

@@ -237,7 +237,7 @@ def test_a_date_is_that_days_local_midnight(tiny_bundle: Bundle) -> None:
 
 
 def test_every_kind_has_its_columns() -> None:
-    assert set(KINDS) == {"challenge", "recommendations", "scores", "also-bought"}
+    assert set(KINDS) == {"challenge", "recommendations", "scores", "also-bought", "offers", "actions"}
     assert {"reason_code", "reward_value", "progress_done", "counts_level"} <= set(schema_of("challenge").names)
 
 

@@ -17,7 +17,7 @@ def shared(tmp_path: Path, wishes: Wishes, places: list[int], k: int, size: int 
     with Claims(tmp_path) as claims:
         for start in range(0, len(wishes), size):
             rows = [
-                (who, claim, key)
+                (who, who, 0, claim, key)
                 for who, choices in enumerate(wishes[start : start + size], start)
                 for claim, key in choices
             ]
@@ -110,6 +110,6 @@ def test_keys_are_in_the_order_of_values_then_ties() -> None:
 
 
 def test_customers_may_follow_one_another_in_any_numbering() -> None:
-    block = np.array([(0, -1, 0), (0, -1, 0), (4, -1, 0), (7, -1, 0), (7, -1, 0)], dtype=CHOICE)
+    block = np.array([(who, who, 0, NO_CLAIM, 0) for who in (0, 0, 4, 7, 7)], dtype=CHOICE)
     chosen = Shares(np.zeros(0, dtype=np.uint64), 1).chosen(block)
     assert chosen.tolist() == [True, False, True, True, False]
