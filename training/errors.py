@@ -8,6 +8,7 @@ TercetError (features.errors)
     ├── LiftError          an experiment can't be measured: it isn't known, or what it needs can't be read
     │   └── LiftRefused    it would not be honest to: a check failed, which the message names with the counts
     ├── ReplayError        past decisions can't be decided anew: there are none, or their bundles are gone
+    │   └── ValueRefused   a policy can't be valued from the log honestly: a check failed, which the message names
     ├── SimulationError    a shop can't be simulated: its history is too thin to learn from, or a campaign can't run
     └── NothingToLearn     the source holds no purchase before the moment asked for
 """
@@ -47,6 +48,10 @@ class ReplayError(TrainingError):
 
 class SimulationError(TrainingError):
     """A shop can't be simulated; the message says what is missing."""
+
+
+class ValueRefused(ReplayError):
+    """The log can't tell what a policy would have brought; the message begins with the check's name."""
 
 
 class NothingToLearn(TrainingError):
