@@ -45,6 +45,8 @@ _HOUR_US = 3_600_000_000
 # Who asks and for when stands elsewhere; where it is shown changes nothing.
 _NOT_ASKED = {"customer_id", "at", "placement", "dry_run"}
 
+_LONG_AGO = "1970-01-01T00:00:00Z"
+
 _ALL_GONE = Spending(spent=inf)
 
 
@@ -258,7 +260,10 @@ class PromiseDecider:
                 yield Hold(offer_id, cost or 0.0, asked.at_us, until_us)
 
     def _sent(self, asked: _Asked, customer_id: str, answer: Answered) -> Iterator[Event]:
-        """Yield the message that an answer is."""
+        """Yield the message that an answer is: as of when it goes out.
+
+        For a moment that the call names, as of that: a later decision for another such moment must see it.
+        """
         is_action = isinstance(asked.request, ActionsRequest)
         channel = answer.get("channel") if is_action else asked.request.channel
         offer_ids = [offer["offer_id"] for offer in offers_of(answer)]
@@ -268,7 +273,7 @@ class PromiseDecider:
             sent_id(answer["decision_id"]),
             customer_id,
             EventType.SEND,
-            asked.at_us,
+            asked.at_us if asked.request.at is not None else max(asked.at_us, us_of(answer.get("send_at", _LONG_AGO))),
             asked.now_us,
             offer_id=offer_ids[0] if len(offer_ids) == 1 else None,
             decision_id=answer["decision_id"],

@@ -147,20 +147,33 @@ def test_an_action_on_a_message_channel_is_a_send_that_the_next_decision_knows_o
     shop.tell("cart", 9.0, product_id="brie-1")
     shop.tell("wishlist", 9.0, product_id="coffee-1")
     first = shop.action(12.0)
-    assert first["channel"] in {"email", "sms", "push"}, first
+    assert first["channel"] in MESSAGE_CHANNELS, first
     assert "given" not in codes(shop.offers(Channel.EMAIL, 12.1))
     second = shop.action(12.2, Trigger.WISHLIST)
-    assert second.get("channel") not in {"email", "sms", "push"}
+    assert second.get("channel") not in MESSAGE_CHANNELS
     assert shop.action(12.3) == first  # asked again: the same, and nothing is used
+
+
+def test_a_message_that_waits_counts_from_when_it_goes_out(opened: Open) -> None:
+    weeks = {f"caps__{name}_week": MANY for name in ("all", *MESSAGE_CHANNELS)}
+    shop = opened(caps__all_day=ONE, **weeks)
+    shop.tell("wishlist", 9.0, product_id="coffee-1")
+    first = shop.action(12.0, Trigger.WISHLIST)
+    assert first["channel"] in MESSAGE_CHANNELS
+    assert first["send_at"] == "2018-01-01T22:00:00Z"  # 17:00 in New York, her hour
+    shop.tell("cart", 34.0, product_id="brie-1")
+    # more than a day after it was decided
+    assert shop.action(40.9, channel=Channel.EMAIL)["reason"]["code"] == "cap_reached"
+    assert shop.action(41.0, channel=Channel.EMAIL)["channel"] == "email"
 
 
 def test_an_unsubscribe_ends_an_action_that_was_kept(opened: Open) -> None:
     shop = opened()
     shop.tell("cart", 9.0, product_id="brie-1")
     first = shop.action(12.0)
-    assert first["channel"] in {"email", "sms", "push"}
+    assert first["channel"] in MESSAGE_CHANNELS
     shop.tell("unsubscribe", 12.1)
-    assert shop.action(12.2).get("channel") not in {"email", "sms", "push"}
+    assert shop.action(12.2).get("channel") not in MESSAGE_CHANNELS
 
 
 def test_an_offer_is_shown_as_often_as_the_policy_allows(opened: Open) -> None:
