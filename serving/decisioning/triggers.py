@@ -311,7 +311,13 @@ class Triggers:
     def _back(self, situation: Situation) -> Finding:
         wanted = self._wanted(situation, _days_us(self._policy.wanted_days), *_WANTING)
         own = dict.fromkeys(situation.shopper.taste.again_products())
-        back = [row for row in {**wanted, **own} if self._was_out(row, situation) and not situation.is_out(row)]
+        there = [row for row in {**wanted, **own} if self._was_out(row, situation) and not situation.is_out(row)]
+        habits = situation.shopper.taste.again_of(there)
+        back = [
+            row
+            for row, habit in zip(there, habits, strict=True)
+            if habit is None or not self._pace.is_just_bought(habit, situation.today)
+        ]
         return Found(ActionCode.BACK_IN_STOCK, tuple(back), Timing.SOON) if back else ActionCode.NOTHING_BACK
 
     def _reward(self, situation: Situation) -> Finding:

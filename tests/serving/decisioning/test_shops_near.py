@@ -23,8 +23,8 @@ def km(a: tuple[float, float], b: tuple[float, float]) -> float:
     return float(haversine_km(lat, lon, np.array([lats]), np.array([lons]))[0])
 
 
-def local(zone: ZoneInfo, *parts: int) -> datetime:
-    return datetime(*parts, tzinfo=zone)  # type: ignore[arg-type]  # year, month, day and so on
+def local(zone: ZoneInfo, year: int, month: int, day: int, hour: int, minute: int) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=zone)
 
 
 def test_a_degree_of_latitude_is_a_360th_of_the_way_round() -> None:

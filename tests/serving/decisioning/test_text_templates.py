@@ -24,7 +24,7 @@ def test_facts_are_filled_in() -> None:
 
 def test_a_fact_that_is_missing_may_be_left_out() -> None:
     text = template("{{ product }}{% if price %} for {{ price }}{% endif %}")
-    known = {"product": "Milk", "n": 1}
+    known: dict[str, str | int | None] = {"product": "Milk", "n": 1}
     assert text.filled({**known, "price": "$2.00"}) == "Milk for $2.00"
     assert text.filled({**known, "price": None}) == "Milk"
 

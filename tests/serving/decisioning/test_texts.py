@@ -13,7 +13,7 @@ from serving.decisioning.texts import FACTS, KINDS, OFFER_KINDS, language_named,
 from serving.errors import PolicyError, TextsError
 
 EN = shipped_texts()["en"]
-ALL = {
+ALL: dict[str, str | int | None] = {
     "product": "Rye Bread",
     "products": "Rye Bread and Oat Milk",
     "n": 2,
