@@ -1,4 +1,4 @@
-"""What a GET answers that a person or a tool reads: the API page with its files, and the OpenAPI document."""
+"""What a GET answers that a person or a tool reads: the API page, the guides, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import orjson
 
 from serving.api_openapi import document, not_before
 from serving.http_calls import CALLS, TELLINGS
+from serving.http_guides import guides
 from serving.http_problems import JSON_TYPE, Answer, Headers
 
 DOCUMENTED = {
@@ -43,11 +44,12 @@ _PAGE_HEADERS: Headers = (
 
 
 def pages() -> dict[str, Answer]:
-    """Return path → answer for the files of the API page."""
+    """Return path → answer for the files of the API page, and for the guides."""
     folder = files("serving") / "studio"
+    found = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _FILES.items()}
+    found |= {path: (page, b"text/html; charset=utf-8") for path, page in guides().items()}
     return {
-        path: Answer(200, ((b"content-type", kind), *_PAGE_HEADERS), (folder / name).read_bytes())
-        for path, (name, kind) in _FILES.items()
+        path: Answer(200, ((b"content-type", kind), *_PAGE_HEADERS), content) for path, (content, kind) in found.items()
     }
 
 
