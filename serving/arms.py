@@ -124,7 +124,7 @@ class ExperimentEngine(Engine):
         """Return the offers that the customer's arm makes; none to one who is held out."""
         drawn = self._drawn(request.customer_id, at, known)
         if drawn.label is not None and drawn.label["name"] == HOLDOUT:
-            answer = self._offers.held_out(at, decision_id)
+            answer = self._offers.offers(request, at, decision_id, drawn.known, is_held_out=True)
         else:
             ask = super().offers if drawn.engine is None else drawn.engine.offers
             answer = ask(request, at, decision_id, drawn.known)

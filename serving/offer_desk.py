@@ -3,46 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+
+import numpy as np
 
 from serving.answers import as_shortfall
 from serving.api_codes import ShortfallCode
 from serving.api_offer_codes import WithheldCode
 from serving.api_offers import OfferItem, OffersAnswer, OffersRequest, WithheldOffer
-from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.bundle_columns import I64
 from serving.decisioning.exploring import FIRST_OFFER, Lots, Option
-from serving.decisioning.merchandising import Display
-from serving.decisioning.offer_reasons import POPULAR, OfferReasons, Why
-from serving.decisioning.offer_rules import FACTS, RULES, Appraisal, OfferCase, first_broken, valid_until_us
-from serving.decisioning.offer_wants import NO_WANTS, WantFinder, Wanting, Wants, likely_first
-from serving.decisioning.value import customer_value, rank_value, shop_value
+from serving.decisioning.offer_pairs import UNASKED
+from serving.decisioning.offer_reasons import OfferReasons
+from serving.decisioning.offer_rules import (
+    FACTS,
+    MAY_BE_GIVEN,
+    RULES,
+    OfferCall,
+    OfferCases,
+    Rule,
+    first_broken,
+)
+from serving.decisioning.offer_wants import WantFinder, likely_first
+from serving.decisioning.value import rank_values
 from serving.decisioning.windows import iso
 from serving.desk import Desk
 from serving.offer_facts import OfferFacts, OfferMoment
-from serving.offer_shelf import Offer, OfferShelf
+from serving.offer_shelf import Bools, Offer, OfferShelf
 from serving.offer_terms import TermMaker
 from serving.state.known import NOTHING_KNOWN, Known
 
 N_PRODUCTS = 10
-_DAY_US = 86_400_000_000
-_UNASKED = RESTRICTED | INTIMATE
 _BUDGET_TEXT = "It has a budget: it is only for customers who are known and agree to personalization."
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An offer that the rules left, with its terms and what it is ranked by."""
+    """An offer that the rules left, and what it is ranked by."""
 
-    case: OfferCase
+    offer: Offer
     rank: float
-
-    @property
-    def offer(self) -> Offer:
-        """The offer."""
-        return self.case.offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,9 @@ class Judged:
     """All offers of a call: those that may be given, best first, and the others with the rule that keeps them back."""
 
     moment: OfferMoment
+    cases: OfferCases
     best: list[Scored]
-    withheld: list[tuple[OfferCase, WithheldCode]]
+    withheld: list[tuple[Offer, WithheldCode]]
 
 
 class OfferDesk:
@@ -66,87 +70,94 @@ class OfferDesk:
             desk.shelf,
             self.shelf,
             self._policy,
-            pace=desk.pace,
+            habits=bundle.policy.habit if desk.applies_rules else None,
             half_life_days=bundle.policy.events.half_life_days,
         )
-        self._reasons = OfferReasons(desk.shelf, desk.reasons, self._policy, desk.pace)
-        self._terms = TermMaker(desk.shelf, self._policy)
+        self._reasons = OfferReasons(desk.shelf, self.shelf, desk.reasons, self._policy, desk.pace)
+        self._terms = TermMaker(self.shelf, self._policy)
         rules = RULES if desk.applies_rules else FACTS
-        self._first_rules = tuple(each for each in rules if each.is_first)
-        self._rules = tuple(each for each in rules if not each.is_first)
+        self._first_rules = [each for each in rules if each.is_first]
+        self._rules = [each for each in rules if not each.is_first]
         self._facts = OfferFacts(desk, self.shelf)
 
     def offers(
-        self, request: OffersRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
+        self,
+        request: OffersRequest,
+        at: datetime,
+        decision_id: str,
+        known: Known = NOTHING_KNOWN,
+        *,
+        is_held_out: bool = False,
     ) -> OffersAnswer:
         """Return the best offers for the customer on the channel, `k` or fewer with a shortfall, and all others.
 
-        InvalidRequest when `at` lies before the bundle's as-of.
+        Who is held out gets none. InvalidRequest when `at` lies before the bundle's as-of.
         """
-        judged = self.judge(request, at, known)
+        judged = self.judge(request, at, known, is_held_out=is_held_out)
         best = self.in_order(judged, decision_id, known)
         chosen, others = best[: request.k], best[request.k :]
-        withheld = [*judged.withheld, *((each.case, WithheldCode.RANKED_BELOW) for each in others)]
+        withheld = [*judged.withheld, *((each.offer, WithheldCode.RANKED_BELOW) for each in others)]
         decision = self._desk.answers.decision(decision_id, is_personal=judged.moment.shopper.is_personal)
         answer: OffersAnswer = {
             **decision,  # type: ignore[typeddict-item] # a decision brings no shortfall
             "offers": [self.item(each, judged) for each in chosen],
-            "withheld": [self.withheld(*each) for each in withheld],
+            "withheld": [_withheld(offer, code, judged.moment.call) for offer, code in withheld],
         }
         if known.trace is not None:
-            for case, code in withheld:
-                known.trace.add_offer(case.offer.id, code)
+            for offer, code in withheld:
+                known.trace.add_offer(offer.id, code)
         if len(chosen) < request.k:
             answer["shortfall"] = as_shortfall(ShortfallCode.OFFERS_WITHHELD if withheld else ShortfallCode.NO_OFFERS)
         return answer
 
-    def held_out(self, at: datetime, decision_id: str) -> OffersAnswer:
-        """Return the answer to one who is held out: no offer at all."""
-        self._desk.check(at)
-        return {
-            **self._desk.answers.decision(decision_id, is_personal=False),
-            "offers": [],
-            "withheld": [self._withheld(each, WithheldCode.HOLDOUT) for each in self.shelf.offers],
-            "shortfall": as_shortfall(ShortfallCode.OFFERS_WITHHELD),
-        }
-
-    def judge(self, request: OffersRequest, at: datetime, known: Known = NOTHING_KNOWN) -> Judged:
+    def judge(
+        self, request: OffersRequest, at: datetime, known: Known = NOTHING_KNOWN, *, is_held_out: bool = False
+    ) -> Judged:
         """Return every offer of the bundle judged for a request, the best first; ties go to the lower offer_id."""
-        moment = self._facts.moment(request, at, known)
-        judged = Judged(moment, [], [])
-        for case in self._open(moment, judged):
-            code = first_broken(case, self._rules)
-            if code is None:
-                rank = rank_value(case.terms, self._policy) * self._factor(case, moment.display)
-                judged.best.append(Scored(case, rank))
-            else:
-                judged.withheld.append((case, code))
-        judged.best.sort(key=lambda each: (-each.rank, each.offer.id))
+        moment = self._facts.moment(request, at, known, is_held_out=is_held_out)
+        cases = OfferCases(self.shelf, moment.call)
+        judged = Judged(moment, cases, [], [])
+        first = first_broken(cases, self._first_rules)
+        self._note(judged, first, self._first_rules)
+        is_open = first == MAY_BE_GIVEN
+        if is_open.any():
+            self._look(cases, moment)
+            found = np.where(is_open, first_broken(cases, self._rules), len(self._rules))
+            self._note(judged, found, self._rules)
+            self._rank(judged, found == MAY_BE_GIVEN)
+        judged.withheld.sort(key=lambda each: each[0].row)
         return judged
 
-    def _open(self, moment: OfferMoment, judged: Judged) -> list[OfferCase]:
-        """Return the offers that are open to the customer here and now, with what they want of each."""
-        call, found, mask = moment.call, [], 0
+    def _look(self, cases: OfferCases, moment: OfferMoment) -> None:
+        """Add what the customer wants of the offers, where that may be known, and how their terms are made."""
+        if moment.wanting is not None:
+            cases.wants = self._finder.find(moment.wanting)
+            cases.speakers = self._reasons.speakers(cases.wants)
+        privacy_costs = self._reasons.privacy_costs(cases.wants, cases.speakers)
+        cases.make_terms = lambda each: self._terms.terms(
+            each.wants, each.speakers, privacy_costs, each.days, moment.setting
+        )
 
-        def appraise(case: OfferCase) -> Appraisal:
-            why = self._why(case, moment.wanting)
-            privacy_cost = self._reasons.privacy_cost(why, case.offer)
-            return Appraisal(why, self._terms.terms(case, why, privacy_cost, moment.setting))
+    def _note(self, judged: Judged, broken: I64, rules: Sequence[Rule]) -> None:
+        """Add the offers that a rule keeps back."""
+        for row in np.flatnonzero((broken != MAY_BE_GIVEN) & (broken < len(rules))).tolist():
+            judged.withheld.append((self.shelf.offers[row], rules[broken[row]].code))
 
-        for offer in self.shelf.offers:
-            days = (valid_until_us(offer, call) - call.at_us) / _DAY_US
-            case = OfferCase(offer, call, days=max(days, 0.0), appraise=appraise)
-            code = first_broken(case, self._first_rules)
-            if code is None:
-                found.append(case)
-                mask |= 1 << offer.row
-            else:
-                judged.withheld.append((case, code))
-        if mask and moment.shopper.is_personal:
-            wants = self._finder.find(moment.wanting, mask)
-            for case in found:
-                case.wants = wants.get(case.offer.row, NO_WANTS)
-        return found
+    def _rank(self, judged: Judged, may_be: Bools) -> None:
+        """Add the offers that may be given, the best first."""
+        cases, rows = judged.cases, np.flatnonzero(may_be)
+        ranks = rank_values(cases.customer_values[rows], cases.shop_values[rows], self._policy)
+        if judged.moment.display.has_boosts:
+            ranks = ranks * [self._factor(self.shelf.offers[row], judged) for row in rows.tolist()]
+        order = np.lexsort((self.shelf.columns.place[rows], -ranks))
+        judged.best.extend(
+            Scored(self.shelf.offers[row], rank)
+            for row, rank in zip(rows[order].tolist(), ranks[order].tolist(), strict=True)
+        )
+
+    def _factor(self, offer: Offer, judged: Judged) -> float:
+        """Return what the merchants' boosts multiply an offer's rank by."""
+        return judged.moment.display.offer_factor(offer.id, next(self._shown(offer, judged), -1))
 
     def in_order(self, judged: Judged, decision_id: str, known: Known) -> list[Scored]:
         """Return what may be given as it is to be shown: by rank, the first one drawn where the policy explores.
@@ -164,21 +175,17 @@ class OfferDesk:
         _pin(best, pinned)
         return best
 
-    def _factor(self, case: OfferCase, display: Display) -> float:
-        """Return what the merchants' boosts multiply an offer's rank by."""
-        if not display.has_boosts:
-            return 1.0
-        return display.offer_factor(case.offer.id, next(self._shown(case), -1))
-
     def item(self, scored: Scored, judged: Judged) -> OfferItem:
         """Return an offer as answers have it."""
-        case = scored.case
-        offer, terms = case.offer, case.terms
+        offer, cases, moment = scored.offer, judged.cases, judged.moment
+        row, terms = offer.row, cases.terms.of(offer.row)
+        end_day = moment.today if moment.wanting is None else moment.wanting.end_day
+        why = self._reasons.why(cases.wants, row, int(cases.speakers[row]), end_day=end_day)
         return {
             "offer_id": offer.id,
             "kind": offer.kind,
             "value": None if math.isnan(offer.value) else round(offer.value, 4),
-            "product_ids": [self._desk.shelf.ids[row] for row in islice(self._shown(case), N_PRODUCTS)],
+            "product_ids": [self._desk.shelf.ids[each] for each in islice(self._shown(offer, judged), N_PRODUCTS)],
             "redemption_probability": terms.redemption,
             "anyway_probability": terms.anyway,
             "relevance": terms.relevance,
@@ -186,46 +193,35 @@ class OfferDesk:
             "trust": terms.trust,
             "privacy_cost": terms.privacy_cost,
             "effort": terms.effort,
-            "customer_value": customer_value(terms),
+            "customer_value": float(cases.customer_values[row]),
             "incremental_margin": terms.incremental_margin,
             "reward_cost": terms.reward_cost,
             "fatigue_cost": terms.fatigue_cost,
-            "expected_value": shop_value(terms),
-            "valid_to": iso(_moment(valid_until_us(offer, case.call))),
-            "reason": self._reasons.text(case.appraisal.why, today=judged.moment.today),
+            "expected_value": float(cases.shop_values[row]),
+            "valid_to": iso(_moment(int(cases.until_us[row]))),
+            "reason": self._reasons.text(why, today=moment.today),
         }
-
-    def withheld(self, case: OfferCase, code: WithheldCode) -> WithheldOffer:
-        """Return an offer that is not in an answer, and why."""
-        is_about_budget = code is WithheldCode.NO_CONSENT and case.call.may_reach
-        return self._withheld(case.offer, code, _BUDGET_TEXT if is_about_budget else None)
-
-    def _withheld(self, offer: Offer, code: WithheldCode, text: str | None = None) -> WithheldOffer:
-        return {"offer_id": offer.id, "reason": {"code": code, "text": text or code.explanation}}
 
     def cost(self, offer_id: str) -> float | None:
         """Return what one redemption of an offer costs the shop, money; None for one that is not known."""
         offer = self.shelf.named(offer_id)
         return None if offer is None else offer.stake
 
-    def _why(self, case: OfferCase, wanting: Wanting) -> Why:
-        wants = case.wants
-        if wants is NO_WANTS:
-            return POPULAR
-        strongest = wants.strongest
-        habit = None if strongest is None else strongest.habit
-        is_lapsing = habit is not None and self._finder.is_lapsing(habit, wanting.today)
-        return self._reasons.why(case.offer, wants, end_day=wanting.end_day, is_lapsing=is_lapsing)
-
-    def _shown(self, case: OfferCase) -> Iterator[int]:
+    def _shown(self, offer: Offer, judged: Judged) -> Iterator[int]:
         """Yield the products of an offer that may be shown, the likeliest for them first."""
-        call, flags = case.call, self._desk.shelf.flags
-        own = _own_products(case.wants)
-        for product in likely_first(case.wants, case.offer):
+        call, flags = judged.moment.call, self._desk.shelf.flags
+        for product, is_own in likely_first(judged.cases.wants, offer):
             if product in call.excluded or call.is_out(product):
                 continue
-            if product in own or not flags[product] & _UNASKED:
+            if is_own or not flags[product] & UNASKED:
                 yield product
+
+
+def _withheld(offer: Offer, code: WithheldCode, call: OfferCall) -> WithheldOffer:
+    """Return an offer that is not in an answer, and why."""
+    is_about_budget = code is WithheldCode.NO_CONSENT and call.may_reach
+    text = _BUDGET_TEXT if is_about_budget else code.explanation
+    return {"offer_id": offer.id, "reason": {"code": code, "text": text}}
 
 
 def _pin(best: list[Scored], pinned: Mapping[str, int]) -> None:
@@ -235,10 +231,6 @@ def _pin(best: list[Scored], pinned: Mapping[str, int]) -> None:
         best.remove(each)
     for each in chosen:
         best.insert(pinned[each.offer.id] - 1, each)
-
-
-def _own_products(wants: Wants) -> set[int]:
-    return {each.product for each in wants.found if each.habit is not None}
 
 
 def _moment(at_us: int) -> datetime:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from serving.api_offers import OffersRequest
+from serving.bundle_columns import F64, I64
 from serving.candidates import UNKNOWN
 from serving.channels import Channel
 from serving.contact_desk import NextContact
 from serving.decisioning.local_clock import clock_zone, hour_there
 from serving.decisioning.merchandising import Display
+from serving.decisioning.offer_pairs import Wanting
 from serving.decisioning.offer_rules import Buyer, OfferCall, buyer_of
-from serving.decisioning.offer_wants import Wanting, within
+from serving.decisioning.offer_tastes import TasteColumns
+from serving.decisioning.offer_wants import all_within
 from serving.decisioning.rules import BANNED
 from serving.decisioning.shops_near import ShopsNear
 from serving.decisioning.windows import day_of
 from serving.desk import Desk
-from serving.offer_shelf import OfferShelf
+from serving.offer_shelf import ByProduct, OfferShelf, Parts
 from serving.offer_terms import Setting, hour_fit
 from serving.shelf import floats, ints
 from serving.state.events import EventType
@@ -32,6 +35,8 @@ _N_BESIDE = 20
 _DAY_US = 86_400_000_000
 _FARTHEST_KM = 100.0
 _USUAL_TRUST = 0.5
+_NEVER_SEEN = ""
+"""In the place of the id of an offer that was neither sent nor shown: capped only where the policy allows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class OfferMoment:
     today: int
     display: Display
     call: OfferCall
-    wanting: Wanting
+    wanting: Wanting | None
     setting: Setting
 
 
@@ -56,16 +61,13 @@ class OfferFacts:
         self._policy = bundle.policy.offers
         self._shops = ShopsNear(bundle.stores, desk.shoppers.zone)
         self._contact = desk.contacts
-        response, redeemed, propensity = bundle.response, bundle.redeemed, bundle.propensity
-        self._response = (ints(response.offsets), ints(response.offer), floats(response.p))
-        self._redeemed = (ints(redeemed.offsets), ints(redeemed.offer))
-        self._propensity = (ints(propensity.offsets), ints(propensity.category), floats(propensity.p28))
+        self._redeemed = (ints(bundle.redeemed.offsets), ints(bundle.redeemed.offer))
         customers = bundle.customers
         self._churn, self._score = floats(customers.churn), floats(customers.score)
         self._hour, self._n_baskets = ints(customers.hour), ints(customers.n_baskets)
         self._discounted_lines = floats(bundle.contacts.discounted_lines)
 
-    def moment(self, request: OffersRequest, at: datetime, known: Known) -> OfferMoment:
+    def moment(self, request: OffersRequest, at: datetime, known: Known, *, is_held_out: bool) -> OfferMoment:
         """Return what a call is decided by; InvalidRequest when `at` lies before the bundle's as-of."""
         shopper = self._desk.shopper(request.customer_id, request.store_id, at, known)
         today = day_of(at, shopper.zone)
@@ -74,7 +76,7 @@ class OfferFacts:
         contacts = self._contact.contacts(request.customer_id, known.live)
         row = shopper.row if shopper.is_personal else UNKNOWN
         contact = self._contact.next_contact(contacts, request.channel, at, zone, row=row)
-        call = self._call(request, shopper, known, display=display, contact=contact)
+        call = self._call(request, shopper, known, display=display, contact=contact, is_held_out=is_held_out)
         setting = self._setting(request, shopper, known, call=call, hour=hour_there(at, zone))
         return OfferMoment(shopper, today, display, call, self._wanting(call, shopper, today), setting)
 
@@ -86,6 +88,7 @@ class OfferFacts:
         *,
         display: Display,
         contact: NextContact,
+        is_held_out: bool,
     ) -> OfferCall:
         desk, live, at_us = self._desk, known.live, contact.at_us
         rows_of = desk.shelf.rows_of
@@ -104,11 +107,12 @@ class OfferFacts:
             dismissed={each for each, us in _latest(live, EventType.DISMISS).items() if us > dismissed_after_us},
             holds={each.offer_id: each for each in live.held_at(at_us)} if shopper.is_personal else {},
             spending=known.spending,
-            banned=frozenset(each for each in self._offers.rows if display.bans_offer(each, ())),
+            banned=self._banned_offers(display),
             buyer=self._buyer(shopper),
             is_quiet=contact.is_quiet,
-            is_capped=contact.is_capped,
-            is_offer_capped=contact.is_offer_capped,
+            is_capped=contact.is_capped or contact.is_offer_capped(_NEVER_SEEN),
+            capped=_capped(contact),
+            is_held_out=is_held_out,
             fatigue_cost=contact.fatigue_cost,
             trust=self._contact.trust(contact.contacts, live, at_us) if shopper.is_personal else _USUAL_TRUST,
         )
@@ -137,35 +141,37 @@ class OfferFacts:
             n_baskets=self._n_baskets[row],
         )
 
-    def _wanting(self, call: OfferCall, shopper: Shopper, today: int) -> Wanting:
-        is_known = shopper.is_personal and shopper.row >= 0
+    def _wanting(self, call: OfferCall, shopper: Shopper, today: int) -> Wanting | None:
+        """Return who wants; None for one of whom nothing may be used."""
+        if not shopper.is_personal:
+            return None
+        row = shopper.row
         return Wanting(
-            shopper.taste,
+            TasteColumns(shopper.taste, self._desk.bundle),
             today,
             today + math.ceil(self._policy.ttl_hours / 24),
-            closed={*call.excluded, *call.basket},
-            favourites=tuple(self._favourites(shopper)) if is_known else (),
-            may_leave=is_known and self._churn[shopper.row] >= self._policy.leaving_chance,
+            closed=call.excluded | call.basket,
+            favourites=self._favourites(shopper) if row >= 0 else None,
+            may_leave=row >= 0 and self._churn[row] >= self._policy.leaving_chance,
         )
 
-    def _favourites(self, shopper: Shopper) -> Iterator[tuple[int, float]]:
-        """Yield the categories that a customer bought in the last 26 weeks, each with its chance of seven days."""
-        offsets, category, p28 = self._propensity
-        recent = shopper.taste.recent_categories()
-        for e in range(offsets[shopper.row], offsets[shopper.row + 1]):
-            if category[e] in recent:
-                yield category[e], within(p28[e], 7.0 / 4.0)
+    def _favourites(self, shopper: Shopper) -> tuple[I64, F64]:
+        """Return the categories that a customer bought in the last 26 weeks, each with its chance of seven days."""
+        group = self._desk.bundle.propensity
+        at = slice(int(group.offsets[shopper.row]), int(group.offsets[shopper.row + 1]))
+        category = group.category[at].astype(np.int64)
+        is_recent = np.isin(category, list(shopper.taste.recent_categories()))
+        return category[is_recent], all_within(group.p28[at].astype(np.float64)[is_recent], 7.0 / 4.0)
 
     def _setting(
         self, request: OffersRequest, shopper: Shopper, known: Known, *, call: OfferCall, hour: float
     ) -> Setting:
-        responses: Mapping[int, float] = {}
-        fit = None
+        fit = responses = None
         is_known = shopper.is_personal and shopper.row >= 0
         if is_known:
-            offsets, offer, p = self._response
-            start, end = offsets[shopper.row], offsets[shopper.row + 1]
-            responses = dict(zip(offer[start:end], p[start:end], strict=True))
+            group = self._desk.bundle.response
+            at = slice(int(group.offsets[shopper.row]), int(group.offsets[shopper.row + 1]))
+            responses = group.offer[at].astype(np.int64), group.p[at].astype(np.float64)
         if is_known and request.channel.is_message and self._hour[shopper.row] >= 0:
             fit = hour_fit(hour, self._hour[shopper.row])
         return Setting(
@@ -197,20 +203,38 @@ class OfferFacts:
             return frozenset()
         return set(np.flatnonzero(np.asarray(display.flags) & BANNED).tolist())
 
+    def _banned_offers(self, display: Display) -> Collection[str]:
+        """Return the ids of the offers that merchants banned from this call."""
+        if display.flags is self._desk.shelf.flags:
+            return ()
+        return [each for each in self._offers.rows if display.bans_offer(each, ())]
+
     def _on_page(self, page: str | None) -> Collection[int]:
         """Return the rows of the offers for the product or the category that a page shows."""
         if page is None:
             return ()
         product = self._desk.shelf.row_of(page)
         if product >= 0:
-            return self._offers.of_product(product)
+            return _of(self._offers.by_product, product)
         category = self._desk.shelf.category_row_of(page)
-        return {part.offer for part in self._offers.of_category.get(category, ())}
+        return _of(self._offers.by_category, category) if category >= 0 else ()
 
     def _beside(self, basket: Iterable[int]) -> Collection[int]:
         """Return the rows of the offers for what is bought together with the basket."""
-        near = self._desk.candidates.near(dict.fromkeys(sorted(basket), 1.0), _N_BESIDE)
-        return {offer for each in near for offer in self._offers.of_product(each.product)}
+        weights = dict.fromkeys(sorted(basket), 1.0)
+        near = self._desk.candidates.near(weights, _N_BESIDE) if weights else []
+        return {offer for each in near for offer in _of(self._offers.by_product, each.product)}
+
+
+def _of(index: ByProduct | Parts, row: int) -> list[int]:
+    return [int(each) for each in index.offer[index.offsets[row] : index.offsets[row + 1]]]
+
+
+def _capped(contact: NextContact) -> set[str]:
+    """Return the ids of the offers that were sent, or shown, as often as is allowed."""
+    contacts = contact.contacts
+    seen = {*contacts.shown, *(each for sent in contacts.sends for each in sent.offer_ids)}
+    return {each for each in seen if contact.is_offer_capped(each)}
 
 
 def _latest(live: Live, kind: EventType) -> dict[str, int]:

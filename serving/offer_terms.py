@@ -1,22 +1,20 @@
-"""The terms of the value equation, worked out for one offer and one call (docs/offers.md)."""
+"""The terms of the value equation, worked out for all offers of one call at once (docs/offers.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from serving.api_offer_codes import OfferReasonCode
-from serving.decisioning.offer_reasons import Why
-from serving.decisioning.offer_rules import OfferCase
-from serving.decisioning.offer_wants import Wants, within
+import numpy as np
+
+from serving.bundle_columns import F64, I64
+from serving.decisioning.offer_pairs import TYPE
+from serving.decisioning.offer_wants import Wants, all_within
 from serving.decisioning.policy_offers import OffersPolicy
-from serving.decisioning.value import Terms, cost, incremental_margin, money, share
-from serving.offer_shelf import Offer
-from serving.shelf import Shelf
+from serving.decisioning.value import TermColumns, costs, incremental_margins, monies, shares
+from serving.offer_shelf import Bools, OfferShelf
 
 _HOURS_A_DAY = 24
-FAVOURITE = OfferReasonCode.FAVOURITE_CATEGORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +22,10 @@ class Setting:
     """What the terms of all offers of a call share.
 
     `trust` 0 to 1; `trip7` is the chance of a trip within seven days; `hour_fit` says how near their best hour it is, 0
-    to 1 (None: unknown, or they are there already). `responses` are chances of redemption by the offer's row. `on_page`
-    are rows of offers for what the page shows, `beside_basket` of those for what goes with the basket. `fatigue_cost`
-    is that of one more message, money. `km` is how far away the nearest store is (None: not known, or not to be used).
+    to 1 (None: unknown, or they are there already). `responses` are rows of offers and their chances of redemption
+    where there are any of the customer's own. `on_page` are rows of offers for what the page shows, `beside_basket` of
+    those for what goes with the basket. `fatigue_cost` is that of one more message, money. `km` is how far away the
+    nearest store is (None: not known, or not to be used).
     """
 
     is_personal: bool
@@ -34,101 +33,101 @@ class Setting:
     trust: float
     trip7: float
     hour_fit: float | None
-    responses: Mapping[int, float]
+    responses: tuple[I64, F64] | None
     on_page: Collection[int] = ()
     beside_basket: Collection[int] = ()
     fatigue_cost: float = 0.0
     km: float | None = None
 
 
-class Sold(NamedTuple):
-    """What a redemption sells: the margin, money, and the share of it that would not have come in another way."""
-
-    margin: float
-    extra: float
-
-
 class TermMaker:
     """Works out terms by one policy."""
 
-    def __init__(self, shelf: Shelf, policy: OffersPolicy) -> None:
-        self._shelf = shelf
+    def __init__(self, offers: OfferShelf, policy: OffersPolicy) -> None:
+        self._columns = offers.columns
+        self._n = len(offers.offers)
         self._policy = policy
-        self._effort = {
+        efforts = {
             "discount": policy.effort_discount,
             "free_shipping": policy.effort_free_shipping,
             "points": policy.effort_points,
             "gift": policy.effort_gift,
         }
+        by_kind = np.array([efforts.get(each, policy.effort_discount) for each in offers.columns.kind])
+        self._effort = by_kind + np.where(offers.columns.is_single, policy.effort_single, 0.0)
 
-    def terms(self, case: OfferCase, why: Why, privacy_cost: float, setting: Setting) -> Terms:
-        """Return the terms, bounded and rounded."""
-        offer, policy = case.offer, self._policy
-        p7 = self._p7(offer, case.wants, setting)
-        redemption = share(setting.responses.get(offer.row, offer.chance))
-        anyway = share(within(p7, case.days))
-        sold = self._sold(offer, case.wants)
-        if setting.km is not None and offer.needs_visit:
-            privacy_cost = max(privacy_cost, policy.privacy_location)
-        return Terms(
-            relevance=share(within(p7, policy.relevance_days)),
-            timeliness=share(self._timeliness(offer, why, setting)),
-            trust=share(setting.trust),
-            privacy_cost=cost(privacy_cost),
-            effort=cost(self._of_effort(offer, why, setting)),
+    def terms(self, wants: Wants | None, speakers: I64, privacy_costs: F64, days: F64, setting: Setting) -> TermColumns:
+        """Return the terms, bounded and rounded; `days` is how long each offer would be valid."""
+        policy, columns = self._policy, self._columns
+        p7 = self._p7(wants, setting)
+        redemption = columns.chance
+        if setting.responses is not None:
+            redemption = redemption.copy()
+            redemption[setting.responses[0]] = setting.responses[1]
+        redemption, anyway = shares(redemption), shares(all_within(p7, days))
+        margin, extra = self._sold(wants)
+        is_visited = columns.needs_visit if setting.km is not None else np.zeros(self._n, dtype=np.bool_)
+        by_place = np.where(is_visited, policy.privacy_location, 0.0)
+        return TermColumns(
+            relevance=shares(all_within(p7, policy.relevance_days)),
+            timeliness=shares(self._timeliness(wants, speakers, setting)),
+            trust=shares(np.full(self._n, setting.trust)),
+            privacy_cost=costs(np.maximum(privacy_costs, by_place)),
+            effort=costs(self._efforts(wants, speakers, is_visited, setting)),
             redemption=redemption,
             anyway=anyway,
-            incremental_margin=money(incremental_margin(redemption, anyway, sold.extra, sold.margin)),
-            reward_cost=money(redemption * offer.stake),
-            fatigue_cost=money(setting.fatigue_cost),
+            incremental_margin=monies(incremental_margins(redemption, anyway, extra, margin)),
+            reward_cost=monies(redemption * columns.stake),
+            fatigue_cost=monies(np.full(self._n, setting.fatigue_cost)),
         )
 
-    def _p7(self, offer: Offer, wants: Wants, setting: Setting) -> float:
-        """Return the chance that they buy any of what it is for within seven days.
+    def _p7(self, wants: Wants | None, setting: Setting) -> F64:
+        """Return the chance that they buy any of what each is for within seven days.
 
         Where nothing of theirs speaks for it, everybody's chance counts, of a known customer the policy's share of it.
         """
-        if offer.is_general:
-            return setting.trip7
-        stranger = offer.popular_p7 * (self._policy.unspoken_share if setting.is_personal else 1.0)
-        return max(wants.p7, stranger)
+        columns = self._columns
+        stranger = columns.popular_p7 * (self._policy.unspoken_share if setting.is_personal else 1.0)
+        found = stranger if wants is None else np.maximum(wants.p7, stranger)
+        return np.where(columns.is_general, setting.trip7, found)
 
-    def _timeliness(self, offer: Offer, why: Why, setting: Setting) -> float:
+    def _timeliness(self, wants: Wants | None, speakers: I64, setting: Setting) -> F64:
         policy = self._policy
-        moment = policy.neutral_timeliness if why.want is None else why.want.moment
-        if offer.row in setting.beside_basket:
-            moment = max(moment, policy.basket_timeliness)
-        if offer.row in setting.on_page:
-            moment = 1.0
+        moment = np.full(self._n, policy.neutral_timeliness)
+        if wants is not None:
+            moment = np.append(wants.pairs.moment, [policy.neutral_timeliness] * 2)[speakers]
+        beside = list(setting.beside_basket)
+        moment[beside] = np.maximum(moment[beside], policy.basket_timeliness)
+        moment[list(setting.on_page)] = 1.0
         if setting.hour_fit is None:
             return moment
         return (1.0 - policy.hour_weight) * moment + policy.hour_weight * setting.hour_fit
 
-    def _of_effort(self, offer: Offer, why: Why, setting: Setting) -> float:
+    def _efforts(self, wants: Wants | None, speakers: I64, is_visited: Bools, setting: Setting) -> F64:
         policy = self._policy
-        effort = self._effort.get(offer.kind, policy.effort_discount)
-        is_new = not offer.is_general and why.code is not FAVOURITE and (why.want is None or why.want.habit is None)
-        effort += policy.effort_new if is_new else 0.0
-        effort += policy.effort_single if len(offer.products) == 1 else 0.0
-        effort += policy.effort_message if setting.is_message else 0.0
-        return effort + (policy.effort_per_km * setting.km if setting.km is not None and offer.needs_visit else 0.0)
+        is_own = np.zeros(self._n, dtype=np.bool_)
+        if wants is not None:  # a favourite category is theirs as well
+            is_own = np.append(wants.pairs.kind <= TYPE, [True, False])[speakers]
+        effort = self._effort + np.where(is_own | self._columns.is_general, 0.0, policy.effort_new)
+        if setting.is_message:
+            effort = effort + policy.effort_message
+        return effort if setting.km is None else effort + np.where(is_visited, policy.effort_per_km * setting.km, 0.0)
 
-    def _sold(self, offer: Offer, wants: Wants) -> Sold:
-        """Return what a redemption sells: what they want of it, by its chance, in their usual quantity."""
-        policy = self._policy
-        if offer.is_general:
-            return Sold(policy.basket_margin, policy.habit_extra)
-        otherwise = offer.margin or 0.0
-        weight = margin = extra = 0.0
-        for want in wants.found:
-            own = self._shelf.margin(want.product)
-            quantity = 1 if want.habit is None else want.habit.quantity
-            weight += want.p7
-            margin += want.p7 * quantity * (otherwise if own is None else own)
-            extra += want.p7 * (policy.new_extra if want.habit is None else policy.habit_extra)
-        if weight <= 0.0:
-            return Sold(otherwise, policy.new_extra)
-        return Sold(margin / weight, extra / weight)
+    def _sold(self, wants: Wants | None) -> tuple[F64, F64]:
+        """Return what a redemption sells, money, and the share of it that would not have come in another way.
+
+        What they want of it counts by its chance, in their usual quantity, and as often as one purchase leads to.
+        """
+        policy, columns = self._policy, self._columns
+        new = np.full(self._n, policy.new_extra)
+        margin, extra = columns.margin * policy.new_purchases, new
+        if wants is not None:
+            is_wanted = wants.weight > 0.0
+            weight = np.where(is_wanted, wants.weight, 1.0)
+            margin = np.where(is_wanted, wants.margin / weight, margin)
+            extra = np.where(is_wanted, wants.extra / weight, extra)
+        margin = np.where(columns.is_general, policy.basket_margin, margin)
+        return margin, np.where(columns.is_general, policy.habit_extra, extra)
 
 
 def hour_fit(hour: float, best_hour: int) -> float:

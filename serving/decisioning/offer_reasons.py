@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from serving.api_offer_codes import OfferReasonCode
 from serving.api_offers import OfferReason
+from serving.bundle_columns import F64, I64
 from serving.bundle_format import INTIMATE
 from serving.candidates import Discovery, Habit
-from serving.decisioning.offer_wants import Want, Wants
+from serving.decisioning.offer_pairs import TYPE
+from serving.decisioning.offer_wants import FAVOURITE, NOBODY, Want, Wants
 from serving.decisioning.policy_offers import OffersPolicy
 from serving.decisioning.reasons import Reasons, days, days_ago, spoken, times
 from serving.decisioning.rules import Pace
-from serving.offer_shelf import Offer
+from serving.offer_shelf import OfferShelf
 from serving.shelf import Shelf
 from serving.state.events import EventType
 
@@ -31,28 +35,58 @@ POPULAR = Why(OfferReasonCode.POPULAR)
 class OfferReasons:
     """Finds the reason of an offer, from what the bundle and the customer's events say."""
 
-    def __init__(self, shelf: Shelf, reasons: Reasons, policy: OffersPolicy, pace: Pace) -> None:
+    def __init__(self, shelf: Shelf, offers: OfferShelf, reasons: Reasons, policy: OffersPolicy, pace: Pace) -> None:
         self._shelf = shelf
+        self._is_sensitive = offers.columns.is_sensitive
+        self._is_intimate = (np.asarray(shelf.flags) & INTIMATE) > 0
+        names = [reasons.can_name_category(row) for row in range(len(shelf.category_names))]
+        self._can_name = np.array(names, dtype=np.bool_)
         self._reasons = reasons
         self._policy = policy
         self._pace = pace
 
-    def why(self, offer: Offer, wants: Wants, *, end_day: int, is_lapsing: bool) -> Why:
-        """Return what speaks most for an offer; what is due before `end_day` is due."""
-        want = wants.strongest
-        favourite, category = wants.favourite
-        can_name = category >= 0 and not offer.is_sensitive and self._reasons.can_name_category(category)
-        if can_name and (want is None or favourite * self._policy.neutral_timeliness > want.p7 * want.moment):
-            return Why(OfferReasonCode.FAVOURITE_CATEGORY, None, category)
-        if want is None:
-            return POPULAR
-        return Why(self._code(want, end_day=end_day, is_lapsing=is_lapsing), want)
+    def speakers(self, wants: Wants) -> I64:
+        """Return by offer the place of the want that it is made for, `NOBODY`, or `FAVOURITE` for a favourite category.
 
-    def _code(self, want: Want, *, end_day: int, is_lapsing: bool) -> OfferReasonCode:
+        A category speaks louder than a want where its chance, at a neutral moment, is above that of the want at its
+        own. One that may not be named, or of an offer for what is intimate, never speaks.
+        """
+        pairs, speaker = wants.pairs, wants.speaker
+        voice = np.append(pairs.p7 * pairs.moment, 0.0)[speaker]  # the last one is nobody's
+        is_louder = wants.favourite7 * self._policy.neutral_timeliness > voice
+        may_speak = np.append(self._can_name, False)[wants.favourite] & ~self._is_sensitive
+        return np.where(is_louder & may_speak, FAVOURITE, speaker)
+
+    def privacy_costs(self, wants: Wants | None, speakers: I64) -> F64:
+        """Return how much of what is known of them each reason shows that we use, 0 to 1: most for what is intimate.
+
+        The more it is their own doing that we watched, the more it costs: what everybody does < what customers like
+        them do < their categories < what they looked at < their own habits.
+        """
+        policy = self._policy
+        if wants is None:
+            return np.where(self._is_sensitive, policy.privacy_sensitive, policy.privacy_popular)
+        pairs = wants.pairs
+        shown = np.where(pairs.kind <= TYPE, policy.privacy_habit, policy.privacy_similar)
+        shown = np.where(pairs.interest, policy.privacy_interest, shown)
+        shown = np.where(self._is_intimate[pairs.product], policy.privacy_sensitive, shown)
+        found = np.append(shown, [policy.privacy_category, policy.privacy_popular])[speakers]
+        return np.where(self._is_sensitive, policy.privacy_sensitive, found)
+
+    def why(self, wants: Wants | None, offer: int, speaker: int, *, end_day: int) -> Why:
+        """Return what an offer (its row) is made for; what is due before `end_day` is due."""
+        if wants is None or speaker == NOBODY:
+            return POPULAR
+        if speaker == FAVOURITE:
+            return Why(OfferReasonCode.FAVOURITE_CATEGORY, None, int(wants.favourite[offer]))
+        want = wants.want(speaker)
+        return Why(self._code(want, end_day=end_day), want)
+
+    def _code(self, want: Want, *, end_day: int) -> OfferReasonCode:
         if want.habit is not None:
             if want.is_defended:
                 return OfferReasonCode.HABIT_DEFENDED
-            if is_lapsing:
+            if want.is_lapsing:
                 return OfferReasonCode.HABIT_LAPSING
             is_due = self._pace.is_regular(want.habit) and self._pace.is_due(want.habit, end_day)
             return OfferReasonCode.HABIT_DUE if is_due else OfferReasonCode.BOUGHT_BEFORE
@@ -62,26 +96,6 @@ class OfferReasons:
                 return OfferReasonCode.LIKELY
             return OfferReasonCode.WISHED if sign.type is EventType.WISHLIST else OfferReasonCode.VIEWED
         return OfferReasonCode.STRETCH
-
-    def privacy_cost(self, why: Why, offer: Offer) -> float:
-        """Return how much of what is known of them the reason shows that we use, 0 to 1; the most for what is intimate.
-
-        The more it is their own doing that we watched, the more it costs: what everybody does < what they are likely to
-        do < their categories < their own habits and interests.
-        """
-        policy = self._policy
-        product = -1 if why.want is None else why.want.product
-        is_intimate = offer.is_sensitive or (product >= 0 and bool(self._shelf.flags[product] & INTIMATE))
-        if is_intimate:
-            return policy.privacy_sensitive
-        return {
-            OfferReasonCode.POPULAR: policy.privacy_popular,
-            OfferReasonCode.LIKELY: policy.privacy_similar,
-            OfferReasonCode.STRETCH: policy.privacy_similar,
-            OfferReasonCode.FAVOURITE_CATEGORY: policy.privacy_category,
-            OfferReasonCode.VIEWED: policy.privacy_interest,
-            OfferReasonCode.WISHED: policy.privacy_interest,
-        }.get(why.code, policy.privacy_habit)
 
     def text(self, why: Why, *, today: int) -> OfferReason:
         """Return the reason in words, as of the local day `today`; nothing that is intimate is named."""
@@ -94,16 +108,16 @@ class OfferReasons:
         if want is None:
             return "One of the offers of these days"
         if want.habit is not None:
-            return self._of_habit(why.code, want, want.habit, today)
+            return self._of_habit(want, want.habit, today)
         if want.stretch is not None:
             stretch = want.stretch
             is_linked = stretch.source >= 0 and self._reasons.can_name_category(stretch.source)
             return self._reasons.stretch(stretch, want.product, is_linked=is_linked, leaning=0)["text"]
         return self._of_discovery(want, want.discovery, today)
 
-    def _of_habit(self, code: OfferReasonCode, want: Want, habit: Habit, today: int) -> str:
+    def _of_habit(self, want: Want, habit: Habit, today: int) -> str:
         what, last = self._name(want), days_ago(today - habit.last_day)
-        if code is OfferReasonCode.HABIT_LAPSING or habit.gap_days is None or not self._pace.is_regular(habit):
+        if want.is_lapsing or habit.gap_days is None or not self._pace.is_regular(habit):
             return f"You have bought {what} {times(habit.n)}; the last time was {last}"
         return f"You buy {what} about every {days(habit.gap_days)}; the last time was {last}"
 

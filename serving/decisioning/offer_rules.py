@@ -1,26 +1,29 @@
-"""The rules of offers: small named claims about one offer for one customer, and the code when one keeps it back.
+"""The rules of offers: small named claims about offers for one customer, and the code when one keeps an offer back.
 
-They stand in one table, in the order of `WithheldCode`: the first that is broken is the reason.
+They stand in one table, in the order of `WithheldCode`: the first that is broken is the reason. Each claim is made of
+all offers of a call at once: it returns which offers it keeps back, or False where it keeps back none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+
+import numpy as np
 
 from serving.api_offer_codes import WithheldCode
+from serving.bundle_columns import F64, I64
 from serving.channels import Channel
-from serving.decisioning.offer_reasons import Why
-from serving.decisioning.offer_wants import NO_WANTS, Wants, within
+from serving.decisioning.offer_wants import NOBODY, Wants, all_within
 from serving.decisioning.policy_offers import OffersPolicy
-from serving.decisioning.value import Terms, customer_value, shop_value
-from serving.offer_shelf import Offer
+from serving.decisioning.value import TermColumns
+from serving.offer_shelf import Bools, Offer, OfferShelf
 from serving.state.holds import Hold, Spending
 
 _HOUR_US = 3_600_000_000
+_DAY_US = 24 * _HOUR_US
 
 
 class Buyer(StrEnum):
@@ -45,20 +48,16 @@ def buyer_of(policy: OffersPolicy, *, discounted_lines: float, score: float, n_b
     return Buyer.MIXED
 
 
-def _never(_offer_id: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class OfferCall:
     """What is the same for all offers of a call.
 
     `is_linked`: they are known, and what they are given may be kept under their id; `may_reach`: they agreed to this
-    channel;
-    `may_promise`: what has a budget may be given, and messages be sent. `excluded` are products that the call, the
-    policy or the customer keep out, `basket` what is in it now; `is_out` says of a product whether it is out of stock.
-    `redeemed` are ids of offers that they redeemed, `dismissed` of those that they turned away, `banned` of those that
-    merchants took out; `holds` those that they hold, by id.
+    channel; `may_promise`: what has a budget may be given, and messages be sent. `excluded` are products that the call,
+    the policy or the customer keep out, `basket` what is in it now; `is_out` says of a product whether it is out of
+    stock. `redeemed` are ids of offers that they redeemed, `dismissed` of those that they turned away, `banned` of
+    those that merchants took out, `capped` of those that were sent or shown as often as is allowed; `holds` those that
+    they hold, by id. `is_capped`: nothing at all may be sent or shown.
     """
 
     policy: OffersPolicy
@@ -75,180 +74,224 @@ class OfferCall:
     holds: Mapping[str, Hold]
     spending: Mapping[str, Spending]
     banned: Collection[str] = ()
+    capped: Collection[str] = ()
     buyer: Buyer = Buyer.MIXED
     is_held_out: bool = False
     is_quiet: bool = False
     is_capped: bool = False
-    is_offer_capped: Callable[[str], bool] = _never
     fatigue_cost: float = 0.0
     trust: float = 0.5
 
 
-class Appraisal(NamedTuple):
-    """What speaks most for an offer, and the terms of its value."""
+class OfferCases:
+    """All offers for one customer, on one channel, at one moment: what the rules judge.
 
-    why: Why
-    terms: Terms
-
-
-class OfferCase:
-    """One offer for one customer, on one channel, at one moment: what the rules judge.
-
-    `days` is how long it would be valid. The appraisal is made when it is first asked for.
+    `wants` is None where nothing that is known of them may be used. The terms are worked out when they are first asked
+    for.
     """
 
-    def __init__(
-        self,
-        offer: Offer,
-        call: OfferCall,
-        wants: Wants = NO_WANTS,
-        *,
-        days: float,
-        appraise: Callable[[OfferCase], Appraisal],
-    ) -> None:
-        self.offer = offer
+    def __init__(self, shelf: OfferShelf, call: OfferCall) -> None:
+        self.shelf = shelf
         self.call = call
-        self.wants = wants
-        self.days = days
-        self._appraise = appraise
+        self.wants: Wants | None = None
+        self.speakers = np.full(len(shelf.offers), NOBODY, dtype=np.int64)
+        self.make_terms: Callable[[OfferCases], TermColumns] | None = None
 
     @cached_property
-    def appraisal(self) -> Appraisal:
-        """Return what speaks for it, and its terms."""
-        return self._appraise(self)
+    def terms(self) -> TermColumns:
+        """Return the terms of the value equation, bounded and rounded."""
+        if self.make_terms is None:
+            raise TypeError("these offers have no terms")
+        return self.make_terms(self)
 
-    @property
-    def terms(self) -> Terms:
-        """The terms of the value equation, bounded and rounded."""
-        return self.appraisal.terms
+    @cached_property
+    def customer_values(self) -> F64:
+        """Return what each is worth to the customer."""
+        return self.terms.customer_values()
 
-    @property
-    def is_held(self) -> bool:
-        """Whether the customer was given it before, and it still stands."""
-        return self.offer.id in self.call.holds
+    @cached_property
+    def shop_values(self) -> F64:
+        """Return what each is expected to bring the shop, money."""
+        return self.terms.shop_values()
 
-    @property
-    def is_discount(self) -> bool:
-        """Whether it takes something off a price."""
-        return self.offer.kind in self.call.policy.discount_kinds
+    @cached_property
+    def are_held(self) -> Bools:
+        """Return which the customer was given before, and still stand."""
+        return self.named(self.call.holds)
+
+    @cached_property
+    def until_us(self) -> I64:
+        """Return until when each is valid, epoch µs: as promised where it is held, else to its end or the policy's."""
+        call = self.call
+        ends = np.minimum(self.shelf.columns.ends_us, call.at_us + round(call.policy.ttl_hours * _HOUR_US))
+        for offer_id, hold in call.holds.items():
+            if offer_id in self.shelf.rows:
+                ends[self.shelf.rows[offer_id]] = hold.until_us
+        return ends
+
+    @cached_property
+    def days(self) -> F64:
+        """Return how long each is valid, in days from now, 0 or more."""
+        return np.maximum(self.until_us - self.call.at_us, 0) / _DAY_US
+
+    @cached_property
+    def are_discounts(self) -> Bools:
+        """Return which take something off a price."""
+        kinds = self.call.policy.discount_kinds
+        return np.array([each in kinds for each in self.shelf.columns.kind], dtype=np.bool_)
+
+    def named(self, offer_ids: Iterable[str]) -> Bools:
+        """Return which have one of these ids."""
+        found = np.zeros(len(self.shelf.offers), dtype=np.bool_)
+        found[[row for each in offer_ids if (row := self.shelf.rows.get(each)) is not None]] = True
+        return found
+
+    def where(self, claim: Callable[[Offer], bool]) -> Bools:
+        """Return for which offers a claim is true."""
+        return np.array([claim(each) for each in self.shelf.offers], dtype=np.bool_)
 
 
-def is_held_out(case: OfferCase) -> bool:
+Broken = bool | Bools
+
+
+def is_held_out(cases: OfferCases) -> Broken:
     """Return whether the customer is held out."""
-    return case.call.is_held_out
+    return cases.call.is_held_out
 
 
-def lacks_consent(case: OfferCase) -> bool:
-    """Return whether the channel may not be used, or the offer has a budget, of which nothing is kept for them."""
-    return not case.call.may_reach or (case.offer.has_budget and not case.call.is_linked)
+def lacks_consent(cases: OfferCases) -> Broken:
+    """Return which may not be given as the channel may not be used, or nothing with a budget be kept for them."""
+    if not cases.call.may_reach:
+        return True
+    return False if cases.call.is_linked else ~np.isnan(cases.shelf.columns.budget)
 
 
-def is_unavailable(case: OfferCase) -> bool:
-    """Return whether it would be promised while nothing can be."""
-    return not case.call.may_promise and (case.offer.has_budget or case.call.channel.is_message)
+def is_unavailable(cases: OfferCases) -> Broken:
+    """Return which would be promised while nothing can be."""
+    if cases.call.may_promise:
+        return False
+    return cases.call.channel.is_message or ~np.isnan(cases.shelf.columns.budget)
 
 
-def is_for_other_channels(case: OfferCase) -> bool:
-    """Return whether the offer is not for this channel."""
-    return not case.offer.is_for(case.call.channel)
+def is_for_other_channels(cases: OfferCases) -> Broken:
+    """Return which are not for this channel."""
+    return ~cases.shelf.columns.are_for(cases.call.channel)
 
 
-def has_not_begun(case: OfferCase) -> bool:
-    """Return whether the offer begins later."""
-    return case.call.at_us < case.offer.starts_us
+def has_not_begun(cases: OfferCases) -> Broken:
+    """Return which begin later."""
+    begins: Bools = cases.call.at_us < cases.shelf.columns.starts_us
+    return begins
 
 
-def has_ended(case: OfferCase) -> bool:
-    """Return whether the offer has ended."""
-    return case.call.at_us >= case.offer.ends_us
+def has_ended(cases: OfferCases) -> Broken:
+    """Return which have ended."""
+    ended: Bools = cases.call.at_us >= cases.shelf.columns.ends_us
+    return ended
 
 
-def is_excluded(case: OfferCase) -> bool:
-    """Return whether the offer, or everything that it is for, is kept out.
+def is_excluded(cases: OfferCases) -> Broken:
+    """Return which are kept out, or have nothing left that is not.
 
     What is restricted or intimate is kept out for all who don't buy it already.
     """
-    offer, call = case.offer, case.call
-    if offer.id in call.dismissed or offer.id in call.banned or offer.is_lost:
-        return True
-    if offer.is_unasked and not case.wants.has_own:
-        return True
-    return not offer.is_general and offer.products <= call.excluded
+    columns, call = cases.shelf.columns, cases.call
+    unasked = columns.is_unasked if cases.wants is None else columns.is_unasked & ~cases.wants.has_own
+    found = columns.is_lost | unasked
+    if call.dismissed or call.banned:
+        found = found | cases.named((*call.dismissed, *call.banned))
+    if call.excluded:
+        found = found | cases.where(lambda offer: not offer.is_general and offer.products <= call.excluded)
+    return found
 
 
-def is_in_basket(case: OfferCase) -> bool:
-    """Return whether something that it is for is in the basket: it would be given for what they take anyway."""
-    return not case.offer.products.isdisjoint(case.call.basket)
+def is_in_basket(cases: OfferCases) -> Broken:
+    """Return which are for something in the basket: they would be given for what is taken anyway."""
+    basket = cases.call.basket
+    return cases.where(lambda offer: not offer.products.isdisjoint(basket)) if basket else False
 
 
-def is_out_of_stock(case: OfferCase) -> bool:
-    """Return whether nothing of what it is for and is not kept out is in stock."""
-    if case.offer.is_general:
+def is_out_of_stock(cases: OfferCases) -> Broken:
+    """Return which are for nothing in stock, of what is not kept out."""
+    call = cases.call
+
+    def is_out(offer: Offer) -> bool:
+        return not offer.is_general and not any(
+            not call.is_out(each) for each in offer.products if each not in call.excluded
+        )
+
+    return cases.where(is_out)
+
+
+def is_redeemed(cases: OfferCases) -> Broken:
+    """Return which the customer has redeemed."""
+    return cases.named(cases.call.redeemed) if cases.call.redeemed else False
+
+
+def is_just_bought(cases: OfferCases) -> Broken:
+    """Return of which all that they want was just bought."""
+    return False if cases.wants is None else (cases.wants.n_just_bought > 0) & ~cases.wants.has_open
+
+
+def is_due_anyway(cases: OfferCases) -> Broken:
+    """Return of which they would buy something in time at the full price, unless a defended habit speaks for it."""
+    wants, policy = cases.wants, cases.call.policy
+    if wants is None:
         return False
-    call = case.call
-    return not any(not call.is_out(each) for each in case.offer.products if each not in call.excluded)
+    is_defended: Bools = np.append(wants.pairs.is_defended, False)[wants.speaker]
+    is_sure: Bools = (all_within(wants.due7, cases.days) >= policy.due_anyway_chance) & (wants.due7 > 0.0)
+    kept: Bools = is_sure & ~is_defended
+    return kept
 
 
-def is_redeemed(case: OfferCase) -> bool:
-    """Return whether the customer has redeemed it."""
-    return case.offer.id in case.call.redeemed
+def needs_no_discount(cases: OfferCases) -> Broken:
+    """Return which take something off for a loyal customer who pays full prices, where the policy leaves it so."""
+    is_spared = cases.call.buyer is Buyer.FULL_PRICE and not cases.call.policy.full_price_gets_discounts
+    return cases.are_discounts if is_spared else False
 
 
-def is_just_bought(case: OfferCase) -> bool:
-    """Return whether all that they want of it was just bought."""
-    return case.wants.n_just_bought > 0 and not case.wants.found
-
-
-def is_due_anyway(case: OfferCase) -> bool:
-    """Return whether they would buy something of it in time at the full price, by a habit that is not defended."""
-    strongest = case.wants.strongest
-    if strongest is not None and strongest.is_defended:
-        return False
-    return within(1.0 - case.wants.none_due, case.days) >= case.call.policy.due_anyway_chance
-
-
-def needs_no_discount(case: OfferCase) -> bool:
-    """Return whether it takes something off for a loyal customer who pays full prices, and the policy leaves it so."""
-    policy = case.call.policy
-    return case.is_discount and case.call.buyer is Buyer.FULL_PRICE and not policy.full_price_gets_discounts
-
-
-def is_quiet(case: OfferCase) -> bool:
+def is_quiet(cases: OfferCases) -> Broken:
     """Return whether nothing may be sent at this hour of theirs."""
-    return case.call.is_quiet
+    return cases.call.is_quiet
 
 
-def has_reached_cap(case: OfferCase) -> bool:
-    """Return whether they have had as many messages, or as many showings of this offer, as the policy allows."""
-    return case.call.is_capped or case.call.is_offer_capped(case.offer.id)
+def has_reached_cap(cases: OfferCases) -> Broken:
+    """Return which may not be sent or shown once more: they had as many messages, or showings of it, as is allowed."""
+    return True if cases.call.is_capped else bool(cases.call.capped) and cases.named(cases.call.capped)
 
 
-def has_spent_budget(case: OfferCase) -> bool:
-    """Return whether the budget has not enough left for one more."""
-    offer = case.offer
-    if not offer.has_budget or case.is_held:
-        return False
-    return case.call.spending.get(offer.id, Spending()).gone + offer.stake > offer.budget
+def has_spent_budget(cases: OfferCases) -> Broken:
+    """Return which budgets have not enough left for one more."""
+    columns, shelf = cases.shelf.columns, cases.shelf
+    gone = np.zeros(len(shelf.offers))
+    for offer_id, spending in cases.call.spending.items():
+        if offer_id in shelf.rows:
+            gone[shelf.rows[offer_id]] = spending.gone
+    found: Bools = gone + columns.stake > columns.budget  # never of one without a budget, NaN
+    return found
 
 
-def is_worth_nothing(case: OfferCase) -> bool:
-    """Return whether it is worth less to the customer than the policy asks for."""
-    policy = case.call.policy
-    return case.terms.relevance < policy.min_relevance or customer_value(case.terms) < policy.min_customer_value
+def is_worth_nothing(cases: OfferCases) -> Broken:
+    """Return which are worth less to the customer than the policy asks for."""
+    policy = cases.call.policy
+    found: Bools = (cases.terms.relevance < policy.min_relevance) | (cases.customer_values < policy.min_customer_value)
+    return found
 
 
-def costs_more(case: OfferCase) -> bool:
-    """Return whether it brings the shop less than the policy asks for; of discount-only buyers more is asked."""
-    policy = case.call.policy
-    least = policy.min_expected_value
-    if case.is_discount and case.call.buyer is Buyer.DISCOUNT_ONLY:
-        least = max(least, policy.discount_only_return * case.terms.reward_cost)
-    return shop_value(case.terms) < least
+def costs_more(cases: OfferCases) -> Broken:
+    """Return which bring the shop less than the policy asks for; of discount-only buyers more is asked."""
+    policy = cases.call.policy
+    least = np.full(len(cases.shelf.offers), policy.min_expected_value)
+    if cases.call.buyer is Buyer.DISCOUNT_ONLY:
+        asked = policy.discount_only_return * cases.terms.reward_cost
+        least = np.where(cases.are_discounts, np.maximum(least, asked), least)
+    found: Bools = cases.shop_values < least
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A claim that keeps an offer back.
+    """A claim that keeps offers back.
 
     `is_fact`: it is about the call and the offer, and holds also where no rules are applied. `is_first`: it says so
     before anybody has looked at what the customer wants. `spares_held`: what the customer was promised before is not
@@ -256,7 +299,7 @@ class Rule:
     """
 
     code: WithheldCode
-    breaks: Callable[[OfferCase], bool]
+    breaks: Callable[[OfferCases], Broken]
     is_fact: bool = False
     is_first: bool = False
     spares_held: bool = False
@@ -282,22 +325,21 @@ RULES = (
     Rule(WithheldCode.WORTH_NOTHING, is_worth_nothing),
     Rule(WithheldCode.COSTS_MORE, costs_more, spares_held=True),
 )
+"""All of `WithheldCode` but the last: the ranking comes after."""
 
 FACTS = tuple(rule for rule in RULES if rule.is_fact)
 
-
-def first_broken(case: OfferCase, rules: tuple[Rule, ...] = RULES) -> WithheldCode | None:
-    """Return the code of the first rule that keeps the offer back, None when it may be given."""
-    is_held = case.is_held
-    for rule in rules:
-        if rule.breaks(case) and not (is_held and rule.spares_held):
-            return rule.code
-    return None
+MAY_BE_GIVEN = -1
 
 
-def valid_until_us(offer: Offer, call: OfferCall) -> int:
-    """Return until when an offer of a call is valid, epoch µs: as promised where it is held, else to its end or ttl."""
-    hold = call.holds.get(offer.id)
-    return (
-        hold.until_us if hold is not None else min(offer.ends_us, call.at_us + round(call.policy.ttl_hours * _HOUR_US))
-    )
+def first_broken(cases: OfferCases, rules: Sequence[Rule]) -> I64:
+    """Return by offer the place in `rules` of the first one that keeps it back, `MAY_BE_GIVEN` where none does."""
+    found = np.full(len(cases.shelf.offers), MAY_BE_GIVEN, dtype=np.int64)
+    for place, rule in enumerate(rules):
+        broken = rule.breaks(cases)
+        if broken is False:
+            continue
+        if rule.spares_held and cases.call.holds:
+            broken = broken & ~cases.are_held
+        found[(found == MAY_BE_GIVEN) & broken] = place
+    return found

@@ -1,27 +1,40 @@
-"""What somebody wants of each offer: which of its products they are likely to buy, how surely, and whether it is time.
+"""What somebody wants of the offers: which products of each they are likely to buy, how surely, and whether it is time.
 
-Chances are of seven days, as the bundle has them; `within` carries them to any other time, at a constant pace.
+Chances are of seven days, as the bundle has them; `within` carries them to any other time, at a constant pace. All
+offers are worked out at once, in arrays: a want is a pair of an offer and something that speaks for it.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from serving.bundle_format import INTIMATE, RESTRICTED
+import numpy as np
+
+from serving.bundle_columns import F64, I64
 from serving.candidates import Discovery, Habit, Stretch
-from serving.decisioning.policy_offers import LAPSING, LEAVING, OffersPolicy
-from serving.decisioning.rules import Pace
-from serving.offer_shelf import Offer, OfferShelf, Part
+from serving.decisioning.offer_pairs import (
+    NEW_CATEGORY,
+    NEW_PRODUCT,
+    PRODUCT,
+    TYPE,
+    PairFinder,
+    Pairs,
+    Wanting,
+    gather,
+)
+from serving.decisioning.offer_tastes import TasteColumns
+from serving.decisioning.policy import HabitPolicy
+from serving.decisioning.policy_offers import OffersPolicy
+from serving.offer_shelf import Bools, Offer, OfferShelf
 from serving.shelf import Shelf
-from serving.taste import Taste
 
 WEEK_DAYS = 7.0
-UNASKED = RESTRICTED | INTIMATE
-"""What is offered only to those who buy it already."""
+NOBODY, FAVOURITE = -1, -2
+"""In the place of a want: nothing speaks for the offer, or a category that they favour does."""
+
+_MOST = 1.0 - 1e-12
 
 
 class Want(NamedTuple):
@@ -40,51 +53,59 @@ class Want(NamedTuple):
     stretch: Stretch | None = None
     is_type: bool = False
     is_defended: bool = False
+    is_lapsing: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Wants:
-    """What one customer wants of one offer. Each product type counts by its chance; types are as if independent."""
+    """What one customer wants of all offers; columns have shape ``(n_offers,)``.
 
-    found: list[Want] = field(default_factory=list)
-    none: dict[int, float] = field(default_factory=dict)  # by type: the chance that they buy none of it
-    none_due: float = 1.0
-    n_just_bought: int = 0
-    favourite: tuple[float, int] = (0.0, -1)  # the chance within seven days, and the category that it is of
+    `p7` is the chance that they buy any of it within seven days, `due7` that they do by habits that are due and not
+    defended. `n_just_bought` counts what they have just bought of it; `has_open` is whether anything else speaks for
+    it, `has_own` whether they buy any of it. `speaker` is the place of the pair that speaks most for it now, by its
+    chance and its moment (ties go to the lower product), or `NOBODY`. `margin` is what it sells, by the chance of each,
+    money, and `extra` the share of that which would not have come in another way. `favourite` is a category (row) that
+    they favour, -1 none, with the chance `favourite7` that it is bought of the offer.
+    """
 
-    def add(self, want: Want) -> None:
-        """Count a product for which its own chance is known."""
-        self.found.append(want)
-        self.none[want.type] = self.none.get(want.type, 1.0) * (1.0 - want.p7)
+    pairs: Pairs
+    taste: TasteColumns
+    p7: F64
+    due7: F64
+    n_just_bought: I64
+    has_open: Bools
+    has_own: Bools
+    speaker: I64
+    weight: F64
+    margin: F64
+    extra: F64
+    favourite: I64
+    favourite7: F64
 
-    def raise_to(self, want: Want) -> None:
-        """Count a type whose chance is at least that of the want, whatever is known of its single products."""
-        if self.none.get(want.type, 1.0) > 1.0 - want.p7:
-            self.none[want.type] = 1.0 - want.p7
-            self.found.append(want)
+    def want(self, place: int) -> Want:
+        """Return one of the pairs, with what speaks for it."""
+        pairs = self.pairs
+        kind, source = int(pairs.kind[place]), int(pairs.place[place])
+        taste = self.taste
+        return Want(
+            int(pairs.product[place]),
+            int(pairs.type[place]),
+            float(pairs.p7[place]),
+            float(pairs.moment[place]),
+            habit=taste.habit(source, is_type=kind == TYPE) if kind in (PRODUCT, TYPE) else None,
+            discovery=taste.discovery(source) if kind == NEW_PRODUCT else None,
+            stretch=taste.stretch(source) if kind == NEW_CATEGORY else None,
+            is_type=kind == TYPE,
+            is_defended=bool(pairs.is_defended[place]),
+            is_lapsing=bool(pairs.is_lapsing[place]),
+        )
 
-    @property
-    def has_own(self) -> bool:
-        """Whether some of it is what they buy already."""
-        return self.n_just_bought > 0 or any(each.habit is not None for each in self.found)
-
-    @property
-    def p7(self) -> float:
-        """The chance that they buy any of it within seven days."""
-        return max(1.0 - math.prod(self.none.values()), self.favourite[0])
-
-    @property
-    def strongest(self) -> Want | None:
-        """The want that speaks most for the offer now: by its chance and its moment; ties go to the lower product."""
-        return max(self.found, key=_voice, default=None)
-
-
-NO_WANTS = Wants()
-Found = defaultdict[int, Wants]
-
-
-def _voice(want: Want) -> tuple[float, int]:
-    return want.p7 * want.moment, -want.product
+    def of(self, offer: int) -> Iterator[tuple[int, bool]]:
+        """Yield the products that they want of an offer, the likeliest first, and whether each is one they buy."""
+        pairs = self.pairs
+        own = np.flatnonzero((pairs.offer == offer) & ~pairs.is_just_bought)
+        for place in own[np.lexsort((pairs.product[own], -pairs.p7[own]))].tolist():
+            yield int(pairs.product[place]), int(pairs.kind[place]) in (PRODUCT, TYPE)
 
 
 def within(p7: float, days: float) -> float:
@@ -95,186 +116,118 @@ def within(p7: float, days: float) -> float:
     >>> within(0.5, 14.0), within(0.5, 0.0)
     (0.75, 0.0)
     """
-    return 1.0 - math.pow(1.0 - p7, days / WEEK_DAYS)
+    return float(1.0 - (1.0 - p7) ** (days / WEEK_DAYS))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanting:
-    """Who wants: their taste as of the local day `today`; what is due before `end_day` would be bought in time.
-
-    `closed` are products that are out of the question: excluded, in the basket or turned away. `favourites` are
-    categories with the chance that they buy there within seven days; `may_leave`: they are likely to leave the shop.
-    """
-
-    taste: Taste
-    today: int
-    end_day: int
-    closed: Collection[int] = ()
-    favourites: Collection[tuple[int, float]] = ()
-    may_leave: bool = False
+def all_within(p7: F64, days: float | F64) -> F64:
+    """Return `within` of each chance."""
+    return 1.0 - (1.0 - p7) ** (days / WEEK_DAYS)
 
 
 class WantFinder:
-    """Matches what customers want with the offers of a bundle."""
+    """Says what customers want of the offers of a bundle."""
 
-    def __init__(self, shelf: Shelf, offers: OfferShelf, policy: OffersPolicy, *, pace: Pace, half_life_days: float):
-        """Take the days after which a sign of interest is half as timely."""
-        self._shelf = shelf
+    def __init__(
+        self,
+        shelf: Shelf,
+        offers: OfferShelf,
+        policy: OffersPolicy,
+        *,
+        habits: HabitPolicy | None,
+        half_life_days: float,
+    ) -> None:
+        """Take what `PairFinder` takes."""
+        self._pairs = PairFinder(shelf, offers, policy, habits=habits, half_life_days=half_life_days)
         self._offers = offers
         self._policy = policy
-        self._pace = pace
-        self._half_life_days = half_life_days
-        self._defended = frozenset(each.casefold() for each in policy.defend_habits)
+        self._n_types = len(shelf.type_names)
+        self._margin = np.array([np.nan if (m := shelf.margin(row)) is None else m for row in range(shelf.n_products)])
 
-    def find(self, asked: Wanting, mask: int = -1) -> dict[int, Wants]:
-        """Return what they want by the offer's row; an offer of which they want nothing in particular is missing.
+    def find(self, asked: Wanting) -> Wants:
+        """Return what they want of all offers."""
+        return self._summed(asked, self._pairs.find(asked))
 
-        Only of offers whose bits are set in `mask`. Cost: linear in their habits and candidates, times the offers that
-        are for each.
-        """
-        found: defaultdict[int, Wants] = defaultdict(Wants)
-        habits = list(asked.taste.habits())
-        just_bought = {each.type for each in habits if self._pace.is_just_bought(each, asked.today)}
-        self._add_own(found, asked, just_bought, mask)
-        self._add_types(found, asked, habits, just_bought, mask)
-        self._add_products(found, asked, just_bought, mask)
-        self._add_categories(found, asked, just_bought, mask)
-        for category, p7 in asked.favourites:
-            for part in self._offers.of_category.get(category, ()):
-                if mask >> part.offer & 1:
-                    wants = found[part.offer]
-                    wants.favourite = max(wants.favourite, (p7 * part.share, category))
-        return found
-
-    def _add_own(self, found: Found, asked: Wanting, just_bought: Collection[int], mask: int) -> None:
-        """Add what they buy again, by product."""
-        for habit in self._own(asked.taste, mask):
-            if habit.product in asked.closed:
-                continue
-            offers = self._offers.of_product(habit.product, mask)
-            if habit.type in just_bought or self._pace.is_just_bought(habit, asked.today):
-                for offer in offers:
-                    found[offer].n_just_bought += 1
-                continue
-            want = self._of_habit(asked, habit, habit.product, habit.p7)
-            is_due = not want.is_defended and self._pace.is_due(habit, asked.end_day)
-            for offer in offers:
-                wants = found[offer]
-                wants.add(want)
-                if is_due:
-                    wants.none_due *= 1.0 - habit.p7
-
-    def _own(self, taste: Taste, mask: int) -> Iterable[Habit]:
-        """Return what they buy again that any of the offers is for."""
-        masks = self._offers.masks
-        if taste.is_live:
-            return [each for each in taste.again() if masks[each.product] & mask]
-        covered = [each for each in taste.again_products() if masks[each] & mask]
-        return [each for each in taste.again_of(covered) if each is not None]
-
-    def _add_types(
-        self, found: Found, asked: Wanting, habits: list[Habit], just_bought: Collection[int], mask: int
-    ) -> None:
-        """Add what they buy again by type, as far as the offer has what sells of that type."""
-        of_type, offers = self._offers.of_type, self._offers.offers
-        for habit in habits:
-            for part in of_type.get(habit.type, ()):
-                if not mask >> part.offer & 1:
-                    continue
-                wants = found[part.offer]
-                if habit.type in just_bought:
-                    wants.n_just_bought += 1
-                    continue
-                p7 = habit.p7 * part.share
-                product = habit.product if habit.product in offers[part.offer].products else part.product
-                if product not in asked.closed and wants.none.get(habit.type, 1.0) > 1.0 - p7:
-                    wants.raise_to(self._of_habit(asked, habit, product, p7, is_type=True))
-
-    def _add_products(self, found: Found, asked: Wanting, just_bought: Collection[int], mask: int) -> None:
-        """Add products that they never bought and may take to."""
-        shelf, masks = self._shelf, self._offers.masks
-        for each in asked.taste.discoveries():
-            product = each.product
-            if not masks[product] & mask or product in asked.closed:
-                continue
-            kind = shelf.type[product]
-            if kind in just_bought or shelf.flags[product] & UNASKED:
-                continue
-            want = Want(product, kind, each.p7, self._moment_of_sign(each, asked.today), discovery=each)
-            for offer in self._offers.of_product(product, mask):
-                found[offer].add(want)
-
-    def _add_categories(self, found: Found, asked: Wanting, just_bought: Collection[int], mask: int) -> None:
-        """Add categories that are new to them."""
-        shelf, neutral = self._shelf, self._policy.neutral_timeliness
-        for stretch in asked.taste.stretches():
-            for part in self._offers.of_category.get(stretch.category, ()):
-                if not mask >> part.offer & 1:
-                    continue
-                product, share = _best_there(stretch, self._offers.offers[part.offer], part)
-                kind = shelf.type[product]
-                if product not in asked.closed and kind not in just_bought and not shelf.flags[product] & UNASKED:
-                    found[part.offer].raise_to(Want(product, kind, stretch.p7 * share, neutral, stretch=stretch))
-
-    def _of_habit(self, asked: Wanting, habit: Habit, product: int, p7: float, *, is_type: bool = False) -> Want:
-        moment = self._moment_of_habit(habit, asked.today)
-        return Want(
-            product,
-            habit.type,
-            p7,
-            moment,
-            habit=habit,
-            is_type=is_type,
-            is_defended=self._is_defended(asked, habit),
+    def _summed(self, asked: Wanting, pairs: Pairs) -> Wants:
+        """Return what the pairs come to by offer. Each product type counts by its chance, types as if independent."""
+        n = len(self._offers.offers)
+        is_open = ~pairs.is_just_bought
+        log_none = np.log1p(-np.minimum(pairs.p7, _MOST))
+        is_single = (pairs.kind == PRODUCT) | (pairs.kind == NEW_PRODUCT)
+        groups, group = np.unique(pairs.offer * self._n_types + pairs.type, return_inverse=True)
+        singles = np.bincount(group, weights=np.where(is_single & is_open, log_none, 0.0), minlength=len(groups))
+        # A type, or a category, counts where its own chance is above that of its single products.
+        counts = is_open & (is_single | (log_none < singles[group]))
+        least = singles.copy()
+        np.minimum.at(least, group[counts & ~is_single], log_none[counts & ~is_single])
+        owners = groups // self._n_types
+        none = np.bincount(owners, weights=least, minlength=n)
+        favourite, favourite7 = self._favourites(asked)
+        is_due = pairs.is_due & is_open
+        weight, margin, extra = self._sold(pairs, counts, n)
+        return Wants(
+            pairs.where(counts | pairs.is_just_bought),
+            asked.taste,
+            p7=np.maximum(1.0 - np.exp(none), favourite7),
+            due7=1.0 - np.exp(np.bincount(pairs.offer, weights=np.where(is_due, log_none, 0.0), minlength=n)),
+            n_just_bought=np.bincount(pairs.offer, weights=pairs.is_just_bought, minlength=n).astype(np.int64),
+            has_open=np.bincount(pairs.offer, weights=counts, minlength=n) > 0,
+            has_own=np.bincount(pairs.offer, weights=pairs.kind <= TYPE, minlength=n) > 0,
+            speaker=_speakers(pairs, counts, counts | pairs.is_just_bought, n),
+            weight=weight,
+            margin=margin,
+            extra=extra,
+            favourite=favourite,
+            favourite7=favourite7,
         )
 
-    def _is_defended(self, asked: Wanting, habit: Habit) -> bool:
-        defended = self._defended
-        if not defended:
-            return False
-        return (
-            (LAPSING in defended and self.is_lapsing(habit, asked.today))
-            or (LEAVING in defended and asked.may_leave)
-            or self._shelf.category_names[self._shelf.type_category[habit.type]].casefold() in defended
-        )
+    def _sold(self, pairs: Pairs, counts: Bools, n: int) -> tuple[F64, F64, F64]:
+        """Return by offer the sum of the chances, and of the margin and the extra share of it by them."""
+        policy = self._policy
+        is_new = pairs.kind >= NEW_PRODUCT
+        margin = self._margin[pairs.product]
+        margin = np.where(np.isnan(margin), self._offers.columns.margin[pairs.offer], margin)
+        times = np.where(is_new, policy.new_purchases, np.where(pairs.is_lapsing, policy.lapsing_purchases, 1.0))
+        chance = np.where(counts, pairs.p7, 0.0)
+        extra = np.where(is_new, policy.new_extra, policy.habit_extra)
+        sold = chance * pairs.quantity * times * margin
+        return _sums(pairs, chance, n), _sums(pairs, sold, n), _sums(pairs, chance * extra, n)
 
-    def is_lapsing(self, habit: Habit, today: int) -> bool:
-        """Return whether a habit with a pace has not been kept for so many times its usual gap."""
-        if habit.gap_days is None:
-            return False
-        return today - habit.last_day > self._policy.lapsing_ratio * max(habit.gap_days, 1.0)
-
-    def _moment_of_habit(self, habit: Habit, today: int) -> float:
-        """Return how well the time fits a habit: 1 from when it is due until it lapses, less before and after."""
-        if habit.gap_days is None:
-            return self._policy.neutral_timeliness
-        gap = max(habit.gap_days, 1.0)
-        late = (today - habit.due_day) / gap
-        if late < 0.0:
-            return max(1.0 + late, 0.0)
-        return min(self._policy.lapsing_ratio / (1.0 + late), 1.0)
-
-    def _moment_of_sign(self, found: Discovery, today: int) -> float:
-        """Return how well the time fits interest: 1 on its day, halved with each half-life, neutral at the least."""
-        neutral = self._policy.neutral_timeliness
-        if found.sign is None:
-            return neutral
-        return max(math.exp2(-max(today - found.sign.day, 0) / self._half_life_days), neutral)
+    def _favourites(self, asked: Wanting) -> tuple[I64, F64]:
+        """Return by offer the category that they favour most of it, -1 none, and its chance."""
+        n = len(self._offers.offers)
+        found, chance = np.full(n, -1, dtype=np.int64), np.zeros(n)
+        if asked.favourites is None:
+            return found, chance
+        category, p7 = asked.favourites
+        parts = self._offers.by_category
+        gathered = gather(parts.offsets, category)
+        offer, of_it = parts.offer[gathered.entry], p7[gathered.place] * parts.share[gathered.entry]
+        order = np.argsort(of_it, kind="stable")  # the best one last, so that it stands
+        found[offer[order]], chance[offer[order]] = category[gathered.place[order]], of_it[order]
+        return found, chance
 
 
-def _best_there(stretch: Stretch, offer: Offer, part: Part) -> tuple[int, float]:
-    """Return the product of an offer that a stretch is best made by, and the share of the stretch's chance it has."""
-    best = next((each for each in stretch.products if each in offer.products), None)
-    return (part.product, part.share) if best is None else (best, 1.0)
+def _sums(pairs: Pairs, weights: F64, n: int) -> F64:
+    """Return the sums by offer."""
+    return np.bincount(pairs.offer, weights=weights, minlength=n).astype(np.float64)
 
 
-def likely_first(wants: Wants, offer: Offer) -> Iterator[int]:
-    """Yield the products of an offer, the likeliest for them first, then what sells best; none twice."""
+def _speakers(pairs: Pairs, counts: Bools, kept: Bools, n: int) -> I64:
+    """Return by offer the place among the kept pairs of the one that speaks most for it, `NOBODY` where none does."""
+    found = np.full(n, NOBODY, dtype=np.int64)
+    places = np.cumsum(kept) - 1
+    own = np.flatnonzero(counts)
+    voice = pairs.p7[own] * pairs.moment[own]
+    order = own[np.lexsort((-pairs.product[own], voice, pairs.offer[own]))]  # the strongest of each offer last
+    found[pairs.offer[order]] = places[order]
+    return found
+
+
+def likely_first(wants: Wants | None, offer: Offer) -> Iterator[tuple[int, bool]]:
+    """Yield the products of an offer, the likeliest for them first, then what sells best; and whether they buy each."""
     seen: set[int] = set()
-    for each in sorted(wants.found, key=lambda want: (-want.p7, want.product)):
-        if each.product not in seen:
-            seen.add(each.product)
-            yield each.product
-    for product in offer.best:
+    for product, is_own in () if wants is None else wants.of(offer.row):
         if product not in seen:
-            yield product
+            seen.add(product)
+            yield product, is_own
+    yield from ((product, False) for product in offer.best if product not in seen)

@@ -37,6 +37,8 @@ class OffersPolicy:
     leaving_chance: Share
     habit_extra: Share
     new_extra: Share
+    new_purchases: Annotated[float, Range(1, 50)]
+    lapsing_purchases: Annotated[float, Range(1, 50)]
     basket_margin: Annotated[float, Range(0, 100_000)]
     discount_kinds: tuple[str, ...]
     full_price_lines: Share

@@ -9,8 +9,11 @@ so that both equations can be redone by hand from an answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import numpy as np
+
+from serving.bundle_columns import F64
 from serving.decisioning.policy_offers import OffersPolicy
 
 _PLACES = 6
@@ -62,17 +65,17 @@ def money(x: float) -> float:
     return round(x, _MONEY_PLACES) + 0.0  # no minus before a zero
 
 
-def incremental_margin(redemption: float, anyway: float, extra: float, margin: float) -> float:
-    """Return the margin that an offer is expected to add, money.
+def incremental_margins(redemption: F64, anyway: F64, extra: F64, margin: F64) -> F64:
+    """Return the margin that offers are expected to add, money.
 
-    Of those who redeem it, the share `anyway` would have bought at that time without it; of the others, `extra` would
+    Of those who redeem one, the share `anyway` would have bought at that time without it; of the others, `extra` would
     not have bought later, or something else instead. So ``p(buys with) − p(buys anyway)`` is
     ``redemption × (1 − anyway) × extra``. That is an assumption until an experiment has measured it.
 
     Examples
     --------
-    >>> incremental_margin(0.5, 0.2, 0.5, 10.0)
-    2.0
+    >>> incremental_margins(*np.array([[0.5], [0.2], [0.5], [10.0]])).tolist()
+    [2.0]
     """
     return redemption * (1.0 - anyway) * extra * margin
 
@@ -100,23 +103,66 @@ def shop_value(terms: Terms) -> float:
     return money(terms.incremental_margin - terms.reward_cost - terms.fatigue_cost)
 
 
-def rank_value(terms: Terms, policy: OffersPolicy) -> float:
+def rank_values(for_customer: F64, for_shop: F64, policy: OffersPolicy) -> F64:
     """Return what offers are ranked by: both values, each brought to −1 to 1, by the policy's weights.
 
     A value x counts ``x ÷ (|x| + scale)``: half where it is as large as its scale, and never more than 1, so that
     neither side can outbid the other without end. More of either value never ranks lower.
-    """
-    for_customer = _bounded(customer_value(terms), policy.customer_scale)
-    for_shop = _bounded(shop_value(terms), policy.shop_scale)
-    return policy.customer_weight * for_customer + policy.shop_weight * for_shop
-
-
-def _bounded(x: float, scale: float) -> float:
-    """Return ``x ÷ (|x| + scale)``.
 
     Examples
     --------
-    >>> _bounded(2.0, 2.0), _bounded(-6.0, 2.0)
-    (0.5, -0.75)
+    >>> from serving.decisioning.policy import default_policy
+    >>> from dataclasses import replace
+    >>> policy = replace(default_policy().offers, customer_weight=2.0, customer_scale=1.0, shop_weight=1.0)
+    >>> rank_values(np.array([1.0, 3.0]), np.array([0.0, 0.0]), policy).tolist()
+    [1.0, 1.5]
     """
-    return x / (abs(x) + scale)
+    customer, shop = policy.customer_scale, policy.shop_scale
+    counts = for_customer / (np.abs(for_customer) + customer), for_shop / (np.abs(for_shop) + shop)
+    return policy.customer_weight * counts[0] + policy.shop_weight * counts[1]
+
+
+@dataclass(frozen=True, slots=True)
+class TermColumns:
+    """The terms of many offers, shape ``(n_offers,)`` each, bounded and rounded; see `Terms`."""
+
+    relevance: F64
+    timeliness: F64
+    trust: F64
+    privacy_cost: F64
+    effort: F64
+    redemption: F64
+    anyway: F64
+    incremental_margin: F64
+    reward_cost: F64
+    fatigue_cost: F64
+
+    def of(self, row: int) -> Terms:
+        """Return the terms of one offer."""
+        return Terms(*(float(getattr(self, each.name)[row]) for each in fields(Terms)))
+
+    def customer_values(self) -> F64:
+        """Return `customer_value` of each."""
+        worth = (self.relevance + self.timeliness) * self.trust
+        return np.round(worth / (self.privacy_cost + self.effort), _PLACES)
+
+    def shop_values(self) -> F64:
+        """Return `shop_value` of each."""
+        return monies(self.incremental_margin - self.reward_cost - self.fatigue_cost)
+
+
+def shares(x: F64) -> F64:
+    """Return numbers held to 0 to 1, to six places."""
+    held: F64 = np.minimum(np.maximum(x, 0.0), 1.0)
+    return np.round(held, _PLACES)
+
+
+def costs(x: F64) -> F64:
+    """Return costs held to `LEAST_COST` to 1, to six places."""
+    held: F64 = np.minimum(np.maximum(x, LEAST_COST), 1.0)
+    return np.round(held, _PLACES)
+
+
+def monies(x: F64) -> F64:
+    """Return amounts of money as answers have them, to six places."""
+    return np.round(x, _MONEY_PLACES) + 0.0  # no minus before a zero
