@@ -69,7 +69,9 @@ class ContactDesk:
         self._n_sent, self._n_answered = ints(contacts.n_sent), ints(contacts.n_answered)
         self._left, self._redeemed = ints(contacts.left), ints(contacts.redeemed)
         self._return_share = floats(contacts.return_share)
-        self._n_baskets = ints(bundle.customers.n_baskets)
+        # Where nobody ever gave anything back, the source has no returns: nothing is known of anybody's.
+        has_returns = bool((contacts.return_share > 0.0).any())
+        self._n_baskets = ints(bundle.customers.n_baskets if has_returns else np.zeros_like(bundle.customers.n_baskets))
         self._sends = (ints(sends.offsets), ints(sends.at_us), ints(sends.channel), ints(sends.offer))
         self._is_answered = ints(sends.is_answered)
         self._offer_ids = list(bundle.offers.id)

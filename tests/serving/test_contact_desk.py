@@ -171,6 +171,14 @@ def test_trust_knows_the_challenges_that_were_tried(desk: Desk) -> None:
     assert trusts[1] == pytest.approx(0.5)
 
 
+def test_in_a_source_without_returns_nothing_is_known_of_them(tmp_path: Path) -> None:
+    contents = tiny_contents()
+    contacts = replace(contents.contacts, return_share=np.zeros_like(contents.contacts.return_share))
+    bundle = open_bundle(tmp_path / write_bundle(replace(contents, contacts=contacts), tmp_path))
+    reader = Desk(bundle, applies_rules=True).contacts
+    assert reader.trust(reader.contacts("dora", NOTHING.live), NOTHING.live, 0) == pytest.approx(0.5)
+
+
 def test_challenges_count_as_they_stood_at_a_moment() -> None:
     live = Live("who", tried=(Tried(100, 50), Tried(200, None), Tried(300, 250)))
     found = [live.challenges_at(at_us) for at_us in (50, 51, 100, 200, 250, 251)]
