@@ -133,7 +133,10 @@ class DecisionAnswer(TypedDict):
     personalized: bool
     experiment: Annotated[Experiment | None, Field(description="The experiment and its arm; null where none runs.")]
     probability: Annotated[
-        Probability, Field(description="Chance with which this was chosen among what might have been; 1 without any.")
+        Probability,
+        Field(
+            description="Chance with which the arm was drawn, 1 without an experiment; the odds of the rest: `draws`."
+        ),
     ]
     customer_id: Annotated[
         str | None, Field(description="Null where nothing links the decision to a customer, or they were forgotten.")

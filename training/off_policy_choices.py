@@ -170,7 +170,7 @@ def _first_offer(answer: Answer) -> str | None:
 
 def _beside_first(answer: Answer) -> object:
     """Return the first offer and, in whatever order, the others: their order is taken to change nothing."""
-    offers = [offer["offer_id"] for offer in answer["offers"]]
+    offers = [(offer["offer_id"], offer["valid_to"]) for offer in answer["offers"]]
     return offers[:1], frozenset(offers[1:])
 
 

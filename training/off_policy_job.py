@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -34,6 +34,7 @@ from training.off_policy_report import ValueReport, write_report
 from training.off_policy_value import (
     SlotValue,
     Valuation,
+    check_arm,
     check_drawn,
     check_odds,
     exploring_cost,
@@ -47,6 +48,7 @@ from training.replay import ReplayJob
 Progress = Callable[[str], None]
 _CALLS = frozenset({"challenge", "offers"})
 _SEED = 20_180_101
+_EVER_US = 2**62
 NO_EXPERIMENT = "none"
 
 
@@ -94,16 +96,18 @@ def find(home: Path, job: ReplayJob, arm: str | None, progress: Progress) -> Val
         raise ReplayError(f"{home} keeps no state yet, so nothing was decided")
     with closing(opened):
         progress("read decisions")
-        records = list(_records(opened.state, job, shop))
-        drawn = _of_one_arm([each for each in records if any(drawn_parts([each]))], arm)
+        state, window = opened.state, _window(job, shop.bundle)
+        n_decisions, labels = _counted(_records(state, window))
+        check_arm(labels, arm)
         progress("decide anew")
-        looked = _looked(drawn, opened.state, shop)
-        check_drawn(len(records), looked.found, looked.left_out)
+        drawn = (each for each in _records(state, window) if arm in (None, _label(each)))
+        looked = _looked(drawn, state, shop)
+        check_drawn(n_decisions, looked.found, looked.left_out)
         progress("read purchases")
-        doings = doings_of_log(opened.state.log(), opened.state.rewards(), shop.bundle)
+        doings = doings_of_log(state.log(), state.rewards(), shop.bundle)
         over = _over(looked.found, doings, shop)
         kind_of = Engine(shop.bundle).kinds
-        taken = taken_of(over, opened.state.log(), kind_of, shop.own.state.attribution_days)
+        taken = taken_of(over, state.log(), kind_of, shop.own.state.attribution_days)
     progress("measure")
     name = str(job.policy or shop.place.policy_path)
     return _valued(over, taken, doings, shop, looked, name)
@@ -119,15 +123,30 @@ def _shop(home: Path, job: ReplayJob) -> _Shop:
     return _Shop(place, open_bundle(place.bundle(version), verify=False), own, other, read_experiments(home))
 
 
-def _records(state: State, job: ReplayJob, shop: _Shop) -> Iterator[DecisionRecord]:
-    zone = shop.bundle.manifest.time_zone
-    from_us, to_us = (None if at is None else _epoch_us(at, zone) for at in (job.from_at, job.to_at))
-    if from_us is not None and to_us is not None and from_us >= to_us:
+def _window(job: ReplayJob, bundle: Bundle) -> tuple[int, int]:
+    """Return the first moment and the one after the last; all that is kept where the job says nothing."""
+    zone = bundle.manifest.time_zone
+    from_us = 0 if job.from_at is None else _epoch_us(job.from_at, zone)
+    to_us = _EVER_US if job.to_at is None else _epoch_us(job.to_at, zone)
+    if from_us >= to_us:
         raise ReplayError("--from must be before --to")
+    return from_us, to_us
+
+
+def _records(state: State, window: tuple[int, int]) -> Iterator[DecisionRecord]:
+    """Yield the decisions of a time that may have been drawn."""
     for record in state.records():
-        is_since = from_us is None or record.at_us >= from_us
-        if record.call in _CALLS and is_since and (to_us is None or record.at_us < to_us):
+        if record.call in _CALLS and window[0] <= record.at_us < window[1]:
             yield record
+
+
+def _counted(records: Iterable[DecisionRecord]) -> tuple[int, Counter[str]]:
+    """Return how many decisions there are, and how many of each arm were drawn."""
+    n, labels = 0, Counter[str]()
+    for record in records:
+        n += 1
+        labels.update([_label(record)] if any(drawn_parts([record])) else [])
+    return n, labels
 
 
 def _epoch_us(at: datetime | date, zone: str) -> int:
@@ -139,18 +158,7 @@ def _label(record: DecisionRecord) -> str:
     return NO_EXPERIMENT if label is None else f"{label['name']}/{label['arm']}"
 
 
-def _of_one_arm(records: Sequence[DecisionRecord], arm: str | None) -> list[DecisionRecord]:
-    """Return the decisions of one arm; ValueRefused where there are several, and none is asked for."""
-    labels = Counter(map(_label, records))
-    listed = ", ".join(f"{label} ({n:,})" for label, n in sorted(labels.items()))
-    if arm is None and len(labels) > 1:
-        raise ValueRefused(f"arms: drawn decisions of several arms are mixed: {listed}; name one with --arm")
-    if arm is not None and records and arm not in labels:
-        raise ValueRefused(f"arms: no decision of {arm!r} was drawn; there are {listed}")
-    return [each for each in records if arm in (None, _label(each))]
-
-
-def _looked(records: Sequence[DecisionRecord], state: State, shop: _Shop) -> SecondLook:
+def _looked(records: Iterable[DecisionRecord], state: State, shop: _Shop) -> SecondLook:
     aliases = state.aliases()
 
     def live(customer_id: str, before_us: int) -> Live:

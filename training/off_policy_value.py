@@ -89,6 +89,15 @@ def check_drawn(n_decisions: int, looked: Sequence[Looked], left_out: Counter[st
     )
 
 
+def check_arm(labels: Counter[str], arm: str | None) -> None:
+    """Raise ValueRefused where drawn decisions of several arms are mixed, or none is of the arm that is asked for."""
+    listed = ", ".join(f"{label} ({n:,})" for label, n in sorted(labels.items()))
+    if arm is None and len(labels) > 1:
+        raise ValueRefused(f"arms: drawn decisions of several arms are mixed: {listed}; name one with --arm")
+    if arm is not None and labels and arm not in labels:
+        raise ValueRefused(f"arms: no decision of {arm!r} was drawn; there are {listed}")
+
+
 def check_odds(looked: Sequence[Looked]) -> None:
     """Raise ValueRefused where the best options came more or less often than the logged odds allow."""
     best = np.array([each.draw.among[0].probability for each in looked])
