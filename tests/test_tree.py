@@ -22,7 +22,13 @@ MAX_MODULE_LINES = 400
 # Modules without a test file of their own, by the file whose subject they are a part of.
 TESTED_TOGETHER = {
     "tests/features/test_conform.py": ("features/quarantine",),
-    "tests/serving/test_engine.py": ("serving/answers", "serving/decisioning/challenge", "serving/decisioning/slate"),
+    "tests/serving/test_engine.py": (
+        "serving/answers",
+        "serving/challenge_desk",
+        "serving/decisioning/challenge",
+        "serving/decisioning/slate",
+        "serving/decisioning/slate_parts",
+    ),
     "tests/contracts/test_http.py": ("serving/api_openapi",),
     "tests/serving/test_http_kept.py": (
         "serving/api_kept",
