@@ -83,7 +83,7 @@ def test_an_unsubscribe_is_heeded_by_the_next_action(server: Server) -> None:
     tell(server, "emil", "wishlist", "salad-1")
     before = act(server, "emil", "wishlist", channel="email", dry_run=True)
     assert before["reason"]["code"] in ("wished", "not_worth_it")
-    tell(server, "emil", "unsubscribe", "salad-1", channel="email")
+    tell(server, "emil", "unsubscribe", "salad-1", channel="email", at="2018-01-01T13:00:00Z")
     assert act(server, "emil", "wishlist", channel="email")["reason"]["code"] == "no_channel"
     assert act(server, "emil", "unsubscribe")["reason"]["code"] == "left_channel"
 
