@@ -101,7 +101,8 @@ def test_what_is_back_in_stock_is_known_from_the_words_about_it(server: Server) 
     for available in (False, True):
         call(server, "POST", "/v1/stock", {"stock": [{"product_id": "brie-1", "available": available}]})
     answer = act(server, "dora", "back_in_stock")
-    assert [each["product_id"] for each in answer["items"]] == ["brie-1"]
+    assert answer["reason"]["code"] == "back_in_stock"
+    assert "Brie de Meaux" in answer["subject"]
 
 
 def test_what_is_wrong_is_named(server: Server) -> None:
