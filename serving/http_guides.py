@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
 <body>
 <a class="skip" href="#guide">Skip to the guide</a>
 <header class="top">
-  <div class="brand"><span class="mark" aria-hidden="true"><i></i><i></i><i></i></span><b>tercet</b></div>
+  <a class="brand" href="/"><span class="mark" aria-hidden="true"><i></i><i></i><i></i></span><b>tercet</b></a>
 </header>
 <div class="frame">
   <nav class="side" aria-label="Guides">

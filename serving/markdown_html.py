@@ -15,7 +15,7 @@ _HEADING = re.compile(r"^(#{1,4}) (.+)$")
 _ITEM = re.compile(r"^(?:[-*]|(\d+)\.) (.*)$")
 _ROW = re.compile(r"^\|.*\|$")
 _RULE = re.compile(r"^\|[\s:|-]+\|$")
-_INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*|(?<!\*)\*([^*\s][^*]*)\*|\[([^\]]+)\]\(([^)\s]+)\)")
+_INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*|(?<!\*)\*([^*\s][^*]*)\*|\[([^\]]+)\]\(([^)\s]+)\)|<(https?://[^>\s]+)>")
 
 Link = Callable[[str], str | None]
 
@@ -129,13 +129,13 @@ def _inline(text: str, link: Link) -> str:
 
 
 def _mark(found: re.Match[str], link: Link) -> str:
-    code, strong, emphasis, label, href = found.groups()
+    code, strong, emphasis, label, href, address = found.groups()
     if code is not None:
         return f"<code>{escape(code)}</code>"
     if strong is not None:
         return f"<strong>{_inline(strong, link)}</strong>"
     if emphasis is not None:
         return f"<em>{_inline(emphasis, link)}</em>"
-    target = link(href)
-    inner = _inline(label, link)
+    target = link(href or address)
+    inner = escape(address) if address else _inline(label, link)
     return inner if target is None else f'<a href="{escape(target)}">{inner}</a>'

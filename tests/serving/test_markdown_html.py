@@ -21,6 +21,7 @@ def html(text: str) -> str:
         ("<script>", "<p>&lt;script&gt;</p>"),
         ("[a `b`](x.md#y)", '<p><a href="x.md#y">a <code>b</code></a></p>'),
         ("[a](../secret)", "<p>a</p>"),
+        ("<https://a.example/?b&c>", '<p><a href="https://a.example/?b&amp;c">https://a.example/?b&amp;c</a></p>'),
         ('[a](x"y)', '<p><a href="x&quot;y">a</a></p>'),
         ("- a\n  more\n- b", "<ul><li>a more</li><li>b</li></ul>"),
         ("1. a\n2. b\n\ntext", "<ol><li>a</li><li>b</li></ol>\n<p>text</p>"),
