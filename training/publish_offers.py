@@ -273,8 +273,9 @@ def _times(values: pd.Series, otherwise: int) -> npt.NDArray[np.int64]:
 
 def _channel_codes(names: pd.Series) -> npt.NDArray[np.int8]:
     """Return the place of each channel's name in `CHANNELS`, `NO_CHANNEL` where it is none of them."""
-    codes = pd.Categorical(names.str.lower(), categories=list(CHANNELS)).codes
-    return np.asarray(codes, dtype=np.int8)  # pandas codes what is in no category as -1, which is NO_CHANNEL
+    places = {str(channel): place for place, channel in enumerate(CHANNELS)}
+    codes = names.astype(object).str.lower().map(places).astype(np.float64).fillna(form.NO_CHANNEL)
+    return np.asarray(codes, dtype=np.int8)
 
 
 def _channel_bits(text: object) -> int:
