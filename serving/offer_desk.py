@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -37,6 +38,7 @@ from serving.offer_terms import TermMaker
 from serving.state.known import NOTHING_KNOWN, Known
 
 N_PRODUCTS = 10
+_IDS_REMEMBERED = 16_384
 _BUDGET_TEXT = "It has a budget: it is only for customers who are known and agree to personalization."
 
 
@@ -79,6 +81,7 @@ class OfferDesk:
         self._first_rules = [each for each in rules if each.is_first]
         self._rules = [each for each in rules if not each.is_first]
         self._facts = OfferFacts(desk, self.shelf)
+        self._id_of = lru_cache(_IDS_REMEMBERED)(desk.shelf.ids.__getitem__)
 
     def offers(
         self,
@@ -185,7 +188,7 @@ class OfferDesk:
             "offer_id": offer.id,
             "kind": offer.kind,
             "value": None if math.isnan(offer.value) else round(offer.value, 4),
-            "product_ids": [self._desk.shelf.ids[each] for each in islice(self._shown(offer, judged), N_PRODUCTS)],
+            "product_ids": list(map(self._id_of, islice(self._shown(offer, judged), N_PRODUCTS))),
             "redemption_probability": terms.redemption,
             "anyway_probability": terms.anyway,
             "relevance": terms.relevance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -120,7 +120,9 @@ class OfferFacts:
     def _redeemed_of(self, shopper: Shopper, customer_id: str, live: Live) -> set[str]:
         """Return the ids of the offers that they redeemed, by any of their ids: before the bundle, and since."""
         offsets, offer = self._redeemed
-        rows = self._desk.shoppers.rows(customer_id, live) if shopper.is_personal else []
+        rows: Sequence[int] = ()
+        if shopper.is_personal and shopper.row >= 0:
+            rows = self._desk.shoppers.rows(customer_id, live) if live.also else (shopper.row,)
         found = {self._offers.offers[offer[e]].id for row in rows for e in range(offsets[row], offsets[row + 1])}
         return found | _latest(live, EventType.REDEEM).keys()
 
@@ -160,7 +162,8 @@ class OfferFacts:
         group = self._desk.bundle.propensity
         at = slice(int(group.offsets[shopper.row]), int(group.offsets[shopper.row + 1]))
         category = group.category[at].astype(np.int64)
-        is_recent = np.isin(category, list(shopper.taste.recent_categories()))
+        recent = shopper.taste.recent_categories()
+        is_recent = np.array([each in recent for each in category.tolist()], dtype=np.bool_)
         return category[is_recent], all_within(group.p28[at].astype(np.float64)[is_recent], 7.0 / 4.0)
 
     def _setting(

@@ -98,7 +98,7 @@ class PairFinder:
     def find(self, asked: Wanting) -> Pairs:
         """Return all pairs. Cost: linear in what they buy, times the offers that are for each."""
         is_just = self._is_just_bought(asked.taste.types, asked.today)
-        closed_types = asked.taste.types.type[is_just]
+        closed_types = _marked(len(self._is_defended_type), asked.taste.types.type[is_just])
         parts = (
             self._own(asked, closed_types),
             self._types(asked, is_just),
@@ -106,14 +106,17 @@ class PairFinder:
             self._categories(asked, closed_types),
         )
         pairs = Pairs._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return pairs.where(~np.isin(pairs.product, list(asked.closed))) if asked.closed else pairs
+        if not asked.closed:
+            return pairs
+        closed = _marked(len(self._type), list(asked.closed))
+        return pairs.where(~closed[pairs.product])
 
-    def _own(self, asked: Wanting, closed_types: I64) -> Pairs:
+    def _own(self, asked: Wanting, closed_types: Bools) -> Pairs:
         """Return what they buy again, by product."""
         own = asked.taste.own
         gathered = gather(self._offers.by_product.offsets, own.product)
         place = gathered.place
-        is_just = self._is_just_bought(own, asked.today) | np.isin(own.type, closed_types)
+        is_just = self._is_just_bought(own, asked.today) | closed_types[own.type]
         return self._habits_of(asked, own, place, PRODUCT)._replace(
             offer=self._offers.by_product.offer[gathered.entry],
             is_just_bought=is_just[place],
@@ -134,10 +137,10 @@ class PairFinder:
             is_due=np.zeros(len(place), dtype=np.bool_),
         )
 
-    def _new(self, asked: Wanting, closed_types: I64) -> Pairs:
+    def _new(self, asked: Wanting, closed_types: Bools) -> Pairs:
         """Return products that they never bought and may take to."""
         new = asked.taste.new
-        is_open = ~self._is_unasked[new.product] & ~np.isin(self._type[new.product], closed_types)
+        is_open = ~self._is_unasked[new.product] & ~closed_types[self._type[new.product]]
         chosen = np.flatnonzero(is_open)
         gathered = gather(self._offers.by_product.offsets, new.product[chosen])
         place = chosen[gathered.place]
@@ -154,7 +157,7 @@ class PairFinder:
             interest=~np.isnan(faded[place]),
         )
 
-    def _categories(self, asked: Wanting, closed_types: I64) -> Pairs:
+    def _categories(self, asked: Wanting, closed_types: Bools) -> Pairs:
         """Return categories that are new to them: by the stretch's best product there, or by what the offer has."""
         found, parts = asked.taste.stretches, self._offers.by_category
         gathered = gather(parts.offsets, found.category)
@@ -164,7 +167,7 @@ class PairFinder:
             best = found.best[place, column]
             is_there = self._offers.are_for(offer, best)
             product, share = np.where(is_there, best, product), np.where(is_there, 1.0, share)
-        is_open = ~self._is_unasked[product] & ~np.isin(self._type[product], closed_types)
+        is_open = ~self._is_unasked[product] & ~closed_types[self._type[product]]
         place, offer, product, share = place[is_open], offer[is_open], product[is_open], share[is_open]
         moment = np.full(len(place), self._policy.neutral_timeliness)
         p7 = found.p7[place] * share
@@ -236,6 +239,13 @@ def _new_pairs(
 ) -> Pairs:
     no, one = np.zeros(len(offer), dtype=np.bool_), np.ones(len(offer), dtype=np.int64)
     return Pairs(offer, product, type_of[product], p7, moment, one * kind, place, one, no, no, no, no, interest)
+
+
+def _marked(n: int, rows: I64 | list[int]) -> Bools:
+    """Return which of `n` rows are among some."""
+    found = np.zeros(n, dtype=np.bool_)
+    found[rows] = True
+    return found
 
 
 def gather(offsets: I64, groups: I64) -> Gathered:

@@ -35,6 +35,7 @@ NOBODY, FAVOURITE = -1, -2
 """In the place of a want: nothing speaks for the offer, or a category that they favour does."""
 
 _MOST = 1.0 - 1e-12
+_MOST_GROUPS = 20_000  # so many are counted in place faster than found by sorting
 
 
 class Want(NamedTuple):
@@ -60,15 +61,17 @@ class Want(NamedTuple):
 class Wants:
     """What one customer wants of all offers; columns have shape ``(n_offers,)``.
 
-    `p7` is the chance that they buy any of it within seven days, `due7` that they do by habits that are due and not
-    defended. `n_just_bought` counts what they have just bought of it; `has_open` is whether anything else speaks for
-    it, `has_own` whether they buy any of it. `speaker` is the place of the pair that speaks most for it now, by its
-    chance and its moment (ties go to the lower product), or `NOBODY`. `margin` is what it sells, by the chance of each,
-    money, and `extra` the share of that which would not have come in another way. `favourite` is a category (row) that
-    they favour, -1 none, with the chance `favourite7` that it is bought of the offer.
+    `counts` says which pairs speak for their offers: all but what was just bought, and types that say no more than
+    their products. `p7` is the chance that they buy any of it within seven days, `due7` that they do by habits that are
+    due and not defended. `n_just_bought` counts what they have just bought of it; `has_open` is whether anything else
+    speaks for it, `has_own` whether they buy any of it. `speaker` is the place of the pair that speaks most for it now,
+    by its chance and its moment (ties go to the lower product), or `NOBODY`. What it sells counts by the chance of
+    each, whose sum is `weight`: `margin`, money, and `extra`, the share of it that would not have come in another way.
+    `favourite` is a category (row) that they favour, -1 none, with the chance `favourite7` that it is bought of it.
     """
 
     pairs: Pairs
+    counts: Bools
     taste: TasteColumns
     p7: F64
     due7: F64
@@ -103,7 +106,7 @@ class Wants:
     def of(self, offer: int) -> Iterator[tuple[int, bool]]:
         """Yield the products that they want of an offer, the likeliest first, and whether each is one they buy."""
         pairs = self.pairs
-        own = np.flatnonzero((pairs.offer == offer) & ~pairs.is_just_bought)
+        own = np.flatnonzero((pairs.offer == offer) & self.counts)
         for place in own[np.lexsort((pairs.product[own], -pairs.p7[own]))].tolist():
             yield int(pairs.product[place]), int(pairs.kind[place]) in (PRODUCT, TYPE)
 
@@ -141,6 +144,9 @@ class WantFinder:
         self._offers = offers
         self._policy = policy
         self._n_types = len(shelf.type_names)
+        n = len(offers.offers)
+        is_small = n * self._n_types <= _MOST_GROUPS
+        self._owners = np.repeat(np.arange(n), self._n_types) if is_small else np.zeros(0, dtype=np.int64)
         self._margin = np.array([np.nan if (m := shelf.margin(row)) is None else m for row in range(shelf.n_products)])
 
     def find(self, asked: Wanting) -> Wants:
@@ -153,32 +159,41 @@ class WantFinder:
         is_open = ~pairs.is_just_bought
         log_none = np.log1p(-np.minimum(pairs.p7, _MOST))
         is_single = (pairs.kind == PRODUCT) | (pairs.kind == NEW_PRODUCT)
-        groups, group = np.unique(pairs.offer * self._n_types + pairs.type, return_inverse=True)
-        singles = np.bincount(group, weights=np.where(is_single & is_open, log_none, 0.0), minlength=len(groups))
+        owners, group = self._groups(pairs)
+        singles = np.bincount(group, weights=np.where(is_single & is_open, log_none, 0.0), minlength=len(owners))
         # A type, or a category, counts where its own chance is above that of its single products.
-        counts = is_open & (is_single | (log_none < singles[group]))
-        least = singles.copy()
-        np.minimum.at(least, group[counts & ~is_single], log_none[counts & ~is_single])
-        owners = groups // self._n_types
-        none = np.bincount(owners, weights=least, minlength=n)
+        is_whole = is_open & ~is_single & (log_none < singles[group])
+        counts = is_open & is_single | is_whole
+        np.minimum.at(singles, group[is_whole], log_none[is_whole])
+        none = np.bincount(owners, weights=singles, minlength=n)
         favourite, favourite7 = self._favourites(asked)
-        is_due = pairs.is_due & is_open
+        due = np.bincount(pairs.offer, weights=np.where(pairs.is_due & is_open, log_none, 0.0), minlength=n)
         weight, margin, extra = self._sold(pairs, counts, n)
         return Wants(
-            pairs.where(counts | pairs.is_just_bought),
+            pairs,
+            counts,
             asked.taste,
             p7=np.maximum(1.0 - np.exp(none), favourite7),
-            due7=1.0 - np.exp(np.bincount(pairs.offer, weights=np.where(is_due, log_none, 0.0), minlength=n)),
-            n_just_bought=np.bincount(pairs.offer, weights=pairs.is_just_bought, minlength=n).astype(np.int64),
-            has_open=np.bincount(pairs.offer, weights=counts, minlength=n) > 0,
-            has_own=np.bincount(pairs.offer, weights=pairs.kind <= TYPE, minlength=n) > 0,
-            speaker=_speakers(pairs, counts, counts | pairs.is_just_bought, n),
+            due7=1.0 - np.exp(due),
+            n_just_bought=np.bincount(pairs.offer[pairs.is_just_bought], minlength=n),
+            has_open=np.bincount(pairs.offer[counts], minlength=n) > 0,
+            has_own=np.bincount(pairs.offer[pairs.kind <= TYPE], minlength=n) > 0,
+            speaker=_speakers(pairs, counts, n),
             weight=weight,
             margin=margin,
             extra=extra,
             favourite=favourite,
             favourite7=favourite7,
         )
+
+    def _groups(self, pairs: Pairs) -> tuple[I64, I64]:
+        """Return the groups of an offer and a type: the offer of each, and the group of each pair."""
+        n = len(self._offers.offers)
+        group = pairs.offer * self._n_types + pairs.type
+        if n * self._n_types <= _MOST_GROUPS:
+            return self._owners, group
+        groups, inverse = np.unique(group, return_inverse=True)
+        return groups // self._n_types, inverse
 
     def _sold(self, pairs: Pairs, counts: Bools, n: int) -> tuple[F64, F64, F64]:
         """Return by offer the sum of the chances, and of the margin and the extra share of it by them."""
@@ -212,14 +227,13 @@ def _sums(pairs: Pairs, weights: F64, n: int) -> F64:
     return np.bincount(pairs.offer, weights=weights, minlength=n).astype(np.float64)
 
 
-def _speakers(pairs: Pairs, counts: Bools, kept: Bools, n: int) -> I64:
-    """Return by offer the place among the kept pairs of the one that speaks most for it, `NOBODY` where none does."""
+def _speakers(pairs: Pairs, counts: Bools, n: int) -> I64:
+    """Return by offer the place of the pair that speaks most for it, `NOBODY` where none does."""
     found = np.full(n, NOBODY, dtype=np.int64)
-    places = np.cumsum(kept) - 1
     own = np.flatnonzero(counts)
     voice = pairs.p7[own] * pairs.moment[own]
-    order = own[np.lexsort((-pairs.product[own], voice, pairs.offer[own]))]  # the strongest of each offer last
-    found[pairs.offer[order]] = places[order]
+    order = own[np.lexsort((-pairs.product[own], voice))]  # the strongest last, so that it stands
+    found[pairs.offer[order]] = order
     return found
 
 

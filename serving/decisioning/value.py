@@ -122,6 +122,9 @@ def rank_values(for_customer: F64, for_shop: F64, policy: OffersPolicy) -> F64:
     return policy.customer_weight * counts[0] + policy.shop_weight * counts[1]
 
 
+_NAMES = tuple(each.name for each in fields(Terms))
+
+
 @dataclass(frozen=True, slots=True)
 class TermColumns:
     """The terms of many offers, shape ``(n_offers,)`` each, bounded and rounded; see `Terms`."""
@@ -139,7 +142,7 @@ class TermColumns:
 
     def of(self, row: int) -> Terms:
         """Return the terms of one offer."""
-        return Terms(*(float(getattr(self, each.name)[row]) for each in fields(Terms)))
+        return Terms(*(float(getattr(self, name)[row]) for name in _NAMES))
 
     def customer_values(self) -> F64:
         """Return `customer_value` of each."""
