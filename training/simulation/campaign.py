@@ -55,8 +55,8 @@ class Stage:
 class Campaign:
     """One campaign: whose customers, what is true, and how it is measured.
 
-    Customers are first decided for on one of `spread_days` days, then weekly while they are measured. `share` of them
-    is held out. `name` draws who that is.
+    Customers are first decided for on one of `spread_days` days, then weekly, `n_calls` times in all. `share` of them
+    is held out; `name` draws who that is.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Campaign:
     n_customers: int
     share: float
     spread_days: int
+    n_calls: int
     lift: LiftPolicy
 
 
@@ -125,25 +126,25 @@ class _Run:
 
     def __init__(self, stage: Stage, campaign: Campaign) -> None:
         self.stage, self.campaign = stage, campaign
-        past, rng = stage.past, np.random.default_rng([campaign.seed, 7])
-        reachable = np.flatnonzero(past.world.is_reached)
-        self.customers = np.sort(rng.permutation(reachable)[: campaign.n_customers])
-        self.first_day = np.full(past.population.n, -1, dtype=np.int64)
-        self.first_day[self.customers] = past.end_day + rng.integers(0, campaign.spread_days, len(self.customers))
-        self.is_held_out = np.zeros(past.population.n, dtype=bool)
+        rng = np.random.default_rng([campaign.seed, 7])
+        reachable = np.flatnonzero(stage.past.world.is_reached)
+        self.past = stage.past.of(np.sort(rng.permutation(reachable)[: campaign.n_customers]))
+        self.n = self.past.population.n
+        self.first_day = self.past.end_day + rng.integers(0, campaign.spread_days, self.n)
+        self.is_held_out = np.zeros(self.n, dtype=bool)
         self.heads: list[DecisionHead] = []
         self._chooser = EngineChooser(stage.engine, stage.offers)
         self._as_treated = EngineChooser(stage.as_treated, stage.offers)
-        self._book = Book(past.population, stage.offers, self.customers)
+        self._book = Book(self.past.population, stage.offers, np.arange(self.n))
 
     @property
     def last_day(self) -> int:
         """The day after everybody's days are over."""
-        return self.stage.past.end_day + self.campaign.spread_days + self.campaign.lift.days + 1
+        return self.past.end_day + self.campaign.spread_days + self.campaign.lift.days + 1
 
     def live(self) -> tuple[Log, Log]:
         """Return what happens where everybody is treated, and where nobody gets a message."""
-        past, campaign, offers = self.stage.past, self.campaign, self.stage.offers
+        past, campaign, offers = self.past, self.campaign, self.stage.offers
         worlds = [past.world.copy(offers, campaign.truth) for _ in range(2)]
         books = [Logbook(past.population.shop.time_zone) for _ in worlds]
         for day in range(past.end_day, self.last_day):
@@ -162,8 +163,7 @@ class _Run:
     def _decided(self, moment: Moment) -> tuple[Ints, Ints]:
         """Return who would be sent which offer now, as if nobody was held out; the log of decisions has the arms."""
         since = moment.day - self.first_day
-        is_due = (self.first_day >= 0) & (since >= 0) & (since < self.campaign.lift.days) & (since % WEEK_DAYS == 0)
-        due = np.flatnonzero(is_due)
+        due = np.flatnonzero((since >= 0) & (since < WEEK_DAYS * self.campaign.n_calls) & (since % WEEK_DAYS == 0))
         given = np.array([self._decide(moment, int(customer)) for customer in due], dtype=np.int64)
         return due[given >= 0], given[given >= 0]
 
@@ -192,9 +192,9 @@ class _Run:
 def _measured(
     run: _Run, logs: tuple[Log, Log], question: Question, exposures: Exposures, sample_ratio: float
 ) -> Outcome:
-    policy, past = run.campaign.lift, run.stage.past
-    before = doings_of_world(past, past.log, np.ones(past.population.n, dtype=bool))
-    everybody = np.ones(past.population.n, dtype=bool)
+    policy, past = run.campaign.lift, run.past
+    everybody = np.ones(run.n, dtype=bool)
+    before = doings_of_world(past, past.log, everybody)
     worlds = [joined_doings(before, doings_of_world(past, log, everybody)) for log in logs]
     observed = joined_doings(
         before,

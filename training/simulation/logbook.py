@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from features.asof import local_midnight
-from training.simulation.arrays import Floats, Ints
+from training.simulation.arrays import Bools, Floats, Ints
 from training.simulation.world import DayLines, Delivered
 
 HOUR_US = 3_600_000_000
@@ -16,6 +16,9 @@ MESSAGE_HOUR = 10
 """Messages go out at this local hour, before anybody shops, so that nobody's quiet hours are broken."""
 
 OPENS_HOUR, CLOSES_HOUR = 11, 21
+
+CUSTOMER = "customer"
+"""The field of `DayLines` and of `Delivered` that says whose a row is."""
 
 T = TypeVar("T")
 
@@ -30,6 +33,18 @@ class Log:
     messages: Delivered
     messages_us: Ints
     messages_day: Ints
+
+    def of(self, place: Ints) -> Log:
+        """Return what happened to some customers; `place` is each one's new number, -1 for those who are left out."""
+        mine, told = place[self.lines.customer] >= 0, place[self.messages.customer] >= 0
+        return Log(
+            _of(self.lines, mine, place),
+            self.lines_us[mine],
+            self.lines_day[mine],
+            _of(self.messages, told, place),
+            self.messages_us[told],
+            self.messages_day[told],
+        )
 
 
 class Logbook:
@@ -85,6 +100,12 @@ def joined(kind: type[T], parts: tuple[T, ...]) -> T:
     """Return the parts of a dataclass of arrays, end to end."""
     names = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # T is one of our dataclasses
     return kind(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def _of(rows: T, mask: Bools, place: Ints) -> T:
+    """Return the rows of a mask, with their customers' new numbers."""
+    arrays = {name: values[mask] for name, values in vars(rows).items()}
+    return type(rows)(**{**arrays, CUSTOMER: place[arrays[CUSTOMER]]})
 
 
 def nothing_sent() -> Delivered:

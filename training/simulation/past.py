@@ -42,6 +42,13 @@ class Past:
         """Return the customers."""
         return self.world.population
 
+    def of(self, rows: Ints) -> Past:
+        """Return the past of some of the customers, in that order."""
+        place = np.full(self.population.n, -1)
+        place[rows] = np.arange(len(rows))
+        world = self.world.copy(self.offers, self.world.truth, rows)
+        return Past(world, self.log.of(place), self.offers, self.end_day)
+
 
 def live_through(population: Population, truth: Truth, weeks: int, end_day: int, seed: int) -> Past:
     """Return a shop's last weeks before `end_day`; each week an offer goes to a share of the customers, at random."""

@@ -6,7 +6,7 @@ but what messages do in them, and the difference of a customer's outcomes is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,17 @@ class Population:
     def shape(self) -> tuple[int, int]:
         """Return customers × types."""
         return self.n, self.shop.goods.n_types
+
+    def of(self, rows: Ints) -> Population:
+        """Return some of the customers, in that order."""
+        arrays = {name: getattr(self, name)[rows] for name in _OF_CUSTOMERS}
+        return replace(self, customer_ids=tuple(self.customer_ids[row] for row in rows), **arrays)
+
+
+_OF_CUSTOMERS = (
+    *("trip_gap", "need_gap", "pieces", "is_habit", "sticks", "extra_rate", "product", "discount_share"),
+    *("receptiveness", "hour", "agrees"),
+)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,11 @@ from training.simulation.truth import NO_EFFECT, Truth
 SCALES = (0.5, 4.0)
 SHARES = (0.3, 0.5)
 SPREAD_DAYS = (14, 28)
-LEAST_SHARE_OF_CUSTOMERS = 0.5
-MIN_CUSTOMERS = 100
+SIZES = (0.3, 0.6)
+"""How many of the reachable customers are in a campaign."""
+
+MOST_CALLS = 2
+MIN_CUSTOMERS = 50
 
 _STAGE: Stage | None = None
 
@@ -98,7 +101,7 @@ def verdict(outcomes: Sequence[Outcome]) -> Verdict:
 
 
 def _campaign(name: str, rng: np.random.Generator, truth: Truth, n_reachable: int, seed: int) -> Campaign:
-    n = int(rng.integers(int(LEAST_SHARE_OF_CUSTOMERS * n_reachable), n_reachable + 1))
+    n = int(rng.uniform(*SIZES) * n_reachable)
     lift: LiftPolicy = parse_experiments(default_experiments_text()).lift
     return Campaign(
         f"{name}-{seed}",
@@ -107,6 +110,7 @@ def _campaign(name: str, rng: np.random.Generator, truth: Truth, n_reachable: in
         n,
         float(rng.uniform(*SHARES)),
         int(rng.integers(SPREAD_DAYS[0], SPREAD_DAYS[1] + 1)),
+        int(rng.integers(1, MOST_CALLS + 1)),
         replace(lift, min_customers=MIN_CUSTOMERS, planned_customers=n),
     )
 

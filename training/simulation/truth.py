@@ -29,7 +29,7 @@ class Truth:
     fatigue: float = 0.25
     """Receptiveness is multiplied by ``exp(-fatigue)`` for each message of the last 28 days."""
 
-    leave: float = 0.0015
+    leave: float = 0.0005
     """Chance to unsubscribe at a message, the first in 28 days."""
 
     leave_growth: float = 0.5

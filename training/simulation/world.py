@@ -65,11 +65,15 @@ class World:
         self.held_until = np.full((n, offers.n), NEVER_DAY, dtype=np.int64)
         self.strength = np.zeros((n, offers.n))
 
-    def copy(self, offers: Offers, truth: Truth) -> World:
-        """Return a world that goes on from here with other offers and another truth; nobody holds an offer yet."""
-        found = World(self.population, offers, truth, 0)
+    def copy(self, offers: Offers, truth: Truth, rows: Ints | None = None) -> World:
+        """Return a world that goes on from here with other offers and another truth; nobody holds an offer yet.
+
+        With `rows` it has only those customers, in that order.
+        """
+        kept = np.arange(self.population.n) if rows is None else rows
+        found = World(self.population if rows is None else self.population.of(kept), offers, truth, 0)
         for name in ("last_trip", "last_bought", "is_habit", "is_reached", "sent_days"):
-            setattr(found, name, getattr(self, name).copy())
+            setattr(found, name, getattr(self, name)[kept])
         return found
 
     def n_sent(self, day: int) -> Ints:

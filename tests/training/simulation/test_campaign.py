@@ -21,7 +21,7 @@ STRONG = Truth(lift=6.0, fatigue=0.0, clip=0.0, leave=0.0)
 
 
 def campaign(truth: Truth, *, seed: int = 1) -> Campaign:
-    return Campaign(f"c{seed}", seed, truth, 300, 0.4, 7, LIFT)
+    return Campaign(f"c{seed}", seed, truth, 300, 0.4, 7, 2, LIFT)
 
 
 def test_without_effect_the_truth_is_exactly_nothing(stage: Stage) -> None:
