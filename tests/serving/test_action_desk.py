@@ -279,7 +279,8 @@ def test_every_trigger_has_an_answer_of_its_type_for_everybody(engine: Engine, t
 def test_what_was_bought_or_turned_away_since_is_settled(
     engine: Engine, trigger: Trigger, sign: str, end: Event
 ) -> None:
-    product, stock = end.product_id, {("gone-1", None): 3.0}
+    product = end.product_id
+    stock: dict[tuple[str, str | None], float] = {("gone-1", None): 3.0}
     begun = event(sign, product, 2.9)
     assert ask(engine, trigger, begun, hours=3.1, stock=stock, channel=Channel.WEB)["kind"] != "none"
     assert ask(engine, trigger, begun, end, hours=3.1, stock=stock, channel=Channel.WEB)["kind"] == "none"
@@ -418,7 +419,7 @@ def test_a_message_must_be_worth_its_fatigue(tiny_bundle: Bundle) -> None:
 
 def test_a_message_is_not_sent_twice_for_what_has_not_changed(plain: Engine) -> None:
     wish, sent = event("wishlist", "coffee-1", 2), event("send", None, 3, channel="email", value="wishlist")
-    asked = {"hours": 48.0, "channel": Channel.EMAIL}
+    asked: dict[str, Any] = {"hours": 48.0, "channel": Channel.EMAIL}
     assert code(ask(plain, Trigger.WISHLIST, wish, sent, **asked)) == ActionCode.SAID_ALREADY
     anew = event("wishlist", "brie-1", 4)
     assert products(ask(plain, Trigger.WISHLIST, wish, sent, anew, **asked)) == ["brie-1", "coffee-1"]
@@ -445,7 +446,7 @@ def test_texts_of_a_merchant_travel_with_the_bundle(tmp_path: Path) -> None:
     from serving.decisioning.texts import shipped_texts
 
     own = shipped_texts()["en"].replace("Time for {{ product }}?", "Psst, {{ product }}")
-    values = {"actions.language": "shop", "consent.email": True}
+    values: dict[str, Any] = {"actions.language": "shop", "consent.email": True}
     contents = replace(tiny_contents(values), texts={"shop": own})
     bundle = open_bundle(tmp_path / write_bundle(contents, tmp_path))
     assert ask(Engine(bundle), Trigger.REPLENISH)["subject"] == "Psst, Rye Bread"
