@@ -22,10 +22,14 @@ Schema = dict[str, Any]
 _REFERENCE = "#/components/schemas/{model}"
 _CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode, OfferReasonCode, WithheldCode)
 _REFUSALS = {
+    401: "The server asks for a key, and the call shows none that it knows.",
+    403: "The key does not open this call; without keys, only the server's own machine may make it.",
+    429: "This key makes more calls a second than it may; try again after `Retry-After`.",
     405: "The path answers other methods.",
     422: "A field is wrong; `errors` names each one.",
     503: "Not ready, too much to do, or (for what must be kept) the state is away; try again after `Retry-After`.",
 }
+_KEY = {"type": "http", "scheme": "bearer", "description": "An API key, where the server asks for keys."}
 _BODY_REFUSALS = {
     400: "The body is not JSON.",
     413: "The body is too large.",
@@ -78,7 +82,8 @@ def document(calls: Sequence[Call], pages: Mapping[str, tuple[str, str]], versio
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {"key": _KEY}},
+        "security": [{"key": []}, {}],
     }
 
 
@@ -166,9 +171,12 @@ def _refusal(status: int, text: str, references: Mapping[object, Schema]) -> Sch
         "description": text,
         "content": {"application/problem+json": {"schema": references[ProblemDocument]}},
     }
+    retry_after = ("Retry-After", {"type": "integer", "minimum": 1, "description": "Seconds."})
     headers = {
-        HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After", {"type": "integer", "minimum": 1, "description": "Seconds."}),
+        HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", {"type": "string"}),
         HTTPStatus.METHOD_NOT_ALLOWED: ("Allow", {"type": "string"}),
+        HTTPStatus.TOO_MANY_REQUESTS: retry_after,
+        HTTPStatus.SERVICE_UNAVAILABLE: retry_after,
     }
     if status in headers:
         name, schema = headers[HTTPStatus(status)]

@@ -9,6 +9,7 @@
         ├── ExperimentsError   experiments.toml has mistakes, or an arm's policy does not fit the bundle's
         ├── TextsError         a file of texts has mistakes: a template, a form of the language, or a key
         ├── SettingsError      an option of the server is wrong; names the option
+        ├── KeysError          keys.json is damaged, or a key can't be as it was asked for
         ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
         ├── ErasureError       something that holds a customer can't be rewritten
         ├── StateUnavailable   the state can't be read or written now; it may be in a moment
@@ -44,6 +45,10 @@ class TextsError(ServingError):
 
 class SettingsError(ServingError):
     """An option of the server is wrong; one line names the option, what was found and what was expected."""
+
+
+class KeysError(ServingError):
+    """The file of API keys is damaged, or a key can't be made or revoked as asked; one line says what to do."""
 
 
 class BatchError(ServingError):

@@ -12,6 +12,7 @@ from serving.decisioning.policy import Policy, default_policy
 from serving.experiments_file import ExperimentsFile
 from serving.http_body import Scope, check_content_type
 from serving.http_clock import Clock
+from serving.http_keys import KeyGate
 from serving.http_load import LoadGate
 from serving.http_metrics import Metrics
 from serving.http_problems import FieldError, Problem, field_name, wrong_fields
@@ -37,6 +38,7 @@ class Shop:
     ids: DecisionIds
     metrics: Metrics
     door: StateDoor
+    keys: KeyGate = field(default_factory=lambda: KeyGate(None, clock=time.monotonic))
     gate: LoadGate = field(default_factory=lambda: LoadGate(time.perf_counter))
     refusals: Refusals = field(default_factory=Refusals)
     ready: ReadyBoard = field(default_factory=ReadyBoard)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import serving
+from serving.api_keys import read_keys
 from serving.champion import read_champion
 from serving.decision_ids import shop_ids
 from serving.errors import ServingError, SettingsError, StateUnavailable
@@ -51,11 +52,13 @@ def banner(settings: Settings) -> str:
     champion = read_champion(settings.home)
     serves = f"bundle {champion}" if champion else "no bundle yet: decisions are 503 until one is the champion"
     clock = "" if settings.now is None else f"\n  clock    starts at {settings.now.isoformat()}"
+    keys = "needed in every call: tercet keys" if settings.needs_keys else "none needed: only this machine gets in"
     state = "".join(f"\n  state    {line}" for line in _state_lines(settings))
     return (
         f"tercet on {settings.url} ({settings.workers} workers, Ctrl-C ends it)\n"
         f"  serves   {serves}\n"
-        f"  API page {settings.url}/{clock}{state}"
+        f"  API page {settings.url}/\n"
+        f"  keys     {keys}{clock}{state}"
     )
 
 
@@ -143,9 +146,20 @@ def free_port() -> int:
         return port
 
 
+def check_keys(settings: Settings) -> None:
+    """Raise SettingsError where calls must show a key and there is none yet; KeysError where the file is damaged."""
+    if settings.needs_keys and not read_keys(settings.home).by_id:
+        name = "TERCET_KEYS" if settings.keys_everywhere else f"TERCET_HOST {settings.host}"
+        raise SettingsError(
+            f"{name}: calls must show a key, and {settings.home} has none: "
+            "make one first, such as `tercet keys add web-shop --scope storefront`"
+        )
+
+
 def _prepare(settings: Settings) -> Settings:
     """Return the settings with the moment of the start, once all that can fail with a clear line was checked."""
     check_port(settings.host, settings.port)
+    check_keys(settings)
     shop_ids(settings.home)
     open_store(settings.state, settings.home).close()
     try:

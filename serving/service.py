@@ -19,6 +19,7 @@ from typing import cast
 import bentoml
 
 from serving.api import ChallengeRequest
+from serving.api_keys import KeysFile
 from serving.arms import ExperimentEngine
 from serving.bundle import open_bundle
 from serving.champion import Champion
@@ -29,6 +30,7 @@ from serving.experiments_file import ExperimentsFile
 from serving.http_app import HttpApp
 from serving.http_body import Receive, Scope, Send
 from serving.http_clock import Clock
+from serving.http_keys import KeyGate
 from serving.http_log import configure_logging
 from serving.http_metrics import Metrics
 from serving.http_ready import ReadyBoard
@@ -72,6 +74,11 @@ def open_shop(settings: Settings) -> Shop:
         ids=shop_ids(settings.home),
         metrics=metrics,
         door=StateDoor(partial(open_state, settings.state, settings.home), metrics),
+        keys=KeyGate(
+            KeysFile(settings.home) if settings.needs_keys else None,
+            clock=time.monotonic,
+            share=1.0 / settings.workers,
+        ),
         ready=ReadyBoard(settings.ready_folder),
         home_policy=policy_in_force(settings.home),
         log_requests=settings.log_requests,
@@ -82,8 +89,16 @@ async def begin(shop: Shop) -> None:
     """Take up the champion and open the state, where they are there, before the first request is taken."""
     shop.ready.report(None)
     await asyncio.to_thread(shop.door.open)
+    await look_for_keys(shop)
     await look_for_experiments(shop)
     await look_for_champion(shop)
+
+
+async def look_for_keys(shop: Shop) -> None:
+    """Go by what keys.json says, beside the event loop, if it has changed."""
+    keys = shop.keys.keys
+    if keys is not None and keys.has_news():
+        await asyncio.to_thread(keys.take_up)
 
 
 async def look_for_experiments(shop: Shop) -> None:
@@ -111,9 +126,10 @@ async def look_for_champion(shop: Shop) -> None:
 
 
 async def keep_champion(shop: Shop) -> None:
-    """Take up other experiments and each new champion, until cancelled."""
+    """Take up other keys and experiments, and each new champion, until cancelled."""
     while True:
         await asyncio.sleep(_POLL_SECONDS)
+        await look_for_keys(shop)
         await look_for_experiments(shop)
         await look_for_champion(shop)
 

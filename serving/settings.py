@@ -14,6 +14,7 @@ from serving.errors import SettingsError
 from serving.state.opening import FILE
 
 MAX_WORKERS = 256
+_ELSEWHERE, _EVERYWHERE = "auto", "required"
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,14 @@ class Settings:
     now: datetime | None = None
     started_at: float = 0.0
     log_requests: bool = False
+    keys_everywhere: bool = False
     # A URL may hold a password, which nothing that shows these settings may tell.
     state: str = field(default=FILE, repr=False)
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether calls must show a key: wherever other machines can make them, and here if told so."""
+        return self.keys_everywhere or not ipaddress.ip_address(self.host).is_loopback
 
     @property
     def folder(self) -> Path:
@@ -47,7 +54,9 @@ class Settings:
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        listens = ipaddress.ip_address(self.host)
+        host = ("::1" if listens.version == 6 else "127.0.0.1") if listens.is_unspecified else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def state_name(self) -> str:
@@ -67,6 +76,7 @@ class Settings:
             "TERCET_STARTED_AT": repr(self.started_at),
             "TERCET_LOG": "requests" if self.log_requests else "errors",
             "TERCET_STATE": self.state,
+            "TERCET_KEYS": _EVERYWHERE if self.keys_everywhere else _ELSEWHERE,
         }
         return variables if self.now is None else variables | {"TERCET_NOW": self.now.isoformat()}
 
@@ -82,32 +92,28 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     given = {name: value for name, value in environment.items() if value}
     return Settings(
         home=Path(given.get("TERCET_HOME", ".tercet")),
-        host=loopback(given.get("TERCET_HOST", "127.0.0.1")),
+        host=address(given.get("TERCET_HOST", "127.0.0.1")),
         port=_whole("TERCET_PORT", given.get("TERCET_PORT", "3000"), 1, 65_535),
         workers=_whole("TERCET_WORKERS", given.get("TERCET_WORKERS", "2"), 1, MAX_WORKERS),
         now=moment(given["TERCET_NOW"], "TERCET_NOW") if "TERCET_NOW" in given else None,
         started_at=_seconds(given.get("TERCET_STARTED_AT")),
         state=given.get("TERCET_STATE", FILE),
         log_requests=_choice("TERCET_LOG", given.get("TERCET_LOG", "errors"), ("errors", "requests")) == "requests",
+        keys_everywhere=_choice("TERCET_KEYS", given.get("TERCET_KEYS", _ELSEWHERE), (_ELSEWHERE, _EVERYWHERE))
+        == _EVERYWHERE,
     )
 
 
-def loopback(host: str) -> str:
-    """Return the address to listen on, which only this machine reaches; SettingsError for any other.
+def address(host: str) -> str:
+    """Return the address to listen on; SettingsError for anything but an IP address or `localhost`.
 
-    >>> loopback("localhost")
+    >>> address("localhost")
     '127.0.0.1'
     """
     try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
+        return str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.strip("[]")))
     except ValueError:
         raise SettingsError(f"TERCET_HOST: {host!r} is not an IP address; leave it at 127.0.0.1") from None
-    if not address.is_loopback:
-        raise SettingsError(
-            f"TERCET_HOST: {host} would let other machines in, and calls carry no keys yet: "
-            "listen on 127.0.0.1 and put what checks keys in front"
-        )
-    return str(address)
 
 
 def moment(text: str, name: str) -> datetime:

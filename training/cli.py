@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,8 @@ from typer.exceptions import TyperException
 
 from features.errors import TercetError
 from serving.errors import SettingsError
+from training.cli_keys import keys
+from training.cli_names import BatchKind, ChannelName, EngineName, IntentName, LevelName
 from training.progress import Progress
 
 DONE, NOT_GOOD, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
@@ -32,50 +33,7 @@ app = typer.Typer(
 )
 
 
-class EngineName(StrEnum):
-    """What runs the feature groups."""
-
-    DUCKDB = "duckdb"
-    SPARK = "spark"
-
-
-class BatchKind(StrEnum):
-    """What the engine is asked for many."""
-
-    CHALLENGE = "challenge"
-    RECOMMENDATIONS = "recommendations"
-    SCORES = "scores"
-    ALSO_BOUGHT = "also-bought"
-    OFFERS = "offers"
-    ACTIONS = "actions"
-
-
-class IntentName(StrEnum):
-    """Which recommendations."""
-
-    BUY_AGAIN = "buy_again"
-    DISCOVER = "discover"
-    MIXED = "mixed"
-
-
-class LevelName(StrEnum):
-    """What is ranked."""
-
-    PRODUCT = "product"
-    PRODUCT_TYPE = "product_type"
-    CATEGORY = "category"
-
-
-class ChannelName(StrEnum):
-    """Where offers are seen."""
-
-    STORE = "store"
-    WEB = "web"
-    APP = "app"
-    EMAIL = "email"
-    SMS = "sms"
-    PUSH = "push"
-
+app.add_typer(keys)
 
 Home = Annotated[Path, typer.Option(envvar="TERCET_HOME", help="Where everything lives.", file_okay=False)]
 SourceText = Annotated[

@@ -44,9 +44,24 @@ def test_this_machine_may_be_named_in_all_its_ways(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "8.8.8.8"])
-def test_letting_other_machines_in_is_refused_because_there_are_no_keys(host: str) -> None:
-    with pytest.raises(SettingsError, match="TERCET_HOST.*keys"):
-        read_settings({"TERCET_HOST": host})
+def test_other_machines_are_let_in_by_their_keys_only(host: str) -> None:
+    settings = read_settings({"TERCET_HOST": host})
+
+    assert settings.needs_keys
+    assert read_settings(settings.environment()).needs_keys
+
+
+def test_keys_may_be_asked_for_on_this_machine_as_well() -> None:
+    assert not read_settings({}).needs_keys
+    assert read_settings({"TERCET_KEYS": "required"}).needs_keys
+    assert read_settings(read_settings({"TERCET_KEYS": "required"}).environment()).needs_keys
+    with pytest.raises(SettingsError, match="TERCET_KEYS: 'never' is none of auto, required"):
+        read_settings({"TERCET_KEYS": "never"})
+
+
+def test_a_server_that_listens_everywhere_is_found_on_this_machine(tmp_path: Path) -> None:
+    assert Settings(tmp_path, host="0.0.0.0", port=3001).url == "http://127.0.0.1:3001"
+    assert Settings(tmp_path, host="::", port=3001).url == "http://[::1]:3001"
 
 
 @pytest.mark.parametrize(
