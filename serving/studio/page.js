@@ -19,6 +19,12 @@ function prose(text) {
   return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
 }
 
+/** The headers of a call, with the key where one was given. */
+function headers(more = {}) {
+  const key = document.getElementById("key").value.trim();
+  return key ? { ...more, Authorization: `Bearer ${key}` } : more;
+}
+
 async function start() {
   const spec = await (await fetch("/docs.json")).json();
   const calls = operations(spec);
@@ -150,9 +156,10 @@ function control(own, id) {
 
 function curlLine({ method, path, body }) {
   const start = `curl -s ${method === "POST" || method === "GET" ? "" : `-X ${method} `}'${location.origin}${path.replaceAll("'", "%27")}'`;
-  if (body === undefined) return start;
+  const key = document.getElementById("key").value.trim() ? ' \\\n  -H "Authorization: Bearer $TERCET_KEY"' : "";
+  if (body === undefined) return start + key;
   const json = JSON.stringify(body).replaceAll("'", "'\\''");
-  return `${start} \\\n  -H 'Content-Type: application/json' \\\n  -d '${json}'`;
+  return `${start}${key} \\\n  -H 'Content-Type: application/json' \\\n  -d '${json}'`;
 }
 
 function copyButton(source) {
@@ -169,7 +176,7 @@ async function send({ method, path, body: asked }, { fields, answer, took, decid
   fields.forEach((each) => each.mark());
   const started = performance.now();
   try {
-    const content = asked === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked) };
+    const content = asked === undefined ? { headers: headers() } : { headers: headers({ "Content-Type": "application/json" }), body: JSON.stringify(asked) };
     const response = await fetch(path, { method, ...content });
     const body = await response.json();
     took.textContent = `${response.status} in ${(performance.now() - started).toFixed(1)} ms`;
@@ -247,7 +254,7 @@ function fillCustomer(forms) {
 /** Put a product that this shop sells into the form that asks for one. */
 async function fillProducts(forms) {
   const response = await fetch("/v1/recommendations", {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ customer_id: "guest", k: 1, dry_run: true }),
+    method: "POST", headers: headers({ "Content-Type": "application/json" }), body: JSON.stringify({ customer_id: "guest", k: 1, dry_run: true }),
   });
   if (!response.ok) return;
   const { items } = await response.json();
