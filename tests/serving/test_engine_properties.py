@@ -23,7 +23,7 @@ from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRIC
 from serving.customer_view import CustomerView
 from serving.engine import Engine
 from serving.state.events import Event, EventType
-from serving.state.known import Trace
+from serving.state.known import Known, Trace
 from tests.serving.happenings import event, known
 from tests.serving.tiny import AS_OF, AS_OF_DAY, CATEGORIES, CUSTOMERS, PRODUCTS, TYPES, tiny_contents
 
@@ -62,9 +62,9 @@ def _one_of(rng: np.random.Generator, owners: Any, wanted: int) -> int:
     return int(rng.choice(np.flatnonzero(owners == wanted)))
 
 
-def _shuffled_contents(rng: np.random.Generator) -> BundleContents:
+def _shuffled_contents(rng: np.random.Generator, *, explores: bool) -> BundleContents:
     """Return the tiny shop with other products, chances, days, prices and flags in its places."""
-    contents = tiny_contents()
+    contents = tiny_contents({"exploration.stretch_share": 1.0, "exploration.caution": 0.0} if explores else {})
     goods, stretch = contents.products, contents.stretch
     types = _distinct(rng, contents.habit.offsets, len(TYPES))
     habit = _mixed(rng, contents.habit, [_one_of(rng, goods.type, each) for each in types])
@@ -100,7 +100,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @cache
 def shop(seed: int, folder: Path) -> tuple[Bundle, Engine]:
-    bundle = open_bundle(folder / write_bundle(_shuffled_contents(np.random.default_rng(seed)), folder))
+    """Return a shop; every other one draws the stretch."""
+    contents = _shuffled_contents(np.random.default_rng(seed), explores=seed % 2 == 1)
+    bundle = open_bundle(folder / write_bundle(contents, folder))
     return bundle, Engine(bundle)
 
 
@@ -141,15 +143,19 @@ def check_pace(bundle: Bundle, customer: str, item: Any, today: int) -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(seed=shops, customer=customers, exclude=products, basket=products, at=moments)
-def test_challenges_keep_their_promises(
-    folder: Path, seed: int, customer: str, exclude: list[str], basket: list[str], at: Any
+@given(seed=shops, customer=customers, exclude=products, basket=products, at=moments, decision=st.integers(0, 9))
+def test_challenges_keep_their_promises_also_where_they_explore(
+    folder: Path, seed: int, customer: str, exclude: list[str], basket: list[str], at: Any, decision: int
 ) -> None:
     bundle, engine = shop(seed, folder)
-    request = ChallengeRequest(customer_id=customer, exclude=exclude, basket=basket)
-    answer = engine.challenge(request, at, ID)
+    request, trace = ChallengeRequest(customer_id=customer, exclude=exclude, basket=basket), Trace()
+    answer = engine.challenge(request, at, f"{decision:032}", Known(trace=trace))
     TypeAdapter(ChallengeAnswer).validate_python(answer)
     items = answer["items"]
+    for draw in trace.draws:
+        assert draw.chosen == items[2]["product_id"]
+        assert sum(each.probability for each in draw.among) == pytest.approx(1.0)
+        assert (draw.chosen, draw.probability) in [each[:2] for each in draw.among]
     check_items(bundle, items, exclude + basket, RESTRICTED | INTIMATE | OUT_OF_STOCK)
     assert len({item["category"] for item in items}) == len(items)
     assert (len(items) == 3) != ("shortfall" in answer)
