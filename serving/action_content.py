@@ -96,7 +96,7 @@ class Contents:
         any_of_it = 1.0 - prod(1.0 - each for each in chances)
         margins = [self._shelf.margin(each) or 0.0 for each in found.products]
         added = sum(chance * margin for chance, margin in zip(chances, margins, strict=True))
-        added += any_of_it * policy.basket_margin * policy.habit_extra  # who comes for it buys other things as well
+        added += any_of_it * policy.basket_margin  # who comes for it buys other things as well
         contact = self._ways.contact(case, way)
         privacy: float = getattr(policy, _PRIVACY.get(found.code, "privacy_interest"))
         return Terms(

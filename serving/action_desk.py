@@ -39,6 +39,8 @@ _REASONS: Mapping[ActionCode, tuple[ReasonCode, str]] = {
     ActionCode.LAUNCHED: (ReasonCode.LAUNCHED, "This is new where you buy again and again"),
     ActionCode.BACK_IN_STOCK: (ReasonCode.BACK_IN_STOCK, "This was out of stock and is there again"),
 }
+_OF_HABITS = frozenset({ActionCode.DUE, ActionCode.NEAR_STORE, ActionCode.KEPT_WAITING})
+"""Reasons whose products are those of habits by type."""
 
 
 class ActionDesk:
@@ -163,9 +165,13 @@ class ActionDesk:
 
     def _reason(self, found: Found, product: int, shopper: Shopper, today: int) -> Reason:
         """Return why a product is in an action: their habit, else what the trigger says of it."""
-        habit = shopper.taste.again_of([product])[0]
+        taste, kind = shopper.taste, self._shelf.type[product]
+        habit = taste.again_of([product])[0]
         if habit is not None and habit.n > 0:
             return self._desk.reasons.habit(habit, today=today, end_day=today + 1, is_type=False)
+        if found.code in _OF_HABITS:
+            habit = next(each for each in taste.habits_of({kind}) if each.type == kind)
+            return self._desk.reasons.habit(habit, today=today, end_day=today + 1, is_type=taste.is_of_several(habit))
         if found.challenge is not None:
             items = found.challenge.answer["items"]
             return next(each["reason"] for each in items if each["product_id"] == self._shelf.ids[product])

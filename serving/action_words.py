@@ -90,7 +90,9 @@ class Words:
         return self.language.forms.end_of(moment.astimezone(zone))
 
     def _last_bought(self, product: int, shopper: Shopper) -> str | None:
-        habit = shopper.taste.again_of([product])[0]
-        if habit is None or habit.n < 1:
+        """Return the day on which a product was last bought; None where they have bought another of its type since."""
+        taste, kind = shopper.taste, self.desk.shelf.type[product]
+        habit = taste.again_of([product])[0]
+        if habit is None or habit.n < 1 or any(each.last_day > habit.last_day for each in taste.habits_of({kind})):
             return None
         return self.language.forms.day_of(midnight(habit.last_day, shopper.zone).astimezone(shopper.zone))

@@ -130,8 +130,18 @@ def plain(text: str, limit: int) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Return the text, or its beginning up to a word and an ellipsis where it is longer than `limit` characters."""
+    """Return the text, or its beginning up to a word and an ellipsis where it is longer than `limit` characters.
+
+    What a bracket begins goes with it.
+
+    Examples
+    --------
+    >>> cut("Eggs, large (store brand)", 19)
+    'Eggs, large…'
+    """
     if len(text) <= limit:
         return text
     whole = text[:limit].rsplit(" ", 1)[0] if " " in text[:limit] else text[: limit - 1]
+    if whole.rfind("(") > whole.rfind(")") and not whole.startswith("("):
+        whole = whole[: whole.rfind("(")]
     return whole[: limit - 1].rstrip(" ,;:.–-") + "…"

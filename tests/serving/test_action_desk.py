@@ -88,7 +88,8 @@ def test_basket_left_behind(plain: Engine) -> None:
 
 
 def test_basket_left_behind_with_what_comes_with_any_order(generous: Bundle) -> None:
-    answer = ask(acting(generous), Trigger.CART, event("cart", "salad-1", 11), channel=Channel.WEB)
+    engine = acting(generous, actions__reminder_uplift=0.0)
+    answer = ask(engine, Trigger.CART, event("cart", "salad-1", 11), channel=Channel.WEB)
     assert answer["offer"]["offer_id"] == "delivery"
     assert message(answer) == (
         "Your basket, and free delivery",
