@@ -33,7 +33,7 @@ from serving.list_tally import Tally
 from serving.state.budgets import units_of
 from serving.state.holds import Spending
 
-_OPTIONS_A_BLOCK = 20_000
+_OPTIONS_A_BLOCK = 8_192
 _CUSTOMERS_A_STAGE = 50_000
 _ISSUED_AT_ONCE = 32
 _ISSUED_A_CHUNK = 1_024

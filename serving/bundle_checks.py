@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from serving.errors import BundleError
 from serving.strings import StringTable
 
 Values = npt.NDArray[Any] | StringTable
+
+_CHUNK = 1 << 20
+"""Entries that are checked at once: the memory that a check takes does not grow with customers."""
 
 
 def sizes_of(arrays: BundleArrays) -> dict[str, int]:
@@ -62,15 +65,18 @@ def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
 
 def _check_agreement(arrays: BundleArrays) -> None:
     """Raise BundleError where arrays contradict each other: order within owners, rows of products and their kind."""
-    products, stretch = arrays.products, arrays.stretch
-    same_type = np.array_equal(products.type[arrays.habit.product], arrays.habit.type)
+    products, habit, stretch = arrays.products, arrays.habit, arrays.stretch
+    same_type = all(
+        np.array_equal(products.type[habit.product[part]], habit.type[part]) for part in _parts(len(habit.product))
+    )
     _require(same_type, "habit.product", "holds a product of another type than habit.type says")
-    shown = stretch.product >= 0
-    owner = np.broadcast_to(stretch.category[:, None], stretch.product.shape)
-    same_category = np.array_equal(products.category[stretch.product[shown]], owner[shown])
+    same_category = all(
+        _is_of(products.category, stretch.product[part], stretch.category[part])
+        for part in _parts(len(stretch.product))
+    )
     _require(same_category, "stretch.product", "holds a product of another category than stretch.category says")
     for name, group in (("habit", arrays.habit), ("again", arrays.again)):
-        falls = _rises(group.p7[1:] <= group.p7[:-1], group.offsets)
+        falls = _follows(group.p7, group.offsets, np.less_equal)
         _require(falls, f"{name}.p7", "doesn't fall within each customer")
     _check_offers(arrays)
 
@@ -84,9 +90,9 @@ def _check_offers(arrays: BundleArrays) -> None:
         ("redeemed.offer", arrays.redeemed.offer, arrays.redeemed.offsets),
     )
     for name, values, offsets in rising:
-        _require(_rises(values[1:] > values[:-1], offsets), name, "doesn't rise within its group")
-    at_us, offsets = arrays.sends.at_us, arrays.sends.offsets
-    _require(_rises(at_us[1:] >= at_us[:-1], offsets), "sends.at_us", "is not in order of time within each customer")
+        _require(_follows(values, offsets, np.greater), name, "doesn't rise within its group")
+    is_in_order = _follows(arrays.sends.at_us, arrays.sends.offsets, np.greater_equal)
+    _require(is_in_order, "sends.at_us", "is not in order of time within each customer")
     by_offer = np.repeat(np.arange(len(arrays.offers.id)), np.diff(arrays.offer_products.offsets))
     order = np.argsort(arrays.offer_products.product, kind="stable")
     owner = np.repeat(np.arange(len(arrays.products.id)), np.diff(arrays.product_offers.offsets))
@@ -96,11 +102,29 @@ def _check_offers(arrays: BundleArrays) -> None:
     _require(same, "product_offers.offer", "says otherwise than offer_products.product")
 
 
-def _rises(steps: npt.NDArray[np.bool_], offsets: npt.NDArray[np.int64]) -> bool:
-    """Return whether every step within a group holds; `steps` are those from each entry to the next."""
-    starts = offsets[(offsets > 0) & (offsets <= len(steps))]
-    steps[starts - 1] = True
-    return bool(steps.all())
+def _is_of(category: npt.NDArray[np.int32], product: npt.NDArray[np.int32], named: npt.NDArray[np.int32]) -> bool:
+    """Return whether products, several a row, -1 for none, are all of the category that their row names."""
+    shown = product >= 0
+    owner = np.broadcast_to(named[:, None], product.shape)
+    return np.array_equal(category[product[shown]], owner[shown])
+
+
+def _follows(
+    values: npt.NDArray[Any], offsets: npt.NDArray[np.int64], holds: Callable[..., npt.NDArray[np.bool_]]
+) -> bool:
+    """Return whether `holds(value, the one before)` is true of all values but the first of each group."""
+    for start in range(0, len(values) - 1, _CHUNK):
+        part = values[start : start + _CHUNK + 1]
+        steps = holds(part[1:], part[:-1])
+        first, last = np.searchsorted(offsets, [start + 1, start + len(part)])
+        steps[offsets[first:last] - 1 - start] = True
+        if not steps.all():
+            return False
+    return True
+
+
+def _parts(n: int) -> Iterator[slice]:
+    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
 
 
 def _axis(column: Column) -> tuple[str, int]:
@@ -140,10 +164,16 @@ def _check_column(name: str, values: npt.NDArray[Any], column: Column, sizes: Ma
     low, high = column.low, column.high
     if column.refers_to:
         low, high = (-1 if column.may_be_unknown else 0), sizes[column.refers_to] - 1
-    if not values.size:
-        return
+    for part in _parts(len(values)):
+        _check_part(name, values[part], (low, high), may_be_unknown=column.may_be_unknown)
+
+
+def _check_part(
+    name: str, values: npt.NDArray[Any], bounds: tuple[float | None, float | None], *, may_be_unknown: bool
+) -> None:
+    low, high = bounds
     if values.dtype.kind == "f":
-        if column.may_be_unknown:
+        if may_be_unknown:
             values = values[~np.isnan(values)]
         _require(bool(np.isfinite(values).all()), name, "has values that are not finite")
     if not values.size:
