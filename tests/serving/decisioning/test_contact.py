@@ -139,3 +139,9 @@ def test_channels_and_unknown_ones_add_up_to_all(events: list[Event], after_us: 
     assert contacts.n_sends(None, after_us) == by_channel + unknown
     assert list(contacts.sends) == sorted(contacts.sends, key=lambda each: each.at_us)
     assert contacts.n_sent == len(contacts.sends)
+
+
+def test_an_answer_of_today_answers_a_message_that_the_bundle_knows_of() -> None:
+    past = Past(sends=(Sent(1, Channel.EMAIL), Sent(2, Channel.PUSH), Sent(3, None, ("o1",))))
+    contacts = contacts_of(past, [event("open", 5, channel="email"), event("redeem", 6, offer_id="o1")])
+    assert [each.is_answered for each in contacts.sends] == [True, False, True]
