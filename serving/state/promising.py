@@ -55,23 +55,21 @@ class Promising:
         swept = Swept.of(documents[SWEPT_KEY])
         settled: dict[int, Promised] = {}
         submitted = []
-        late_us = 0
+        refusals: dict[int, Promised] = {}
+        until_us = 0
         for place, (customer_id, promise) in zip(places, promises, strict=True):
             if _has_changed(views[customer_id], promise, documents):
                 settled[place] = Promised(None)
                 continue
             draft = self._draft(views[customer_id], promise, swept, now_us)
             if refused := draft.too_dear(documents):
-                by_us = min(now_us, promise.kept.at_us)
-                if swept.is_due(by_us):
-                    late_us = max(late_us, by_us)
-                else:
-                    settled[place] = Promised(None, refused)
+                refusals[place] = Promised(None, refused)
+                until_us = max(until_us, min(now_us, promise.kept.at_us))
             else:
                 submitted.append((place, promise, self._people.store.submit(self._commit(draft, now_us))))
         settled |= {place: Promised(promise.kept) for place, promise, outcome in submitted if outcome.result()}
-        if late_us:
-            self._budgets.sweep(late_us)
+        if refusals and not (swept.is_due(until_us) and self._budgets.sweep(until_us)):
+            settled |= refusals
         return settled
 
     def _read(self, promises: Sequence[tuple[str, Promise]]) -> tuple[dict[str, View], Documents]:

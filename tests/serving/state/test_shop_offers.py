@@ -143,6 +143,13 @@ def test_a_second_redemption_without_a_hold_is_spent_whatever_is_left(state: Sta
     assert promise(state, "ben", hold()).refused == {"spring"}
 
 
+def test_a_budget_that_was_spent_without_any_hold_is_refused(state: State) -> None:
+    tell(state, redeem("r1"), redeem("r2", "ben"))
+    assert promise(state, "cleo", hold()).refused == {"spring"}
+    done = state.promise_all([("cleo", promise_of(hold())), ("dora", promise_of(hold("summer")))], now_us=MONDAY)
+    assert [each.kept is not None for each in done] == [False, True]
+
+
 def test_redemptions_of_what_is_not_known_spend_nothing(state: State) -> None:
     tell(state, redeem("r1", offer_id="a reward"), redeem("r2", offer_id="summer"))
     assert state.spending(["a reward", "summer"], at_us=MONDAY) == {"summer": Spending(0.0, 3.0)}
