@@ -34,7 +34,7 @@ def test_the_default_policy_assumes_personalisation_and_no_messages() -> None:
 def test_every_number_of_the_default_says_its_range_and_meaning() -> None:
     for line in DEFAULT_POLICY_PATH.read_text().splitlines():
         if re.match(r"\w+ = [\d.]+", line):
-            assert re.search(r"# .*\[[\d., ]+\]", line), line
+            assert re.search(r"# .*\[[-\d., ]+\]", line), line
 
 
 def test_all_mistakes_are_named_at_once() -> None:
