@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
 from serving.api import MAX_ID_LENGTH
+from serving.api_action_codes import ActionCode
 from serving.api_codes import Code, NoteCode, ReasonCode, ShortfallCode
 from serving.api_offer_codes import OfferReasonCode, WithheldCode
 from serving.http_calls import Call
@@ -20,7 +21,7 @@ from serving.http_calls import Call
 Schema = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
-_CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode, OfferReasonCode, WithheldCode)
+_CODES: tuple[type[Code], ...] = (ReasonCode, ShortfallCode, NoteCode, OfferReasonCode, WithheldCode, ActionCode)
 _REFUSALS = {
     401: "The server asks for a key, and the call shows none that it knows.",
     403: "The key does not open this call; without keys, only the server's own machine may make it.",

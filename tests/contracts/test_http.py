@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from serving.api_action_codes import ActionCode
 from serving.api_codes import NoteCode, ReasonCode, ShortfallCode
-from serving.api_offer_codes import Trigger
+from serving.api_offer_codes import OfferReasonCode, Trigger, WithheldCode
 from serving.bundle import Bundle
 from serving.engine import Engine
 from serving.http_calls import CALLS, TELLINGS, Call
@@ -229,7 +229,7 @@ def test_every_field_that_goes_in_is_described(spec: Any) -> None:
 
 
 def test_every_code_is_explained_in_the_document(spec: Any) -> None:
-    for codes in (ReasonCode, ShortfallCode, NoteCode):
+    for codes in (ReasonCode, ShortfallCode, NoteCode, OfferReasonCode, WithheldCode, ActionCode):
         schema = spec["components"]["schemas"][codes.__name__]
         assert schema["enum"] == [code.value for code in codes]
         assert all(f"`{code.value}`: {code.explanation}" in schema["description"] for code in codes)
