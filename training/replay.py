@@ -119,7 +119,7 @@ class Redecider:
             request = model.model_validate_json(json.dumps(asked))
         except ValidationError:
             return NOT_ASKED
-        live = self._state.live(part.customer_id, before_us=record.at_us)
+        live = live_then(self._state, part.customer_id, record)
         known = known_then(live, record, part, generation=next(self._generations))
         if is_held_out:
             known = as_without_consent(known)
@@ -150,6 +150,17 @@ class Redecider:
         except BundleError:
             return None
         return Engines(Engine(bundle), Engine(obeying(bundle, self._policy)))
+
+
+def live_then(state: State, customer_id: str, record: DecisionRecord) -> Live:
+    """Return what was known of a customer: what had been accepted by then, or what was before the moment asked for.
+
+    A decision for now goes by every accepted event, whatever its own time: a message that is to go out later counts.
+    """
+    if record.made_us not in (None, record.at_us):
+        return state.live(customer_id, before_us=record.at_us)
+    live = state.live(customer_id)
+    return replace(live, events=tuple(each for each in live.events if each.accepted_us < record.at_us))
 
 
 def known_then(live: Live, record: DecisionRecord, part: DecisionPart, *, generation: int = 1) -> Known:

@@ -35,6 +35,9 @@ REQUESTS: tuple[Request, ...] = (
     OffersRequest(customer_id="anna", channel=Channel.EMAIL, k=2),
     ActionsRequest(customer_id="anna", trigger=Trigger.CART, channel=Channel.WEB),
     ActionsRequest(customer_id="cleo", trigger=Trigger.CHURN_RISK),
+    ActionsRequest(customer_id="anna", trigger=Trigger.REPLENISH, channel=Channel.EMAIL),
+    ActionsRequest(customer_id="anna", trigger=Trigger.BACK_IN_STOCK, channel=Channel.EMAIL),
+    ActionsRequest(customer_id="anna", trigger=Trigger.CART, channel=Channel.EMAIL),
     RecommendationsRequest(customer_id="anna", intent="discover", k=2, placement="home"),
 )
 
@@ -72,9 +75,16 @@ def cells(text: str, call: str) -> list[str]:
 
 def test_the_same_policy_gives_what_was_given_although_stock_and_holds_have_changed(home: Path, tmp_path: Path) -> None:
     text = report(home, tmp_path)
-    for call, n in (("offers", "5"), ("actions", "2"), ("recommendations", "1")):
+    for call, n in (("offers", "5"), ("actions", "5"), ("recommendations", "1")):
         assert cells(text, call)[:4] == [n, "100.0%", "0.0%", "0.0%"]
     assert "- nothing: it is the same policy" in text
+
+
+def test_a_message_that_was_to_go_out_later_counts_as_it_did_then(home: Path, tmp_path: Path) -> None:
+    text = report(home, tmp_path)
+    assert cells(text, "actions")[-1] == "0.2000 → 0.2000"  # one of five, after which the cap was reached
+    capped = next(each for each in text.splitlines() if "cap_reached" in each).split()
+    assert capped[:3] == ["actions", "cap_reached", "1"]
 
 
 def test_a_policy_that_asks_more_of_offers_gives_fewer_and_says_why(home: Path, tmp_path: Path) -> None:
