@@ -156,7 +156,7 @@ class PromiseDecider:
         A new one answers the `wider` request where there is one, such as the same with more offers.
         """
         asked = _Asked(request, at, at, may_commit=True, refused=refused)
-        known = self._known(asked, refused)
+        known = self._with_free(asked, self._known(asked), refused)
         is_linked = self._recorder.is_linked(request.customer_id, known.live)
         kept = known.kept.get(asked.key) if is_linked else None
         if kept is not None and self._stands(kept, self._fingerprint(asked, known), asked, known):
@@ -167,50 +167,54 @@ class PromiseDecider:
     def _decided(self, asked: _Asked) -> Answered:
         refused = asked.refused
         for _ in range(_ATTEMPTS):
-            known = self._known(asked, refused)
+            known = self._known(asked)
             if not self._recorder.is_linked(asked.request.customer_id, known.live):
                 return self._unlinked(asked, known)
-            fingerprint = self._fingerprint(asked, known)
             kept = known.kept.get(asked.key)
-            if kept is not None and self._stands(kept, fingerprint, asked, known):
+            if kept is not None and self._stands(kept, self._fingerprint(asked, known), asked, known):
                 return kept.answer
             if not asked.request.dry_run:
                 asked.check_may_commit()
+            known = self._with_free(asked, known, refused)
             answer = self._answer(asked, known)
             if asked.request.dry_run:
                 return answer
-            promised = self._promise(asked, known, answer, fingerprint)
+            promised = self._promise(asked, known, answer, self._fingerprint(asked, known))
             if promised.kept is not None:
                 self._recorder.record(Made(asked.request, asked.at, asked.now, known), answer)
                 return answer
             refused |= promised.refused
         raise StateUnavailable("busy: what this is decided by keeps changing; try again")
 
-    def _known(self, asked: _Asked, refused: frozenset[str]) -> Known:
-        """Return what the state knows, once what has ended was given back; nothing is left of `refused` budgets."""
+    def _known(self, asked: _Asked) -> Known:
+        """Return what the state knows, and which offers are held at that moment."""
         request = asked.request
-        before_us = None if request.at is None else epoch_us(request.at)
-        budgets = self._engine.budgets
-
-        def read() -> Known:
-            return self._door.read(
-                lambda state: state.known(request.customer_id, before_us=before_us, offers=budgets, asked=asked.key)
-            )
-
-        known = read()
-        until_us = min(asked.at_us, asked.now_us)
-        if known.is_late(until_us):
-            asked.check_may_commit()
-            self._door.write(lambda state: state.sweep(until_us))
-            known = read()
-        if known.is_late(asked.at_us):  # a moment to come: by then more will have come back
-            spending = self._door.read(lambda state: state.spending(budgets, at_us=asked.at_us))
-            known = replace(known, spending=spending)
+        known = self._read(asked)
         if request.at is None:
             self._refusals.see(request.customer_id, known.live)
+        return known
+
+    def _read(self, asked: _Asked) -> Known:
+        request, budgets = asked.request, self._engine.budgets
+        before_us = None if request.at is None else epoch_us(request.at)
+        known = self._door.read(
+            lambda state: state.known(request.customer_id, before_us=before_us, offers=budgets, asked=asked.key)
+        )
         live = replace(known.live, holds=known.live.held_at(asked.at_us))
-        spending = {**known.spending, **dict.fromkeys(refused, _ALL_GONE)}
-        return replace(known, live=live, spending=spending, trace=Trace())
+        return replace(known, live=live, trace=Trace())
+
+    def _with_free(self, asked: _Asked, known: Known, refused: frozenset[str]) -> Known:
+        """Return what is known once the money of what has ended came back; nothing is left of `refused` budgets."""
+        budgets = self._engine.budgets
+        until_us = min(asked.at_us, asked.now_us)
+        if known.is_late(until_us) and not asked.request.dry_run:
+            asked.check_may_commit()
+            self._door.write(lambda state: state.sweep(until_us))
+            known = self._read(asked)
+        spending = known.spending
+        if known.is_late(asked.at_us):  # nothing may be written, or by a moment to come more will have come back
+            spending = self._door.read(lambda state: state.spending(budgets, at_us=asked.at_us))
+        return replace(known, spending={**spending, **dict.fromkeys(refused, _ALL_GONE)})
 
     def _unlinked(self, asked: _Asked, known: Known) -> Answered:
         """Return the answer to one whom nothing may be linked to: nothing is promised, so nothing is kept of them."""
