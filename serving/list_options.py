@@ -174,11 +174,17 @@ class OfferWeigher:
         options.withheld.extend((each["offer_id"], each["reason"]["code"]) for each in withheld)
         return options
 
-    def request(self, customer_id: str, what: int) -> OffersRequest:
-        """Return the request for a customer's offers, which is asked even where there is nothing for them."""
+    def request(self, customer_id: str, what: int) -> OffersRequest | None:
+        """Return the request for a customer's offers, also where there is nothing for them: that is a decision, too.
+
+        None where nothing may be sent to them, as it could not be counted.
+        """
         if what >= 0:
             return self._of(customer_id, CHANNELS[what])
-        return self._request(customer_id, self._weighing.live(customer_id))
+        live = self._weighing.live(customer_id)
+        request = self._request(customer_id, live)
+        is_linked = not live.is_gone and self._engine.may_personalize(customer_id, live)
+        return request if is_linked or not request.channel.is_message else None
 
     def rows(self, customer_id: str, request: OffersRequest | ActionsRequest, answer: Answered) -> list[Row]:
         """Return a row for each offer of an answer."""

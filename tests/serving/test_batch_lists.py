@@ -209,6 +209,14 @@ def test_an_issued_list_of_actions_sends_each_message_once(shop: Shop) -> None:
     assert sent == [row["customer_id"] for row in first if row["channel"] in {"email", "sms", "push"}]
 
 
+def test_nothing_is_sent_that_could_not_be_counted(shop: Shop) -> None:
+    rows = shop.run(BatchJob("offers", channel="email", issues=True))  # ben has refused personalization
+    assert "ben" not in {row["customer_id"] for row in rows}
+    assert "Nothing that is sent may be kept under their id" in shop.summary("offers")
+    decided = [head.customer_ids for head in shop.opened.state.decided()]
+    assert all(customers for customers in decided)
+
+
 def test_what_a_server_has_reserved_is_not_given_again(crowded: Shop) -> None:
     rows = crowded.run(BatchJob("offers", k=3, channel="web"))
     winner = max((row for row in rows if row["offer_id"] == "offer-000"), key=lambda row: row["expected_value"])
