@@ -82,9 +82,11 @@ def simulate(source: str, home: Path, plan: Plan, say: Say) -> Evidence:
     stage = staged.stage
     n_reachable = int(stage.past.world.is_reached.sum())
     say(f"campaigns with effect: {plan.campaigns}")
-    effect = run_all(stage, campaigns_with_effect(plan.campaigns, truth, n_reachable, plan.seed), plan.jobs, say)
+    planned = campaigns_with_effect(plan.campaigns, truth, n_reachable, plan.seed)
+    effect = run_all(stage, planned, plan.campaigns, plan.jobs, say)
     say(f"campaigns without effect: {plan.campaigns}")
-    nothing = run_all(stage, campaigns_without_effect(plan.campaigns, n_reachable, plan.seed), plan.jobs, say)
+    planned = campaigns_without_effect(plan.campaigns, n_reachable, plan.seed)
+    nothing = run_all(stage, planned, plan.campaigns, plan.jobs, say)
     table = compare_policies(stage, plan, truth, say)
     about = _about(staged, plan, tables.source_name, n_reachable)
     like = likenesses_of(staged.lines, stage.past)

@@ -37,16 +37,16 @@ def halved(outcome: Outcome) -> Outcome:
 @pytest.mark.slow
 def test_intervals_hold_the_truth_and_halved_ones_do_not(found: Evidence) -> None:
     # Of 48, at 95 %: fewer than 41 has a chance of 1 in 1,000; halved intervals hold two in three, 38 or more with 3 %.
-    outcomes = [*found.effect, *found.nothing]
+    outcomes = [*found.effect.outcomes, *found.nothing.outcomes]
     assert verdict(outcomes).n_covered >= 41
     assert verdict([halved(each) for each in outcomes]).n_covered < 41
 
 
 @pytest.mark.slow
 def test_without_effect_nothing_is_true_and_hardly_anything_is_called(found: Evidence) -> None:
-    assert all(each.truth == 0.0 for each in found.nothing)
-    assert verdict(found.nothing).n_wins <= 3
-    assert any(each.truth != 0.0 for each in found.effect)
+    assert all(each.truth == 0.0 for each in found.nothing.outcomes)
+    assert verdict(found.nothing.outcomes).n_wins <= 3
+    assert any(each.truth != 0.0 for each in found.effect.outcomes)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from training.plots import INK, OTHER, OURS, Gain, canvas, comparison_figure
 from training.simulation.campaign import Outcome
 from training.simulation.likeness import Likenesses, likeness_figures
-from training.simulation.suite import Verdict, verdict
+from training.simulation.suite import Campaigned, Verdict, verdict
 from training.simulation.trial import Standing
 
 COVERAGE = (0.92, 0.98)
@@ -32,15 +32,15 @@ class Evidence:
 
     about: Mapping[str, str]
     like: Likenesses
-    effect: Sequence[Outcome]
-    nothing: Sequence[Outcome]
+    effect: Campaigned
+    nothing: Campaigned
     table: Sequence[Standing]
     currency: str
 
     @property
     def claims(self) -> tuple[Claim, ...]:
         """The claims, the same as the issue's."""
-        found, none = verdict(self.effect), verdict(self.nothing)
+        found, none = verdict(self.effect.outcomes), verdict(self.nothing.outcomes)
         ours, others = self.table[0], self.table[1:]
         behind = [each.name for each in others if each.behind.low <= 0.0]
         beaten = "every other policy" if not behind else f"all but {', '.join(behind)}"
@@ -78,7 +78,7 @@ def figures(found: Evidence) -> dict[str, Figure]:
     gains = [Gain(each.name, each.gain.value, each.gain.low, each.gain.high) for each in found.table]
     return {
         "policies.png": comparison_figure(gains, title="What each policy brings", unit=unit),
-        "campaigns.png": _campaigns_figure(found.effect, found.currency),
+        "campaigns.png": _campaigns_figure(found.effect.outcomes, found.currency),
         **likeness_figures(found.like),
     }
 
@@ -88,17 +88,17 @@ def record(found: Evidence) -> dict[str, object]:
     return {
         "about": dict(found.about),
         "claims": [asdict(each) for each in found.claims],
-        "with_effect": asdict(verdict(found.effect)),
-        "without_effect": asdict(verdict(found.nothing)),
+        "with_effect": asdict(verdict(found.effect.outcomes)) | {"n_refused": found.effect.n_refused},
+        "without_effect": asdict(verdict(found.nothing.outcomes)) | {"n_refused": found.nothing.n_refused},
         "policies": [asdict(each) for each in found.table],
         "likeness": [asdict(each) for each in found.like.rows],
-        "campaigns": [_flat(each) for each in (*found.effect, *found.nothing)],
+        "campaigns": [_flat(each) for each in (*found.effect.outcomes, *found.nothing.outcomes)],
     }
 
 
 def flat_metrics(found: Evidence) -> dict[str, float]:
     """Return the numbers by a dotted name, as MLflow keeps them."""
-    effect, nothing = verdict(found.effect), verdict(found.nothing)
+    effect, nothing = verdict(found.effect.outcomes), verdict(found.nothing.outcomes)
     values = {"coverage": effect.coverage, "bias": effect.bias, "without_effect.win_rate": nothing.win_rate}
     for each in found.table:
         name = each.name.replace(" ", "_")
@@ -141,8 +141,8 @@ def _campaign_rows(found: Evidence) -> Iterator[tuple[str, ...]]:
         "bias",
         "width",
     )
-    for name, outcomes in (("with effect", found.effect), ("without", found.nothing)):
-        each: Verdict = verdict(outcomes)
+    for name, campaigned in (("with effect", found.effect), ("without", found.nothing)):
+        each: Verdict = verdict(campaigned.outcomes)
         yield (
             name,
             str(each.n),
@@ -153,6 +153,7 @@ def _campaign_rows(found: Evidence) -> Iterator[tuple[str, ...]]:
             f"{each.n_hasty_wins}",
             f"{each.bias:+.3f}",
             f"{each.width:.2f}",
+            str(campaigned.n_refused),
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from serving.bundle import open_bundle
 from serving.experiments import LiftPolicy
 from serving.experiments_toml import default_experiments_text, parse_experiments
+from training.errors import LiftRefused
 from training.simulation.campaign import Campaign, Outcome, Stage, run_campaign
 from training.simulation.offers import Offers
 from training.simulation.past import Past
@@ -27,6 +28,10 @@ SIZES = (0.3, 0.6)
 
 MOST_CALLS = 2
 MIN_CUSTOMERS = 50
+SPARES = 10
+"""So many more campaigns stand by, for those that a check refuses."""
+
+Say = Callable[[str], None]
 
 _STAGE: Stage | None = None
 
@@ -61,28 +66,48 @@ class Verdict:
 
 
 def campaigns_with_effect(n: int, truth: Truth, n_reachable: int, seed: int) -> list[Campaign]:
-    """Return campaigns whose offers do more or less, of different sizes and shares."""
+    """Return campaigns whose offers do more or less, of different sizes and shares; with spares."""
     rng = np.random.default_rng([seed, 8])
     return [
         _campaign(f"effect-{number:03d}", rng, truth.scaled(float(rng.uniform(*SCALES))), n_reachable, seed)
-        for number in range(n)
+        for number in range(n + SPARES)
     ]
 
 
 def campaigns_without_effect(n: int, n_reachable: int, seed: int) -> list[Campaign]:
-    """Return campaigns whose messages change nothing at all."""
+    """Return campaigns whose messages change nothing at all; with spares."""
     rng = np.random.default_rng([seed, 9])
-    return [_campaign(f"nothing-{number:03d}", rng, NO_EFFECT, n_reachable, seed) for number in range(n)]
+    return [_campaign(f"nothing-{number:03d}", rng, NO_EFFECT, n_reachable, seed) for number in range(n + SPARES)]
 
 
-def run_all(stage: Stage, campaigns: Sequence[Campaign], jobs: int, say: Callable[[str], None]) -> list[Outcome]:
-    """Return the outcomes in the order given; with several jobs each process opens the bundle itself."""
+@dataclass(frozen=True)
+class Campaigned:
+    """The outcomes of campaigns, and how many were refused by a check of the lift code: nothing is said of those.
+
+    Of arms drawn by chance the sample-ratio check refuses one in a thousand: that is its threshold.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    n_refused: int
+
+
+def run_all(stage: Stage, campaigns: Sequence[Campaign], wanted: int, jobs: int, say: Say) -> Campaigned:
+    """Return the first outcomes, as many as are wanted, in the order given; a spare one takes a refused one's place.
+
+    With several jobs each process opens the bundle itself.
+    """
     found: list[Outcome] = []
+    n_refused = 0
     for outcome in _outcomes(stage, campaigns, jobs):
+        if outcome is None:
+            n_refused += 1
+            continue
         found.append(outcome)
         if len(found) % 20 == 0:
-            say(f"campaign {len(found)} of {len(campaigns)}")
-    return found
+            say(f"campaign {len(found)} of {wanted}")
+        if len(found) == wanted:
+            break
+    return Campaigned(tuple(found), n_refused)
 
 
 def verdict(outcomes: Sequence[Outcome]) -> Verdict:
@@ -115,14 +140,21 @@ def _campaign(name: str, rng: np.random.Generator, truth: Truth, n_reachable: in
     )
 
 
-def _outcomes(stage: Stage, campaigns: Sequence[Campaign], jobs: int) -> Iterator[Outcome]:
+def _outcomes(stage: Stage, campaigns: Sequence[Campaign], jobs: int) -> Iterator[Outcome | None]:
     if jobs == 1:
-        for campaign in campaigns:
-            yield run_campaign(stage, campaign)
+        yield from (_measured(stage, campaign) for campaign in campaigns)
         return
     given = (stage.past, stage.offers, stage.engine.bundle.folder)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _open_stage, given) as pool:
         yield from pool.map(_run, campaigns)
+
+
+def _measured(stage: Stage, campaign: Campaign) -> Outcome | None:
+    """Return what a campaign showed, None where a check says that nothing may be said."""
+    try:
+        return run_campaign(stage, campaign)
+    except LiftRefused:
+        return None
 
 
 def _open_stage(past: Past, offers: Offers, bundle: Path) -> None:
@@ -130,6 +162,6 @@ def _open_stage(past: Past, offers: Offers, bundle: Path) -> None:
     _STAGE = stage_of(past, offers, open_bundle(bundle, verify=False))
 
 
-def _run(campaign: Campaign) -> Outcome:
+def _run(campaign: Campaign) -> Outcome | None:
     assert _STAGE is not None  # the pool's initializer sets it
-    return run_campaign(_STAGE, campaign)
+    return _measured(_STAGE, campaign)

@@ -13,7 +13,7 @@ from training.simulation.book import Book
 from training.simulation.campaign import Campaign, Outcome, Stage, doings_of_world, run_campaign
 from training.simulation.logbook import Logbook
 from training.simulation.population import draws_of
-from training.simulation.suite import campaigns_with_effect, campaigns_without_effect, verdict
+from training.simulation.suite import SPARES, campaigns_with_effect, campaigns_without_effect, run_all, verdict
 from training.simulation.truth import NO_EFFECT, Truth
 
 LIFT = replace(parse_experiments(default_experiments_text()).lift, min_customers=50, planned_customers=300)
@@ -49,10 +49,18 @@ def test_held_out_customers_are_asked_about_and_sent_nothing(stage: Stage) -> No
 
 
 def test_all_campaigns_differ_in_who_is_held_out_and_in_size() -> None:
-    both = [*campaigns_with_effect(5, Truth(), 800, 1), *campaigns_without_effect(5, 800, 1)]
-    assert len({each.name for each in both}) == len({each.seed for each in both}) == 10
+    effect, nothing = campaigns_with_effect(5, Truth(), 800, 1), campaigns_without_effect(5, 800, 1)
+    both = [*effect, *nothing]
+    assert len({each.name for each in both}) == len({each.seed for each in both}) == 2 * (5 + SPARES)
     assert len({each.n_customers for each in both}) > 5
-    assert all(each.truth == NO_EFFECT for each in both[5:])
+    assert all(each.truth == NO_EFFECT for each in nothing)
+
+
+def test_a_spare_takes_the_place_of_a_campaign_that_a_check_refuses(stage: Stage) -> None:
+    refused = replace(campaign(NO_EFFECT), lift=replace(LIFT, min_customers=10_000))
+    found = run_all(stage, [refused, campaign(NO_EFFECT, seed=2), campaign(NO_EFFECT, seed=3)], 1, 1, lambda _: None)
+    assert [each.name for each in found.outcomes] == ["c2"]
+    assert found.n_refused == 1
 
 
 def test_orders_are_what_the_log_of_events_says(stage: Stage) -> None:
