@@ -34,6 +34,7 @@ from tests.serving.tiny_offers import OFFERS, REDEEMED
 
 __all__ = ["folder"]
 ID = "0" * 32
+POLICY = default_policy()
 MESSAGES = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
 products = st.lists(st.sampled_from([*PRODUCTS, "unknown"]), max_size=5)
 moments = st.floats(0, 12).map(lambda days: AS_OF + timedelta(days=days))
@@ -89,8 +90,7 @@ class Asked:
 def calls(draw: st.DrawFn, where: Path) -> Asked:
     """Return a call to a random shop."""
     bundle, _ = shop(draw(st.integers(0, N_SHOPS - 1)), where)
-    policy = default_policy()
-    bundle = obeying(bundle, replace(policy, offers=replace(policy.offers, **draw(policies))))
+    bundle = obeying(bundle, replace(POLICY, offers=replace(POLICY.offers, **draw(policies))))
     at = draw(moments)
     context = OfferContext(
         basket=draw(products),
