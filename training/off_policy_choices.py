@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
+from pydantic import ValidationError
+
 from features.asof import at_utc
 from serving.api import ChallengeRequest, Request
 from serving.api_codes import Role
@@ -23,7 +25,7 @@ from serving.decisioning.exploring import FIRST_OFFER, STRETCH
 from serving.engine import Engine
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import Draw, Known, Live, Stock, Trace
-from training.replay import known_then
+from training.replay import NOT_ASKED, known_then
 
 Answer = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py and serving/api_offers.py
 
@@ -47,7 +49,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class Looked:
-    """A drawn decision and the odds of another policy: `target` by option of the draw, `outside` for anything else."""
+    """A drawn decision and the odds of another policy: `target` by option of the draw, `outside` for anything else.
+
+    `comes_otherwise`: with the same option it would show something else beside it, so that all is outside.
+    """
 
     customer_id: str
     at_us: int
@@ -55,6 +60,7 @@ class Looked:
     counts: Mapping[str, str] | None
     target: tuple[float, ...]
     outside: float
+    comes_otherwise: bool = False
 
 
 @dataclass
@@ -86,14 +92,24 @@ def look_again(records: Iterable[DecisionRecord], engines: Engines, lives: Calla
             looked.left_out[pair] += 1
             continue
         known = _known(lives(str(part.customer_id), record.at_us), (record, part, draw), n)
-        odds = _other_odds(_Again(record, part, draw, known), pair)
+        again = _Again(record, part, draw, known)
+        try:
+            odds = _other_odds(again, pair)
+        except ValidationError:
+            looked.left_out[NOT_ASKED] += 1
+            continue
         if odds is None:
             looked.left_out[OTHERWISE] += 1
-            continue
-        target = tuple(odds.get(each.id, 0.0) for each in draw.among)
-        outside = max(1.0 - sum(target), 0.0)
-        looked.found.append(Looked(str(part.customer_id), record.at_us, draw, _counts(part, draw), target, outside))
+        else:
+            looked.found.append(_looked(again, odds))
     return looked
+
+
+def _looked(again: _Again, odds: Mapping[str, float]) -> Looked:
+    part, draw = again.part, again.draw
+    target = tuple(odds.get(each.id, 0.0) for each in draw.among)
+    outside = max(1.0 - sum(target), 0.0)
+    return Looked(str(part.customer_id), again.record.at_us, draw, _counts(part, draw), target, outside, not odds)
 
 
 @dataclass(frozen=True)
@@ -117,7 +133,10 @@ class _Again:
 
 
 def _other_odds(again: _Again, engines: tuple[Engine, Engine]) -> dict[str, float] | None:
-    """Return the other policy's odds of the logged options; None where the decision can't be made anew as it was."""
+    """Return the other policy's odds by option, empty where it shows something else beside whatever it draws.
+
+    None where the decision can't be made anew as it was.
+    """
     own, other = engines
     slot = SLOTS[again.draw.slot]
     answer, draw = again.answer(other)
@@ -128,7 +147,7 @@ def _other_odds(again: _Again, engines: tuple[Engine, Engine]) -> dict[str, floa
     if own_draw is None or not _is_same(own_draw, again.draw):
         return None
     if likely is None:
-        return {}
+        return odds
     if shown != likely:
         answer, _ = again.answer(other, likely)
     return odds if slot.beside(answer) == slot.beside(own_answer) else {}

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
-import numpy as np
-
 from features.asof import local_midnight, moment_at
 from serving.bundle import Bundle, obeying, open_bundle
 from serving.decisioning.policy import Policy, parse_policy, with_values
@@ -260,4 +258,4 @@ def _slot(slot: str, looked: Sequence[Looked], taken: FloatArray, doings: Doings
     days = shop.own.state.attribution_days
     outcomes = outcomes_of(inside, doings, taken[places], days, lift.unsubscribe_cost)
     cost = exploring_cost(looked)
-    return slot_value(slot, overlap, choices, outcomes, cost=cost, rng=np.random.default_rng(_SEED))
+    return slot_value(slot, overlap, choices, outcomes, cost=cost, seed=_SEED)

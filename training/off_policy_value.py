@@ -117,8 +117,10 @@ def outside_share(looked: Sequence[Looked], policy: ExplorationPolicy) -> float:
     """Return the share of what the other policy would show that is outside of the log; ValueRefused if it is large."""
     outside = float(np.mean([each.outside for each in looked]))
     if outside > policy.max_outside:
+        otherwise = float(np.mean([each.comes_otherwise for each in looked]))
         raise ValueRefused(
-            f"overlap: {outside:.1%} of what that policy would show is nothing that the log may show, at most "
+            f"overlap: {outside:.1%} of what that policy would show is nothing that the log may show ({otherwise:.1%} "
+            "as other habits, rewards or offers come with it), at most "
             f"{policy.max_outside:.1%} may be (max_outside of [exploration]); value a policy that is nearer, explore "
             "more widely (among), or compare the two in an experiment (tercet lift)"
         )
@@ -158,13 +160,16 @@ def slot_value(
     outcomes: Mapping[str, FloatArray],
     *,
     cost: float,
-    rng: np.random.Generator,
+    seed: int,
 ) -> SlotValue:
-    """Return the value of one kind of draw; `cost` is what exploring gave up, as a share."""
+    """Return the value of one kind of draw; `cost` is what exploring gave up, as a share.
+
+    By the `seed` all outcomes go by the same folds.
+    """
     return SlotValue(
         slot,
         overlap,
         cost,
         {name: float(values.mean()) for name, values in outcomes.items()},
-        {name: estimates(choices, values, rng) for name, values in outcomes.items()},
+        {name: estimates(choices, values, np.random.default_rng(seed)) for name, values in outcomes.items()},
     )
