@@ -38,6 +38,10 @@ _PRIVACY: Mapping[ActionCode, str] = {
 """What of the customer a message shows that we use; anything else is an interest that they showed."""
 
 
+_OF_PRODUCTS = frozenset({ActionCode.BACK_IN_STOCK, ActionCode.LAUNCHED})
+"""Reasons that are news about each product of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """An action that is worth it: its way, the products that it is about (rows), and its offer or its own terms."""
@@ -75,10 +79,13 @@ class Contents:
         return plain
 
     def _was_said(self, case: Case, found: Found) -> bool:
-        """Return whether a message was sent for this very trigger lately, and nothing has made it true anew since."""
+        """Return whether a message was sent for this very reason lately, and nothing has made it true anew since."""
         within_us = int(self._actions.repeat_days * _DAY_US)
-        sends = case.situation.events(within_us, EventType.SEND)
-        return any(each.value == case.request.trigger and each.at_us >= found.since_us for each in sends)
+        sends = [each for each in case.situation.events(within_us, EventType.SEND) if each.value == found.code]
+        if found.code in _OF_PRODUCTS:
+            told = {self._shelf.ids[each] for each in found.products}
+            sends = [each for each in sends if each.product_id in told]
+        return any(each.at_us >= found.since_us for each in sends)
 
     def _plain(self, case: Case, found: Found, way: Way) -> Plan | ActionCode:
         """Return the action without an offer; a reward that was promised is always worth a word."""

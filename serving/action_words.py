@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from serving.api_offers import OfferItem
+from serving.bundle_format import PRICE_LEARNED
 from serving.decisioning.reasons import spoken
 from serving.decisioning.text_forms import plain
 from serving.decisioning.text_templates import Facts
@@ -36,7 +37,7 @@ class Words:
             facts |= self._of_offer(offer, shopper.zone)
         if found.shop is not None:
             closes = found.shop.closes
-            facts["distance"] = self.language.forms.away(found.shop.km)
+            facts["distance"] = None if found.shop.km is None else self.language.forms.away(found.shop.km)
             facts["closes"] = None if closes is None else self.language.forms.hour_of(closes)
         return facts | self._of_promise(found, shopper.zone)
 
@@ -49,13 +50,15 @@ class Words:
 
     def _of_goods(self, products: Sequence[int], shopper: Shopper) -> dict[str, str | int | None]:
         first, shelf = products[0], self.desk.shelf
-        price, category = shelf.price(first), shelf.category[first]
+        # What was paid on average is no price to promise.
+        price = None if shelf.flags[first] & PRICE_LEARNED else shelf.price(first)
+        category, names = shelf.category[first], list(dict.fromkeys(map(self.name, products)))
         is_named = self.desk.reasons.can_name_category(category) and not shelf.stands_for_category(first)
         label = plain(spoken(shelf.category_label(category)), self.name_chars) if is_named else ""
         return {
             "product": self.name(first),
-            "products": self.language.forms.listed(list(dict.fromkeys(map(self.name, products)))),
-            "n": len(products),
+            "products": self.language.forms.listed(names),
+            "n": len(names),
             "price": None if price is None else self._money(price),
             "last_bought": self._last_bought(first, shopper),
             "category": label or None,

@@ -281,8 +281,9 @@ class PromiseDecider:
             asked.now_us,
             offer_id=offer_ids[0] if len(offer_ids) == 1 else None,
             decision_id=answer["decision_id"],
+            product_id=next((item["product_id"] for item in answer.get("items", ())), None),
             channel=str(channel),
-            value=asked.request.trigger.value if isinstance(asked.request, ActionsRequest) else None,
+            value=answer["reason"]["code"] if is_action else None,
         )
 
     def _stands_until_us(self, asked: _Asked, answer: Answered) -> int:

@@ -292,6 +292,11 @@ def _cross_check(policy: Policy) -> list[str]:
         )
     if not re.fullmatch(r"[A-Z]{3}", policy.shop.currency):
         mistakes.append(f"shop.currency: {policy.shop.currency!r} is not a code of three capitals, such as EUR")
+    mistakes += [
+        f"actions.surprise_kinds: {kind!r} is none of {', '.join(REWARD_KINDS)}"
+        for kind in policy.actions.surprise_kinds
+        if kind not in REWARD_KINDS
+    ]
     reward = policy.reward
     if reward.kind not in REWARD_KINDS:
         mistakes.append(f"reward.kind: {reward.kind!r} is none of {', '.join(REWARD_KINDS)}")

@@ -22,10 +22,10 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class ShopNear:
-    """A shop (its row) and how far it is; `closes` is None where its hours are not known."""
+    """A shop (its row) and how far it is, at most; None where that is not known, as `closes` where its hours aren't."""
 
     store: int
-    km: float
+    km: float | None
     closes: datetime | None
 
 

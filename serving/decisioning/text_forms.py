@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,8 +102,9 @@ class Forms:
         return self.moment.format(date=self.day_of(moment), time=self.hour_of(moment))
 
     def away(self, km: float) -> str:
-        """Return a distance, to a tenth of the language's unit and never 0."""
-        return self.distance.format(amount=self.number(max(km / self.distance_km, 0.1), 1))
+        """Return a distance, rounded up to a tenth of the language's unit: no place is farther away than that."""
+        tenths = max(math.ceil(round(10 * km / self.distance_km, 6)), 1)
+        return self.distance.format(amount=self.number(tenths / 10, 1))
 
     def listed(self, names: Sequence[str]) -> str:
         """Return names in a row: 'a', 'a and b', 'a, b and c'."""

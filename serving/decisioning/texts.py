@@ -26,7 +26,7 @@ TEXTS_FOLDER = Path(__file__).parent.parent / "texts"
 _ALWAYS, _MAYBE, _COUNT = Fact(), Fact(may_be_missing=True), Fact(is_number=True)
 _GOODS = {"product": _ALWAYS, "products": _ALWAYS, "n": _COUNT, "price": _MAYBE, "last_bought": _MAYBE}
 _OFFER = {"offer": _ALWAYS, "valid_to": _ALWAYS}
-_SHOP = {"distance": _ALWAYS, "closes": _MAYBE}
+_SHOP = {"distance": _MAYBE, "closes": _MAYBE}
 _CHALLENGE = {"done": _COUNT, "of": _COUNT, "left": _COUNT, "ends": _ALWAYS, "reward": _MAYBE}
 
 ITEMS, OFFER, REWARD = ActionKind.ITEMS, ActionKind.OFFER, ActionKind.REWARD

@@ -6,7 +6,7 @@ code that says why it is not true. Pure: everything it looks at is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -31,6 +31,7 @@ from serving.taste import Shopper
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 _MINUTE_US = 60_000_000
+_VISIT_US = 12 * HOUR_US  # being near a shop again after so long is another visit
 _LOOKING = (EventType.VIEW, EventType.CLICK, EventType.SCAN)
 _WANTING = (EventType.WISHLIST, EventType.CART, *_LOOKING)
 
@@ -216,7 +217,8 @@ class Triggers:
         due = self._due_products(situation)
         if not due:
             return ActionCode.NOTHING_DUE
-        return Found(ActionCode.NEAR_STORE, due, Timing.NOW, since_us=0, until=near.closes, shop=near)
+        since_us = situation.at_us - _VISIT_US
+        return Found(ActionCode.NEAR_STORE, due, Timing.NOW, since_us, until=near.closes, shop=near)
 
     def _shops_around(self, situation: Situation) -> ShopNear | ActionCode:
         """Return the nearest open shop: around the place that the call names, else where they have just been seen."""
@@ -233,14 +235,14 @@ class Triggers:
                 return ShopNear(store, km, closes)
         return ActionCode.CLOSED
 
-    def _around(self, situation: Situation) -> list[tuple[int, float]] | None:
+    def _around(self, situation: Situation) -> Sequence[tuple[int, float | None]] | None:
         context = situation.context
         if context.latitude is not None and context.longitude is not None:
             return self._shops.within(context.latitude, context.longitude, self._policy.visit_km)
         for event in situation.events(int(self._policy.just_now_minutes * _MINUTE_US), EventType.VISIT):
             store = self._candidates.store_row(event.store_id)
             if store >= 0:
-                return [(store, 0.0)]
+                return [(store, None)]
         return None
 
     def _new_category(self, situation: Situation) -> Finding:
@@ -248,13 +250,17 @@ class Triggers:
         live = situation.known.live
         recent = situation.shopper.taste.as_of_bundle().recent_categories()
         first: dict[int, tuple[int, int]] = {}
+        pieces: dict[int, float] = {}
         for event in live.events:
             row = self._shelf.row_of(event.product_id) if event.product_id else -1
-            if event.type is EventType.PURCHASE and event.quantity > 0 and row >= 0:
+            if event.type is EventType.PURCHASE and row >= 0:
+                pieces[row] = pieces.get(row, 0.0) + event.quantity
                 first.setdefault(self._shelf.category[row], (event.at_us, row))
         oldest_us = situation.at_us - int(self._policy.first_purchase_hours * HOUR_US)
         fresh = [
-            (at_us, row) for category, (at_us, row) in first.items() if category not in recent and at_us >= oldest_us
+            (at_us, row)
+            for category, (at_us, row) in first.items()
+            if category not in recent and at_us >= oldest_us and pieces[row] > 0.0
         ]
         if not fresh:
             return ActionCode.NOTHING_NEW

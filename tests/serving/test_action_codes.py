@@ -33,7 +33,7 @@ T, C = Trigger, ActionCode
 CART = event("cart", "salad-1", 11)
 WISH = event("wishlist", "coffee-1", 2)
 SENT = [event("send", None, hours, channel="email") for hours in (8, 9, 10, 11)]
-TOLD = event("send", None, 3, channel="email", value="wishlist")
+TOLD = event("send", None, 3, channel="email", value="wished")
 EMAIL: dict[str, Any] = {"channel": Channel.EMAIL}
 
 

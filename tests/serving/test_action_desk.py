@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -14,14 +15,16 @@ from serving.api_action_codes import ActionCode
 from serving.api_actions import ActionAnswer
 from serving.api_offer_codes import Trigger
 from serving.api_offers import OfferContext
-from serving.bundle import Bundle, open_bundle, write_bundle
+from serving.bundle import Bundle, obeying, open_bundle, write_bundle
+from serving.bundle_format import PRICE_LEARNED
 from serving.channels import Channel
+from serving.decisioning.policy import default_policy_text, parse_policy, with_values
 from serving.engine import Engine
 from serving.live import epoch_us
 from serving.state.challenges import Line, new_challenge
 from serving.state.events import Event
 from serving.state.known import Earned
-from tests.serving.acting import NEAR_NEW_YORK, acting, ask, code, message, products
+from tests.serving.acting import ALLOWED, NEAR_NEW_YORK, acting, ask, code, message, products
 from tests.serving.happenings import after, event, known
 from tests.serving.tiny import Rows, tiny_contents
 from tests.serving.tiny_offers import TinyOffer, offer_groups
@@ -116,7 +119,7 @@ def test_visit_near_a_shop(plain: Engine) -> None:
     assert products(answer) == ["bread-1"]
     assert message(answer) == (
         "Close by: Rye Bread",
-        "Our shop 0.1 km from you is open until 10:00 pm: a moment for Rye Bread. "
+        "Our shop within 0.1 km of you is open until 10:00 pm: a moment for Rye Bread. "
         "You last bought Rye Bread on Tuesday, 26 December.",
     )
 
@@ -419,7 +422,7 @@ def test_a_message_must_be_worth_its_fatigue(tiny_bundle: Bundle) -> None:
 
 
 def test_a_message_is_not_sent_twice_for_what_has_not_changed(plain: Engine) -> None:
-    wish, sent = event("wishlist", "coffee-1", 2), event("send", None, 3, channel="email", value="wishlist")
+    wish, sent = event("wishlist", "coffee-1", 2), event("send", None, 3, channel="email", value="wished")
     asked: dict[str, Any] = {"hours": 48.0, "channel": Channel.EMAIL}
     assert code(ask(plain, Trigger.WISHLIST, wish, sent, **asked)) == ActionCode.SAID_ALREADY
     anew = event("wishlist", "brie-1", 4)
@@ -451,3 +454,46 @@ def test_texts_of_a_merchant_travel_with_the_bundle(tmp_path: Path) -> None:
     contents = replace(tiny_contents(values), texts={"shop": own})
     bundle = open_bundle(tmp_path / write_bundle(contents, tmp_path))
     assert ask(Engine(bundle), Trigger.REPLENISH)["subject"] == "Psst, Rye Bread"
+
+
+def test_a_visit_by_an_event_says_no_distance(plain: Engine) -> None:
+    answer = ask(plain, Trigger.VISIT, event("visit", None, 11.9, store_id="s-ny"))
+    assert answer["text"].startswith("Our shop is open until 10:00 pm: a moment for Rye Bread.")
+
+
+def test_what_was_returned_is_no_first_purchase(generous: Bundle) -> None:
+    bought, returned = event("purchase", "coffee-1", 2), event("purchase", "coffee-1", 3, quantity=-1.0)
+    assert code(ask(acting(generous), Trigger.FIRST_PURCHASE, bought, returned)) == ActionCode.NOTHING_NEW
+
+
+def test_another_product_that_is_back_is_news(tiny_bundle: Bundle) -> None:
+    plain = acting(tiny_bundle, actions__reminder_uplift=1.0, **SAY_LESS)
+    sent = event("send", "brie-1", 3, channel="email", value="back_in_stock")
+    viewed = (event("view", "gone-1", 2), event("view", "brie-1", 1))
+    asked: dict[str, Any] = {"hours": 48.0, "channel": Channel.EMAIL, "stock": {("gone-1", None): 5.0}}
+    assert products(ask(plain, Trigger.BACK_IN_STOCK, *viewed, sent, **asked)) == ["gone-1"]
+    again = event("send", "gone-1", 3, channel="email", value="back_in_stock")
+    assert code(ask(plain, Trigger.BACK_IN_STOCK, *viewed, again, **asked)) == ActionCode.SAID_ALREADY
+
+
+def test_a_learned_price_is_not_promised(tmp_path: Path) -> None:
+    contents = tiny_contents(ALLOWED)
+    learned = replace(contents.products, flags=contents.products.flags | np.uint16(PRICE_LEARNED))
+    bundle = open_bundle(tmp_path / write_bundle(replace(contents, products=learned), tmp_path))
+    answer = ask(acting(bundle, **SAY_LESS), Trigger.WISHLIST, event("wishlist", "coffee-1", 2))
+    assert answer["text"] == "House Coffee is still on your wish list."
+
+
+def test_what_merchants_ban_is_in_no_action(tiny_bundle: Bundle) -> None:
+    rules = '\n[[bans]]\nproducts = ["coffee-1"]\n'
+    engine = Engine(obeying(tiny_bundle, parse_policy(with_values(default_policy_text(), ALLOWED) + rules)))
+    assert code(ask(engine, Trigger.WISHLIST, event("wishlist", "coffee-1", 2))) == ActionCode.NOTHING_TO_SHOW
+
+
+def test_a_habit_by_type_is_told_as_one(tiny_bundle: Bundle) -> None:
+    again = tiny_bundle.again
+    columns = {each.name: getattr(again, each.name)[:0] for each in fields(again)}
+    none = replace(again, **columns | {"offsets": np.zeros_like(again.offsets)})
+    answer = ask(acting(replace(tiny_bundle, again=none), **SAY_LESS), Trigger.REPLENISH)
+    assert answer["text"] == "It may be time for Rye Bread."
+    assert answer["items"][0]["reason"]["text"].startswith("You buy something like this about every 6 days")

@@ -68,8 +68,8 @@ def test_what_ends_within_a_day_names_the_time() -> None:
     assert DE.end_of(datetime(2018, 1, 8, 9, 0, tzinfo=BERLIN)) == "Montag, 8. Januar, 9:00 Uhr"
 
 
-def test_distances_are_never_nothing() -> None:
-    assert (EN.away(0.0), EN.away(1.26), DE.away(1.26)) == ("0.1 km", "1.3 km", "1,3 km")
+def test_distances_are_rounded_up_and_never_nothing() -> None:
+    assert (EN.away(0.0), EN.away(0.3), EN.away(1.21), DE.away(1.21)) == ("0.1 km", "0.3 km", "1.3 km", "1,3 km")
 
 
 def test_names_are_listed() -> None:

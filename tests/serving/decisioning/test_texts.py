@@ -56,12 +56,12 @@ def test_a_message_says_only_what_is_known(language: str) -> None:
     texts = language_named(language, {})
     for code, kinds in KINDS.items():
         for kind in kinds:
-            least = {**ALL, "price": None, "last_bought": None, "category": None, "closes": None}
+            least = {**ALL, "price": None, "last_bought": None, "category": None, "closes": None, "distance": None}
             if code is not ActionCode.REWARD_WAITING:
                 least["reward"] = None
             written = texts.written(code, kind, least, subject_chars=200, text_chars=2000)
             said = f"{written.subject} {written.text} {written.why}"
-            assert not any(word in said for word in ("$3.50", "1 January", "Bakery", "10:00 pm"))
+            assert not any(word in said for word in ("$3.50", "1 January", "Bakery", "10:00 pm", "0.3 km"))
 
 
 def test_every_reason_to_act_has_messages() -> None:
