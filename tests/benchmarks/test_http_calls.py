@@ -23,6 +23,7 @@ CALLS: dict[str, dict[str, Any] | None] = {
     "/v1/challenge": {"customer_id": "anna"},
     "/v1/also-bought": {"product_ids": ["milk-1"], "k": 5},
     "/v1/recommendations": {"customer_id": "anna", "k": 10},
+    "/v1/offers": {"customer_id": "anna", "channel": "web", "dry_run": True},
     "/v1/scores": {"customer_ids": ["anna"]},
 }
 
