@@ -22,6 +22,7 @@ SHOWING = frozenset({EventType.SEND, EventType.IMPRESSION, EventType.OPEN, Event
 """Events that mean that the decision which they name was seen."""
 
 DAY_US = 86_400_000_000
+_QUARTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,16 @@ def with_purchases(person: Person, lines: Iterable[Line], reward_id_of: Callable
 
 
 def with_newest(person: Person, events: Iterable[Event], limit: int) -> Person:
-    """Return the person with the newest of these events, each once, and only the kinds that are still needed."""
+    """Return the person with the newest of these events, each once, and only the kinds that are still needed.
+
+    A quarter of the places is kept for what caps count, and for what became of offers: looking around a lot must not
+    make a message of this morning, or a redemption, forgotten.
+    """
     unique = {event.event_id: event for event in events}
     ordered = sorted(unique.values(), key=lambda event: (event.at_us, event.event_id))
-    left_out, newest = ordered[:-limit], ordered[-limit:]
+    newest = ordered if len(ordered) <= limit else _newest_of(ordered, limit)
+    kept = {event.event_id for event in newest}
+    left_out = [event for event in ordered if event.event_id not in kept] if len(newest) < len(ordered) else ()
     cut_us = max((event.at_us for event in left_out), default=person.cut_us)
     if cut_us is not None and person.cut_us is not None:
         cut_us = max(cut_us, person.cut_us)
@@ -161,6 +168,15 @@ def with_newest(person: Person, events: Iterable[Event], limit: int) -> Person:
     bought |= {line.product_id for challenge in person.challenges.values() for line in challenge.lines}
     kinds = {product_id: kind for product_id, kind in person.kinds.items() if product_id in bought}
     return replace(person, events=tuple(newest), kinds=kinds, cut_us=cut_us)
+
+
+def _newest_of(ordered: Sequence[Event], limit: int) -> list[Event]:
+    """Return the newest events, in order: those of offers and messages up to a quarter of them, whatever came since."""
+    lasting = [event for event in ordered if event.type is EventType.SEND or event.offer_id is not None]
+    kept = {event.event_id for event in lasting[-(limit // _QUARTER) :]} if limit >= _QUARTER else set()
+    others = [event for event in ordered if event.event_id not in kept]
+    kept |= {event.event_id for event in others[len(kept) - limit :]}
+    return [event for event in ordered if event.event_id in kept]
 
 
 def with_challenge(person: Person, challenge: Challenge, lines: Iterable[Line], reward_id: str) -> Person:

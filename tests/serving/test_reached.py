@@ -59,6 +59,13 @@ class Shop:
             cost_of=self.engine.offer_cost,
         )
 
+    def tell_many(self, kind: str, n: int, hours: float) -> None:
+        at_us = epoch_us(after(hours))
+        events = [
+            Event(f"{kind}-{i}", "fay", EventType(kind), at_us + i, at_us + i, product_id="milk-1") for i in range(n)
+        ]
+        self.state.accept(events, may_keep=lambda _live: True, kind_of=self.engine.kinds)
+
     def offers(self, channel: Channel, hours: float, **fields: Any) -> dict[str, str]:
         """Return what becomes of each offer: `given`, or the code for which it is withheld."""
         answer = self._decide(OffersRequest(customer_id="fay", channel=channel, k=20, **fields), after(hours))
@@ -174,6 +181,16 @@ def test_an_unsubscribe_ends_an_action_that_was_kept(opened: Open) -> None:
     assert first["channel"] in MESSAGE_CHANNELS
     shop.tell("unsubscribe", 12.1)
     assert shop.action(12.2).get("channel") not in MESSAGE_CHANNELS
+
+
+def test_looking_around_a_lot_makes_no_message_and_no_redemption_forgotten(opened: Open) -> None:
+    shop = opened(caps__email_day=ONE, caps__email_week=MANY, caps__all_week=MANY)
+    shop.tell("send", 9.0, channel="email")
+    shop.tell("redeem", 9.1, channel="web", offer_id="brie-off")
+    shop.tell_many("view", 400, 10.0)
+    found = shop.offers(Channel.EMAIL, 11.0)
+    assert "given" not in codes(found)
+    assert found["brie-off"] == "already_redeemed"
 
 
 def test_an_offer_is_shown_as_often_as_the_policy_allows(opened: Open) -> None:

@@ -144,6 +144,18 @@ def test_a_completed_challenge_keeps_its_items() -> None:
     assert shown.answer["items"] == [MILK]
 
 
+def test_messages_and_what_became_of_offers_keep_a_quarter_of_the_places() -> None:
+    person = told(
+        ANNA,
+        *(event(f"send-{i}", at=MONDAY + i, type="send") for i in range(3)),
+        event("redeemed", at=MONDAY + 3, type="redeem", offer_id="o1"),
+        *(event(f"view-{i}", at=MONDAY + 10 + i, type="view") for i in range(20)),
+        cap=8,
+    )
+    assert [each.event_id for each in person.events] == ["send-2", "redeemed", *(f"view-{i}" for i in range(14, 20))]
+    assert person.cut_us == MONDAY + 10 + 13
+
+
 # Two customers who turn out to be one
 
 
