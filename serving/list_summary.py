@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +10,30 @@ from datetime import datetime
 from html import escape
 
 from serving.api_action_codes import ActionCode
-from serving.api_offer_codes import WithheldCode
+from serving.api_offer_codes import Trigger, WithheldCode
 from serving.decisioning.windows import zone_named
 from serving.engine import Engine
 from serving.list_options import NO_TRIGGER, NO_TRIGGER_TEXT, NOT_LINKED, NOT_LINKED_TEXT
 from serving.list_tally import Sum, Tally
 from serving.state.holds import Spending
 
-_OWN_CODES = {NOT_LINKED: NOT_LINKED_TEXT, NO_TRIGGER: NO_TRIGGER_TEXT}
+_IN_WORDS = {
+    **{each.value: each.explanation for each in ActionCode},
+    **{each.value: each.explanation for each in WithheldCode},
+    **{NOT_LINKED: NOT_LINKED_TEXT, NO_TRIGGER: NO_TRIGGER_TEXT},
+}
 _LEFT_TO_ORDER = WithheldCode.RANKED_BELOW.value
 _NO_OFFER = "without an offer"
+_TRIGGERS = {
+    Trigger.REWARD_EXPIRING: "a reward or challenge about to end",
+    Trigger.CART: "something left in the basket",
+    Trigger.BACK_IN_STOCK: "back in stock",
+    Trigger.FIRST_PURCHASE: "first purchase in a category",
+    Trigger.WISHLIST: "on the wish list",
+    Trigger.REPLENISH: "due to buy again",
+    Trigger.LAUNCH: "new in a category of theirs",
+    Trigger.CHURN_RISK: "at risk of leaving",
+}
 
 
 @dataclass(frozen=True)
@@ -43,10 +58,10 @@ def summary_html(about: About, tally: Tally, engine: Engine, gone: Mapping[str, 
         f"<h1>{title} <small>{local:%A, %-d %B %Y, %H:%M}</small></h1>",
         f"<p class=lead>{_lead(about, tally, money)}</p>",
         _cards(tally, money),
-        _offers(tally, money),
+        _offers(tally, engine, money),
         _budgets(tally, engine, gone, money) if about.has_rules else "",
         _who(tally),
-        _withheld(tally),
+        _withheld(tally, about.kind),
         f"<footer>{escape(about.file)} · model {escape(manifest.version)} · {escape(manifest.source_name)}</footer>",
     ]
     return _PAGE.format(title=f"{title}, {local:%Y-%m-%d}", style=_STYLE, body="\n".join(parts))
@@ -88,7 +103,7 @@ def _cards(tally: Tally, money: _Money) -> str:
     total = tally.total
     facts = [
         ("customers on the list", f"{tally.n_customers:,}", f"of {tally.n_asked:,}"),
-        ("expected redemptions", f"{total.redemptions:,.0f}", f"of {total.n:,} rows"),
+        ("expected redemptions", f"{total.redemptions:,.0f}", f"from {total.n:,} rows"),
         ("expected reward cost", money(total.cost), "paid when redeemed"),
         ("expected return", money(total.value), "margin less rewards and goodwill"),
     ]
@@ -96,19 +111,29 @@ def _cards(tally: Tally, money: _Money) -> str:
     return f"<section class=cards>{cells}</section>"
 
 
-def _offers(tally: Tally, money: _Money) -> str:
+def _offers(tally: Tally, engine: Engine, money: _Money) -> str:
     rows = sorted(tally.what.items(), key=lambda each: (-each[1].value, each[0]))
     if not rows:
         return ""
+    offers = engine.bundle.offers
+    kinds = dict(zip(offers.id, zip(offers.kind, offers.value.tolist(), strict=True), strict=True))
     heads = ("", "rows", "redemptions", "reward cost", "added margin", "goodwill", "return")
     body = [
-        (escape(name or _NO_OFFER), f"{each.n:,}", f"{each.redemptions:,.1f}", *map(money, _amounts(each)))
+        (_named(name, kinds.get(name), money), f"{each.n:,}", f"{each.redemptions:,.1f}", *map(money, _amounts(each)))
         for name, each in rows
     ]
-    triggers = ""
-    if tally.triggers:
-        triggers = _bars("By what is true of them", tally.triggers)
+    told = Counter({_TRIGGERS.get(Trigger(name), name): n for name, n in tally.triggers.items()})
+    triggers = _bars("By what is true of them", told) if told else ""
     return f"<h2>What</h2>{_table(heads, body)}{triggers}"
+
+
+def _named(offer_id: str, kind: tuple[str, float] | None, money: _Money) -> str:
+    """Return an offer's name, with what the customer gets beneath it."""
+    if kind is None:
+        return escape(offer_id or _NO_OFFER)
+    name, value = kind
+    worth = "" if math.isnan(value) else f", worth {money(value)}"
+    return f"{escape(offer_id)}<small>{escape(name.replace('_', ' '))}{worth}</small>"
 
 
 def _amounts(each: Sum) -> tuple[float, ...]:
@@ -140,7 +165,7 @@ def _who(tally: Tally) -> str:
     return f"<h2>Who</h2><section class=columns>{shown}</section>" if shown else ""
 
 
-def _withheld(tally: Tally) -> str:
+def _withheld(tally: Tally, kind: str) -> str:
     """Return what was withheld, by reason, each with the offers that it befell most."""
     reasons: Counter[str] = Counter()
     offers: dict[str, Counter[str]] = {}
@@ -148,16 +173,21 @@ def _withheld(tally: Tally) -> str:
         reasons[code] += n
         if offer_id:
             offers.setdefault(code, Counter())[offer_id] += n
-    body = [
-        (f"{n:,}", escape(_in_words(code)), ", ".join(_counted(offers.get(code, Counter()))))
+    body: list[tuple[str, ...]] = [
+        (f"{n:,}", escape(_IN_WORDS.get(code, code)), ", ".join(_counted(offers.get(code, Counter()))))
         for code, n in sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
         if code != _LEFT_TO_ORDER
     ]
     if not body:
         return ""
-    note = "<p>Counted once for each customer and offer, by the first rule that kept it back.</p>"
-    heads = ("times", "why", "offers")
-    return f"<h2>Withheld, and why</h2>{note}{_table(heads, body, n_texts=2)}"
+    each = (
+        "customer and offer, by the first rule that kept it back" if kind == "offers" else "customer without an action"
+    )
+    heads: tuple[str, ...] = ("times", "why", "offers")
+    if not offers:
+        heads, body = heads[:2], [cells[:2] for cells in body]
+    table = _table(heads, body, n_texts=len(heads) - 1)
+    return f"<h2>Withheld, and why</h2><p>Counted once for each {each}.</p>{table}"
 
 
 def _counted(counts: Counter[str]) -> Iterable[str]:
@@ -165,14 +195,6 @@ def _counted(counts: Counter[str]) -> Iterable[str]:
     yield from (f"{escape(name)}&nbsp;({n:,})" for name, n in shown[:5])
     if len(shown) > 5:
         yield f"{len(shown) - 5} more"
-
-
-def _in_words(code: str) -> str:
-    """Return a code in plain words: that of an offer, of an action, or of a list."""
-    for codes in (WithheldCode, ActionCode):
-        if code in {each.value for each in codes}:
-            return str(codes(code).explanation)
-    return _OWN_CODES.get(code, code)
 
 
 def _bars(name: str, counts: Counter[str]) -> str:
@@ -216,8 +238,10 @@ h3{font-size:.95rem;margin:1.2rem 0 .3rem;color:var(--soft);font-weight:600}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-size:.82rem;color:var(--soft);font-weight:600}.n{text-align:right;white-space:nowrap}.t{text-align:left}
-.bars td{border:0;padding:.15rem .5rem .15rem 0;white-space:nowrap}.bars td:nth-child(n+3){text-align:right;
-color:var(--soft)}.bar{width:45%}.bar i{display:block;height:.75rem;margin-top:.4rem;background:var(--main);
+td small{display:block;color:var(--soft);font-size:.82rem}
+.bars td{border:0;padding:.15rem .5rem .15rem 0}.bars td:nth-child(n+3){text-align:right;
+color:var(--soft)}.bars td.bar{width:28%;min-width:4rem}
+.bar i{display:block;height:.75rem;margin-top:.4rem;background:var(--main);
 border-radius:.2rem;min-width:2px}
 .budget{display:flex;height:.75rem;min-width:8rem;margin-top:.4rem;background:var(--wash);border-radius:.2rem;
 overflow:hidden}.budget i{background:var(--past)}.budget b{background:var(--main)}
