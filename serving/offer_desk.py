@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,6 +29,7 @@ from serving.decisioning.offer_rules import (
     first_broken,
 )
 from serving.decisioning.offer_wants import WantFinder, likely_first
+from serving.decisioning.slate_parts import with_pins
 from serving.decisioning.value import rank_values
 from serving.decisioning.windows import iso
 from serving.desk import Desk
@@ -151,7 +152,8 @@ class OfferDesk:
         cases, rows = judged.cases, np.flatnonzero(may_be)
         ranks = rank_values(cases.customer_values[rows], cases.shop_values[rows], self._policy)
         if judged.moment.display.has_boosts:
-            ranks = ranks * [self._factor(self.shelf.offers[row], judged) for row in rows.tolist()]
+            factors = np.array([self._factor(self.shelf.offers[row], judged) for row in rows.tolist()])
+            ranks = np.where(ranks < 0.0, ranks / factors, ranks * factors)
         order = np.lexsort((self.shelf.columns.place[rows], -ranks))
         judged.best.extend(
             Scored(self.shelf.offers[row], rank)
@@ -175,8 +177,9 @@ class OfferDesk:
         if best and is_drawn and not is_led and known.trace is not None:
             lots = Lots(policy, policy.offer_share, decision_id, known.trace)
             best.insert(0, best.pop(lots.place(FIRST_OFFER, [Option(each.offer.id, each.rank) for each in best])))
-        _pin(best, pinned)
-        return best
+        given = {each.offer.id: each for each in best}
+        chosen = [(rank, given[offer_id]) for offer_id, rank in pinned.items() if offer_id in given]
+        return with_pins([each for each in best if each.offer.id not in pinned], chosen)
 
     def item(self, scored: Scored, judged: Judged) -> OfferItem:
         """Return an offer as answers have it."""
@@ -225,15 +228,6 @@ def _withheld(offer: Offer, code: WithheldCode, call: OfferCall) -> WithheldOffe
     is_about_budget = code is WithheldCode.NO_CONSENT and call.may_reach
     text = _BUDGET_TEXT if is_about_budget else code.explanation
     return {"offer_id": offer.id, "reason": {"code": code, "text": text}}
-
-
-def _pin(best: list[Scored], pinned: Mapping[str, int]) -> None:
-    """Move offers that merchants pinned to their ranks, in the order of these; what may not be given is not there."""
-    chosen = sorted((each for each in best if each.offer.id in pinned), key=lambda each: pinned[each.offer.id])
-    for each in chosen:
-        best.remove(each)
-    for each in chosen:
-        best.insert(pinned[each.offer.id] - 1, each)
 
 
 def _moment(at_us: int) -> datetime:

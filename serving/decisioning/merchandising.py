@@ -134,7 +134,7 @@ class _Filled(Display):
             self._steps = _steps(shelf.n_products, [(rows_of(each.aim), each.factor) for each in boosts])
             self._offer_factors = _offer_factors(boosts)
         self.pins = tuple(_pinned(shelf, each, rows_of) for each in pins if each.aim != Aim(offers=each.aim.offers))
-        self.pinned_offers = {offer: each.rank for each in reversed(pins) for offer in reversed(each.aim.offers)}
+        self.pinned_offers = _ranks_of_offers(pins)
 
 
 class Merchants:
@@ -294,6 +294,15 @@ def _offer_factors(boosts: Sequence[Boost]) -> dict[str, float]:
         for offer in boost.aim.offers:
             factors[offer] = factors.get(offer, 1.0) * boost.factor
     return factors
+
+
+def _ranks_of_offers(pins: Sequence[Pin]) -> dict[str, int]:
+    """Return the rank of each pinned offer, by rank and then in the order of the file; the first pin of one counts."""
+    ranks: dict[str, int] = {}
+    for pin in pins:
+        for offer in pin.aim.offers:
+            ranks.setdefault(offer, pin.rank)
+    return ranks
 
 
 def _held(factor: float) -> float:

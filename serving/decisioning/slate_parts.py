@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from serving.api_answers import Reason
 from serving.api_codes import Intent, Level
@@ -12,6 +13,8 @@ from serving.decisioning.merchandising import Display
 from serving.decisioning.rules import Screen, Withheld
 from serving.shelf import Shelf
 from serving.taste import Taste
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def take(entries: Iterable[Entry], caps: Caps, n_wanted: int) -> list[Entry]:
     return chosen
 
 
-def with_pins(slate: Sequence[Entry], pinned: Iterable[tuple[int, Entry]]) -> list[Entry]:
+def with_pins(slate: Sequence[T], pinned: Iterable[tuple[int, T]]) -> list[T]:
     """Return the slate with each pinned entry at its rank (from 1), by rank; of two of one rank the first stands first.
 
     Examples

@@ -54,9 +54,12 @@ def test_a_pinned_offer_that_a_rule_withholds_is_not_given(tiny_bundle: Bundle) 
     assert "gone-off" in kept_back
 
 
-def test_two_pins_of_one_rank_stand_in_the_order_of_the_file(tiny_bundle: Bundle) -> None:
+def test_pins_of_one_rank_stand_in_the_order_of_the_file(tiny_bundle: Bundle) -> None:
     *_, second, first = given(offers(tiny_bundle))
-    assert given(offers(tiny_bundle, f"\n[[pins]]\noffers = ['{first}', '{second}']\n"))[:2] == [first, second]
+    for pair in ([first, second], [second, first]):
+        assert given(offers(tiny_bundle, f"\n[[pins]]\noffers = {pair}\n"))[:2] == pair
+        apart = "".join(f"\n[[pins]]\noffers = ['{each}']\n" for each in pair)
+        assert given(offers(tiny_bundle, apart))[:2] == pair
 
 
 def test_a_boost_moves_an_offer_and_not_what_it_says_of_itself(tiny_bundle: Bundle) -> None:
