@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from serving.bundle import open_bundle
 from serving.decisioning.texts import shipped_texts
 from serving.errors import TextsError
+from tests.training.test_gate import AHEAD, with_bundle
+from training.gate import promote
 from training.home import Home
 
 
@@ -39,3 +42,25 @@ def test_mistakes_name_the_file_in_one_line(home: Home, content: bytes) -> None:
     with pytest.raises(TextsError, match=r"texts/en.toml") as caught:
         home.texts()
     assert "\n" not in str(caught.value)
+
+
+def test_a_new_policy_takes_the_texts_along(home: Home) -> None:
+    version = with_bundle(home, AHEAD)
+    promote(home.folder)
+    with_texts(
+        home, "en.toml", shipped_texts()["en"].replace("Your basket is still here", "Forgot something?").encode()
+    )
+    home.policy_text()
+    promotion = promote(home.folder, policy=home.policy_path)
+    assert promotion.version != version
+    assert open_bundle(home.bundle(promotion.version)).texts == home.texts()
+
+
+def test_texts_with_mistakes_are_not_promoted(home: Home) -> None:
+    version = with_bundle(home, AHEAD)
+    promote(home.folder)
+    home.policy_text()
+    with_texts(home, "en.toml", b"[form]\n")
+    with pytest.raises(TextsError, match=r"texts/en.toml"):
+        promote(home.folder, policy=home.policy_path)
+    assert home.champion() == version
