@@ -187,6 +187,18 @@ def test_a_decision_is_found_by_whichever_worker_is_asked(place: Place) -> None:
         assert call(place, "GET", f"/v1/decisions/{decision_id}").json()["decision_id"] == decision_id
 
 
+def offers(server: Server) -> Any:
+    body = {"customer_id": "anna", "channel": "app", "k": 3}
+    return httpx.post(f"{server.url}/v1/offers", json=body, verify=False).json()
+
+
+def test_offers_that_many_ask_for_at_once_are_one_decision(place: Place) -> None:
+    answers = by_many(lambda _n: offers(place.server), 8)
+    assert [(each["decision_id"], each.get("notes")) for each in answers] == [(answers[0]["decision_id"], None)] * 8
+    assert all(each == answers[0] for each in answers)
+    assert answers[0]["offers"]
+
+
 def test_every_accepted_event_is_there_once_though_a_worker_is_killed(place: Place) -> None:
     n_before = place.n_documents("log")
     victim = min(worker_pids(place.server))
@@ -228,14 +240,29 @@ def test_while_the_state_is_away_what_is_told_is_503_and_decisions_go_on(place: 
     assert eventually(lambda: "state_unavailable" not in ask(place.server, "new-while-away").text)
 
 
+def test_while_the_state_is_away_no_action_is_chosen_and_no_budget_given(place: Place) -> None:
+    cart = {"customer_id": "anna", "trigger": "cart"}
+    with place.away():
+        eventually(lambda: "notes" in offers(place.server))
+        refused = call(place, "POST", "/v1/actions", json=cart)
+        answer = offers(place.server)
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        assert answer["notes"][-1]["code"] == "state_unavailable"
+        assert not {"coffee-off", "brie-off", "wine-off"} & {each["offer_id"] for each in answer["offers"]}
+    assert eventually(lambda: call(place, "POST", "/v1/actions", json=cart).status_code == 200)
+    assert eventually(lambda: "notes" not in offers(place.server))
+
+
 def test_a_restart_keeps_all_of_it(place: Place) -> None:
     before = ask(place.server).json()
+    offered = offers(place.server)
     place.server.stop()
 
     with running(place.home, state=place.state_url) as again:
         again.wait_until_ready()
 
         assert ask(again).json() == before
+        assert offers(again) == offered
         assert httpx.get(f"{again.url}/v1/customers/emil").status_code == 404
         assert Place(place.home, again, place.redis).n_documents("log") >= N_EVENTS
         told = httpx.post(f"{again.url}/v1/events", json={"events": [event("line-0")]}).json()
