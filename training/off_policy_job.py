@@ -232,7 +232,8 @@ def _valued(
             except ValueRefused as error:
                 refused[slot] = str(error)
     if not found:
-        raise ValueRefused("; ".join(refused.values()))
+        reasons = [f"{slot}: {why}" for slot, why in refused.items()] if len(refused) > 1 else refused.values()
+        raise ValueRefused("; ".join(reasons))
     return Valuation(
         name=name,
         from_us=min(each.at_us for each in over),

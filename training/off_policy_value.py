@@ -82,6 +82,8 @@ def check_drawn(n_decisions: int, looked: Sequence[Looked], left_out: Counter[st
     if left_out:
         reasons = "; ".join(f"{n:,}: {why}" for why, n in left_out.most_common())
         raise ValueRefused(f"propensities: no decision that was drawn at random can be looked at again: {reasons}")
+    if not n_decisions:
+        raise ValueRefused("propensities: no challenge and no offers answer of that time is kept")
     raise ValueRefused(
         f"propensities: none of the {n_decisions:,} decisions of that time was drawn at random; set stretch_share or "
         "offer_share of [exploration] in policy.toml, bring it into force (tercet promote --policy), and come back "

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from scipy.stats import chisquare
@@ -20,28 +19,14 @@ from serving.engine import Engine
 from serving.kept import decision_answer
 from serving.state.events import Event, EventType
 from serving.state.known import Draw, Known, Trace
-from serving.state.shop import State
 from serving.state.stock_words import StockWord
 from tests.serving.happenings import known
-from tests.serving.state.builders import state_on
+from tests.serving.state.builders import OpenDoor, state_on
 from tests.serving.tiny import AS_OF, CUSTOMERS
 
-T = TypeVar("T")
 IDS = DecisionIds(b"k" * 32)
 NOW = AS_OF + timedelta(hours=1)
 ANNA = ChallengeRequest(customer_id="anna")
-
-
-class Open:
-    """The way to a state in this process."""
-
-    def __init__(self) -> None:
-        self.state = state_on()
-
-    def read(self, work: Callable[[State], T]) -> T:
-        return work(self.state)
-
-    write = read
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +110,11 @@ def test_a_replay_gets_the_stretch_that_it_wants(exploring: Engine, staid: Engin
 # Kept
 
 
-def decided(engine: Engine, door: Open, at: datetime = NOW, *, shows: bool = True) -> Any:
+def decided(engine: Engine, door: OpenDoor, at: datetime = NOW, *, shows: bool = True) -> Any:
     return Decider(engine, door, IDS, shows=shows).decide(ANNA, at)
 
 
-def kept_draws(door: Open, decision_id: str) -> tuple[Draw, ...]:
+def kept_draws(door: OpenDoor, decision_id: str) -> tuple[Draw, ...]:
     found = door.state.decision(decision_id)
     assert found is not None
     return found.record.parts[0].draws
@@ -138,7 +123,7 @@ def kept_draws(door: Open, decision_id: str) -> tuple[Draw, ...]:
 def test_the_record_has_the_odds_and_a_challenge_asked_for_again_is_no_new_draw(
     exploring: Engine, staid: Engine
 ) -> None:
-    door = Open()
+    door = OpenDoor(state_on())
     first = decided(exploring, door)
     (draw,) = kept_draws(door, first["decision_id"])
     assert draw.chosen == stretch_of(first)
@@ -158,7 +143,7 @@ def test_the_record_has_the_odds_and_a_challenge_asked_for_again_is_no_new_draw(
 
 
 def test_a_draw_stands_as_it_fell_where_it_ran_out_before_it_was_seen(exploring: Engine) -> None:
-    door = Open()
+    door = OpenDoor(state_on())
     first = decided(exploring, door, shows=False)
     (draw,) = kept_draws(door, first["decision_id"])
     door.state.put_stock([StockWord(draw.chosen, None, 0.0)])
@@ -169,7 +154,7 @@ def test_a_draw_stands_as_it_fell_where_it_ran_out_before_it_was_seen(exploring:
 
 
 def test_of_two_workers_the_first_one_s_draw_stands(exploring: Engine, staid: Engine) -> None:
-    door = Open()
+    door = OpenDoor(state_on())
     first = decided(exploring, door)
     draft = made(staid, "anna", "another", Trace())
     kept = door.state.issue("anna", 17_532, draft, 0, draws=[Draw("stretch", "x", 1.0, ())])

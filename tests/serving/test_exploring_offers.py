@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from scipy.stats import chisquare
 from serving.api_offers import OffersRequest
 from serving.bundle import Bundle, obeying
 from serving.channels import Channel
+from serving.decide import Decider
 from serving.decision_ids import DecisionIds
 from serving.decisioning.policy import default_policy_text, parse_policy, with_values
 from serving.desk import Desk
+from serving.engine import Engine
 from serving.offer_desk import OfferDesk
 from serving.state.known import Known, Trace
+from tests.serving.state.builders import OpenDoor, state_on
 from tests.serving.tiny import AS_OF, CUSTOMERS
 
 IDS = DecisionIds(b"k" * 32)
@@ -79,3 +83,16 @@ def test_nothing_is_drawn_for_who_may_not_be_known_without_a_share_or_a_trace(
         trace = Trace()
         asked(desk, customer_id, "d1", trace)
         assert trace.draws == []
+
+
+def test_an_answer_that_stands_is_no_new_draw_and_its_record_has_the_odds(exploring: OfferDesk) -> None:
+    state = state_on()
+    decider = Decider(Engine(exploring._desk.bundle), OpenDoor(state), IDS)
+    request = OffersRequest(customer_id="anna", channel=Channel.WEB, k=1)
+    first, again = (decider.decide(request, AS_OF + timedelta(minutes=n)) for n in range(2))
+    assert first == again
+    found = state.decision(first["decision_id"])
+    assert found is not None
+    (draw,) = found.record.parts[0].draws
+    assert draw.chosen == shown(first)[0]
+    assert draw.probability == next(each.probability for each in draw.among if each.id == draw.chosen)

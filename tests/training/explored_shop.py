@@ -34,7 +34,7 @@ EXPLORING = {
     "exploration.stretch_share": 1.0,
     "exploration.offer_share": 1.0,
     "exploration.caution": 0.5,
-    "exploration.min_effective": 60,
+    "exploration.min_effective": 40,
 }
 _BY_CUSTOMER = (
     *("customers", "habit", "again", "stretch", "discover", "recent", "propensity"),

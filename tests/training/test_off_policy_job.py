@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from serving.bundle import write_bundle
+from serving.champion import write_champion
 from serving.decisioning.policy import with_values
 from serving.errors import BundleError
 from serving.experiments_toml import default_experiments_text
 from tests.serving.tiny import AS_OF
-from tests.training.explored_shop import Told, make_home
+from tests.training.explored_shop import Told, clones, make_home
 from training.cli import run
 from training.errors import ReplayError, ValueRefused
 from training.off_policy import DR, IPS, SNIPS
@@ -88,7 +90,7 @@ def test_the_command_prints_the_table_or_one_line(
     assert "other.toml would have brought more" in out
     assert (home / "reports" / "value-other" / "stretch.png").stat().st_size > 1000
     assert run(["replay", "--value", "--from", "2019-01-01", "--home", str(home)]) == 1
-    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("tercet: propensities: none of the 0")
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("tercet: propensities: no challenge and")
     assert run(["replay", "--arm", "none", "--home", str(home)]) == 2
 
 
@@ -112,6 +114,23 @@ def test_without_bundle_or_state_it_says_so(tmp_path: Path) -> None:
         find(home, ReplayJob(), None, quiet)
     with pytest.raises(ReplayError, match="no champion yet"):
         find(tmp_path / "nothing", ReplayJob(), None, quiet)
+
+
+def test_decisions_of_a_bundle_that_is_gone_are_said_to_be(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "older", Told(n=4))
+    (older,) = (home / "bundles").iterdir()
+    write_champion(home, write_bundle(clones("anna", 4, {"reward.max_value": 2.0}), home / "bundles"))
+    older.rename(tmp_path / "away")
+    with pytest.raises(ValueRefused, match=r"^propensities: .* looked at again: 4: their bundle is not kept any more"):
+        find(home, ReplayJob(), None, quiet)
+
+
+def test_where_no_decision_s_days_are_over_it_says_to_come_back(home: Path) -> None:
+    kept = (home / "policy.toml").read_text()
+    (home / "policy.toml").write_text(with_values(kept, {"state.attribution_days": 30}))
+    with pytest.raises(ValueRefused, match=r"^days: of 240 drawn decisions none is 30 days old .* come back later"):
+        find(home, ReplayJob(), None, quiet)
+    (home / "policy.toml").write_text(kept)
 
 
 def test_offers_are_valued_by_their_redemptions_also_when_budgets_run_out(tmp_path: Path) -> None:
@@ -143,7 +162,7 @@ share = 0.5
 
 
 def test_arms_are_valued_one_at_a_time_each_by_its_own_odds(tmp_path: Path) -> None:
-    home = make_home(tmp_path / "arms", Told(n=300, experiments=default_experiments_text() + EXPERIMENT))
+    home = make_home(tmp_path / "arms", Told(n=200, experiments=default_experiments_text() + EXPERIMENT))
     with pytest.raises(ValueRefused, match=r"^arms: .* mixed: bolder/bold \(\d+\), bolder/control \(\d+\); name one"):
         find(home, ReplayJob(), None, quiet)
     with pytest.raises(ValueRefused, match="no decision of 'bolder/x' was drawn"):

@@ -38,6 +38,8 @@ def test_without_draws_it_says_what_to_switch_on_or_why_they_are_lost() -> None:
     check_drawn(3, drawn(1, 1), Counter())
     with pytest.raises(ValueRefused, match=r"^propensities: none of the 1,234 decisions .* set stretch_share"):
         check_drawn(1234, [], Counter())
+    with pytest.raises(ValueRefused, match=r"^propensities: no challenge and no offers answer of that time is kept"):
+        check_drawn(0, [], Counter())
     with pytest.raises(ValueRefused, match=r"^propensities: no decision .* looked at again: 2: the bundle is gone"):
         check_drawn(3, [], Counter({"the bundle is gone": 2}))
 

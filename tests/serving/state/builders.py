@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from serving.api_answers import ChallengeAnswer
 from serving.decisioning.policy import StatePolicy, default_policy
@@ -15,6 +15,8 @@ from serving.state.known import Live
 from serving.state.shop import State
 from serving.state.store import Store
 from tests.serving.state.memory_store import MemoryStore
+
+T = TypeVar("T")
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -109,3 +111,15 @@ def may_keep(live: Live) -> bool:
 def accept(state: State, events: Sequence[Event]) -> Accepted:
     """Return what became of events of customers who are taken to agree."""
     return state.accept(events, may_keep=may_keep, kind_of=KINDS.get)
+
+
+class OpenDoor:
+    """The way to a state in this process."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def read(self, work: Callable[[State], T]) -> T:
+        return work(self.state)
+
+    write = read
