@@ -18,6 +18,7 @@ from serving.api_answers import Reason
 from serving.api_codes import ReasonCode
 from serving.api_offer_codes import ActionKind, Trigger
 from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.channels import Channel
 from serving.decisioning.local_clock import clock_zone
 from serving.decisioning.rules import Gone, Screen
 from serving.decisioning.shops_near import ShopsNear
@@ -139,8 +140,10 @@ class ActionDesk:
     def _answer(self, case: Case, found: Found, plan: Plan) -> ActionAnswer:
         policy, shopper = self._policy, case.shopper
         facts = self._words.facts(found, plan.products, plan.offer, shopper)
+        is_sms = plan.way.channel is Channel.SMS
+        text_chars = min(policy.text_chars, policy.sms_chars) if is_sms else policy.text_chars
         written = self._words.language.written(
-            found.code, plan.kind, facts, subject_chars=policy.subject_chars, text_chars=policy.text_chars
+            found.code, plan.kind, facts, subject_chars=policy.subject_chars, text_chars=text_chars
         )
         answer: ActionAnswer = {
             **self._decision(case),

@@ -16,6 +16,7 @@ class ActionsPolicy:
     max_items: Annotated[int, Range(1, 10)]
     subject_chars: Annotated[int, Range(20, 200)]
     text_chars: Annotated[int, Range(60, 2000)]
+    sms_chars: Annotated[int, Range(60, 2000)]
     name_chars: Annotated[int, Range(10, 100)]
     wishlist_days: Annotated[float, Range(0, 365)]
     cart_wait_minutes: Annotated[float, Range(0, 1440)]

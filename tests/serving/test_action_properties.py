@@ -155,7 +155,7 @@ def test_a_text_says_only_what_the_answer_has(engine: Engine, drawn: Mapping[str
     given = {f"${answer['offer']['value'] or 0:,.2f}"} if "offer" in answer else set()
     assert set(re.findall(r"\$[\d,.]+\d", text)) <= prices | given
     assert len(answer["subject"]) <= 60
-    assert len(answer["text"]) <= 400
+    assert len(answer["text"]) <= (160 if answer["channel"] == Channel.SMS else 400)
     assert text.isprintable()
 
 

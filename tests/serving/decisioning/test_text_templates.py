@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -32,6 +33,14 @@ def test_a_fact_that_is_missing_may_be_left_out() -> None:
 def test_plurals_follow_the_number() -> None:
     text = template("{{ n }} {{ n | plural('day', 'days') }}")
     assert [text.filled({"product": "", "n": n, "price": None}) for n in (1, 2)] == ["1 day", "2 days"]
+
+
+def test_a_language_has_as_many_forms_as_it_says() -> None:
+    polish = replace(FORMS, plural="polish")
+    text = Template("{{ n }} {{ n | plural('dzień', 'dni', 'dni') }} {{ product }}", FACTS, polish)
+    assert [text.filled({"product": "", "n": n, "price": None}) for n in (1, 3, 5)] == ["1 dzień", "3 dni", "5 dni"]
+    with pytest.raises(TextsError, match="takes this language's 3 forms"):
+        Template("{{ n | plural('dzień', 'dni') }}", FACTS, polish)
 
 
 def test_what_is_in_a_fact_is_never_a_template() -> None:
