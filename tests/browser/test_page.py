@@ -157,3 +157,12 @@ def test_on_a_telephone_nothing_sticks_out(page: playwright.Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_guides_stand_beside_the_api(page: playwright.Page) -> None:
+    page.get_by_role("link", name="For marketing").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Guide for marketing"
+    page.get_by_role("link", name="How answers are decided").first.click()
+    assert page.url.endswith("/guides/decisions")
+    page.get_by_role("link", name="The API").click()
+    page.wait_for_selector("#status.ready")
