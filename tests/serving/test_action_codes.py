@@ -20,6 +20,7 @@ from serving.decisioning.texts import FACTS
 from serving.engine import Engine
 from serving.experiments_toml import parse_experiments
 from serving.live import epoch_us
+from serving.state.challenges import Line
 from serving.state.known import Earned
 from tests.serving.acting import NEAR_NEW_YORK, acting, ask, code
 from tests.serving.happenings import after, event, known
@@ -34,6 +35,7 @@ CART = event("cart", "salad-1", 11)
 WISH = event("wishlist", "coffee-1", 2)
 SENT = [event("send", None, hours, channel="email") for hours in (8, 9, 10, 11)]
 TOLD = event("send", None, 3, channel="email", value="wished")
+MILK = Line(epoch_us(after(20.0)), "e1", "milk-1", 1.0)
 EMAIL: dict[str, Any] = {"channel": Channel.EMAIL}
 
 
@@ -56,16 +58,16 @@ def reached(plain: Engine, tiny_bundle: Bundle, tmp_path_factory: pytest.TempPat
     new = event("purchase", "coffee-1", 2)
     far = NEAR_NEW_YORK.model_copy(update={"latitude": 41.5})
     ways: dict[ActionCode, Callable[[], ActionAnswer]] = {
-        C.WISHED: lambda: ask(plain, T.WISHLIST, WISH),
+        C.WISHED: lambda: ask(plain, T.WISHLIST, WISH, event("wishlist", "brie-1", 1)),
         C.LEFT_IN_BASKET: lambda: ask(plain, T.CART, CART),
         C.SCANNED: lambda: ask(plain, T.SCAN, event("scan", "bread-1", 11.9)),
         C.NEAR_STORE: lambda: ask(plain, T.VISIT, context=NEAR_NEW_YORK),
         C.NEW_CATEGORY: lambda: ask(kind, T.FIRST_PURCHASE, new),
-        C.DUE: lambda: ask(plain, T.REPLENISH),
+        C.DUE: lambda: ask(plain, T.REPLENISH, hours=36),
         C.LAUNCHED: lambda: ask(plain, T.LAUNCH),
         C.KEPT_WAITING: lambda: ask(anxious, T.CHURN_RISK),
         C.REWARD_WAITING: lambda: ask(plain, T.REWARD_EXPIRING, live=earned),
-        C.CHALLENGE_ENDING: lambda: ask(plain, T.REWARD_EXPIRING, hours=128, live=challenge_of(plain)),
+        C.CHALLENGE_ENDING: lambda: ask(plain, T.REWARD_EXPIRING, hours=128, live=challenge_of(plain, MILK)),
         C.BACK_IN_STOCK: lambda: ask(plain, T.BACK_IN_STOCK, event("view", "gone-1", 2), stock={("gone-1", None): 5.0}),
         C.LOOKED_AT: lambda: ask(plain, T.VIEW, event("view", "brie-1", 11.9)),
         C.NOTHING_WISHED: lambda: ask(plain, T.WISHLIST),
@@ -108,6 +110,12 @@ def held_out(bundle: Bundle) -> ActionAnswer:
 
 def test_every_code_is_reached_by_a_call(reached: Mapping[str, ActionAnswer]) -> None:
     assert {expected: code(answer) for expected, answer in reached.items()} == {each: each for each in ActionCode}
+
+
+def test_the_messages_on_the_page_are_those_that_are_sent(reached: Mapping[str, ActionAnswer]) -> None:
+    acts = {each: answer for each, answer in reached.items() if answer["kind"] != "none" and each != C.REWARD_WAITING}
+    told = [each for each, answer in acts.items() if f"**{answer['subject']}**: {answer['text']} |" in TEXT]
+    assert told == list(acts)
 
 
 def test_every_code_is_explained_as_the_code_says() -> None:
