@@ -127,10 +127,14 @@ class OfferFacts:
         return found | _latest(live, EventType.REDEEM).keys()
 
     def _may_reach(self, customer_id: str, channel: Channel, known: Known) -> bool:
-        """Return whether they agreed to the channel: places need no consent of their own, messages do."""
+        """Return whether they agreed to the channel: places need no consent of their own, messages do.
+
+        Nor is anything sent to one of whom nothing may be kept: it could not be counted, and no cap would hold.
+        """
         if not channel.is_message:
             return True
-        return not known.live.is_gone and self._desk.shoppers.consent(customer_id, known.live)[channel]
+        consent = self._desk.shoppers.consent(customer_id, known.live)
+        return not known.live.is_gone and consent[channel] and consent["personalize"]
 
     def _buyer(self, shopper: Shopper) -> Buyer:
         row = shopper.row

@@ -130,6 +130,13 @@ def test_who_agrees_again_is_reached_again(shop: Shop) -> None:
     assert "given" in codes(shop.offers(Channel.PUSH, 12.3))
 
 
+def test_what_could_not_be_counted_is_not_sent(shop: Shop) -> None:
+    nothing_kept = {"personalize": False, "email": True, "sms": True, "push": True, "location": False}
+    shop.state.put_consent("fay", nothing_kept, epoch_us(after(11.0)))
+    assert all(codes(shop.offers(channel, 12.0)) == {"no_consent"} for channel in MESSAGE_CHANNELS)
+    assert "given" in codes(shop.offers(Channel.WEB, 12.0))
+
+
 @pytest.mark.parametrize("channel", MESSAGE_CHANNELS)
 def test_a_message_that_is_reported_uses_the_cap_and_the_day_gives_it_back(opened: Open, channel: Channel) -> None:
     shop = opened(**{f"caps__{channel}_day": ONE, "caps__all_week": MANY, f"caps__{channel}_week": MANY})
