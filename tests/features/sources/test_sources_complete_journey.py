@@ -133,6 +133,31 @@ def test_a_redemption_names_its_product_only_where_that_is_certain(tables: Table
     assert events[c.AT_US].is_monotonic_increasing
 
 
+def test_a_redemption_took_off_what_its_products_coupons_did_that_day(tables: TableSet) -> None:
+    events = tables.read("events")
+    taken_off = events.loc[events[c.TYPE] == "redeem", c.DISCOUNT]
+
+    assert taken_off.iloc[0] == 0.25 + 0.25  # the coupon and its match on product 100
+    assert taken_off.iloc[1:].isna().all()  # none of their products was bought at a coupon's discount
+
+
+def test_a_line_of_two_coupons_is_shared_by_them(tmp_path: Path) -> None:
+    again = {"household_id": [1], "coupon_upc": [902], "campaign_id": [5], "redemption_date": [day(2017, 3, 3)]}
+    files = {
+        **FILES,
+        "coupons": pd.DataFrame({"coupon_upc": [900, 902], "product_id": [100, 100], "campaign_id": [5, 5]}),
+        "coupon_redemptions": pd.concat([FILES["coupon_redemptions"].head(1), pd.DataFrame(again)]),
+    }
+    for name, frame in files.items():
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(complete_journey, "_file", lambda name: tmp_path / f"{name}.parquet")
+        made = prepare("complete-journey", tmp_path / "home", time_zone="UTC", progress=lambda _: None).tables
+    events = made.read("events")
+
+    assert events.loc[events[c.TYPE] == "redeem", c.DISCOUNT].tolist() == [0.25, 0.25]
+
+
 @pytest.mark.parametrize(
     ("shorthand", "words"),
     [
