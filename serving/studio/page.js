@@ -233,7 +233,10 @@ function answerTable(spec, schema) {
 }
 
 function codeLists(spec) {
-  const titles = { ReasonCode: "Why an item is there", ShortfallCode: "Why there are fewer items", NoteCode: "About the data" };
+  const titles = {
+    ReasonCode: "Why an item is there", OfferReasonCode: "Why an offer is made", WithheldCode: "Why an offer is withheld",
+    ShortfallCode: "Why there are fewer items", NoteCode: "About the data",
+  };
   return Object.entries(titles).filter(([name]) => spec.components.schemas[name]).flatMap(([name, title]) => [
     make("h3", {}, title),
     make("dl", {}, ...codes(spec.components.schemas[name].description).flatMap(({ code, text }) => [make("dt", {}, code), make("dd", {}, text)])),
