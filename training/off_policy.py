@@ -13,7 +13,7 @@ Three estimates of the mean outcome of a decision, each with its interval by cus
   M. Dudík, J. Langford, L. Li, "Doubly robust policy evaluation and learning", ICML 2011. The model is fitted on other
   customers than those it speaks of.
 
-Weights are not clipped: the engine's odds bound them (`serving.decisioning.exploring.least_probability`).
+Weights are not clipped: the engine's odds bound them (`serving.decisioning.exploring`).
 """
 
 from __future__ import annotations

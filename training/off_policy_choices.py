@@ -27,6 +27,7 @@ from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import Draw, Known, Live, Stock, Trace
 from training.replay import NOT_ASKED, known_then
 
+Progress = Callable[[str], None]
 Answer = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py and serving/api_offers.py
 
 NO_BUNDLE, OTHERWISE, NO_ARM = (
@@ -35,6 +36,7 @@ NO_BUNDLE, OTHERWISE, NO_ARM = (
     "their arm is not in experiments.toml any more",
 )
 _CLOSE = 1e-6
+_A_STAGE = 10_000
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,17 @@ def drawn_parts(records: Iterable[DecisionRecord]) -> Iterator[tuple[DecisionRec
                 yield from ((record, part, draw) for draw in part.draws if draw.slot in SLOTS)
 
 
-def look_again(records: Iterable[DecisionRecord], engines: Engines, lives: Callable[[str, int], Live]) -> SecondLook:
-    """Return every drawn decision with the other policy's odds; `lives` says what was known of a customer then."""
+def look_again(
+    records: Iterable[DecisionRecord], engines: Engines, lives: Callable[[str, int], Live], progress: Progress
+) -> SecondLook:
+    """Return every drawn decision with the other policy's odds; `lives` says what was known of a customer then.
+
+    It takes some milliseconds a decision.
+    """
     looked = SecondLook()
     for n, (record, part, draw) in enumerate(drawn_parts(records), start=1):
+        if n % _A_STAGE == 0:
+            progress(f"{n:,} decided anew")
         pair = engines(record)
         if isinstance(pair, str):
             looked.left_out[pair] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -26,7 +26,7 @@ from training.lift_doings import Doings, doings_of_log
 from training.lift_outcomes import DAY_US
 from training.log_source import open_if_there
 from training.off_policy import FloatArray
-from training.off_policy_choices import NO_ARM, NO_BUNDLE, SLOTS, Looked, SecondLook, drawn_parts, look_again
+from training.off_policy_choices import NO_ARM, NO_BUNDLE, SLOTS, Looked, Progress, SecondLook, drawn_parts, look_again
 from training.off_policy_outcomes import choices_of, outcomes_of, taken_of
 from training.off_policy_report import ValueReport, write_report
 from training.off_policy_value import (
@@ -43,7 +43,6 @@ from training.off_policy_value import (
 )
 from training.replay import ReplayJob
 
-Progress = Callable[[str], None]
 _CALLS = frozenset({"challenge", "offers"})
 _SEED = 20_180_101
 _EVER_US = 2**62
@@ -99,7 +98,7 @@ def find(home: Path, job: ReplayJob, arm: str | None, progress: Progress) -> Val
         check_arm(labels, arm)
         progress("decide anew")
         drawn = (each for each in _records(state, window) if arm in (None, _label(each)))
-        looked = _looked(drawn, state, shop)
+        looked = _looked(drawn, state, shop, progress)
         check_drawn(n_decisions, looked.found, looked.left_out)
         progress("read purchases")
         doings = doings_of_log(state.log(), state.rewards(), shop.bundle)
@@ -156,13 +155,13 @@ def _label(record: DecisionRecord) -> str:
     return NO_EXPERIMENT if label is None else f"{label['name']}/{label['arm']}"
 
 
-def _looked(records: Iterable[DecisionRecord], state: State, shop: _Shop) -> SecondLook:
+def _looked(records: Iterable[DecisionRecord], state: State, shop: _Shop, progress: Progress) -> SecondLook:
     aliases = state.aliases()
 
     def live(customer_id: str, before_us: int) -> Live:
         return state.live(customer_id, before_us=before_us)
 
-    looked = look_again(records, _Pairs(shop).of, live)
+    looked = look_again(records, _Pairs(shop).of, live, progress)
     standing = [replace(each, customer_id=aliases.get(each.customer_id, each.customer_id)) for each in looked.found]
     return SecondLook(standing, looked.left_out)
 

@@ -3,7 +3,7 @@
 The odds weigh by the gap (Abe and Long, ICML 1999; Foster and Rakhlin, ICML 2020): of the best `among` options, one
 that is as good as the best is drawn with ``share / among``; one that is worth nothing is ``1 + caution`` times rarer;
 between the two, the farther below, the rarer; and the best one gets all the rest. So nothing that may be drawn is rarer
-than `least_probability`, whose inverse bounds the weights of an inverse-propensity estimate: none has to be clipped.
+than ``share / among / (1 + caution)``, whose inverse bounds the weights of an estimate: none has to be clipped.
 At the same cost in expected value this gave twice the effective sample of drawing evenly (docs/experiments.md).
 
 Pure: the decision's id, 128 bits that nobody can guess, is the randomness. So the same decision, asked for again, draws
@@ -74,15 +74,6 @@ def odds(weights: Sequence[float], share: float, policy: ExplorationPolicy) -> t
     best, n = weights[0], len(weights)
     others = [share / n / (1.0 + policy.caution * _gap(each, best)) for each in weights[1:]]
     return (1.0 - sum(others), *others)
-
-
-def least_probability(share: float, policy: ExplorationPolicy) -> float:
-    """Return the least probability that an option can have that may be drawn.
-
-    >>> round(1 / least_probability(0.5, ExplorationPolicy(0.5, 0.0, 5, 8.0, 20, 0.0)))
-    90
-    """
-    return share / policy.among / (1.0 + policy.caution)
 
 
 def drawn(options: Sequence[Option], chances: Sequence[float], *, slot: str, seed: str) -> Draw:

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 import pytest
 
-from serving.decisioning.exploring import least_probability, odds
+from serving.decisioning.exploring import odds
 from serving.decisioning.policy_exploration import ExplorationPolicy
 from training.off_policy import (
     DR,
@@ -143,7 +143,7 @@ def test_the_model_of_the_outcome_never_saw_the_customer_it_speaks_of() -> None:
 
 
 def test_weights_stay_within_what_the_odds_allow(truth: World) -> None:
-    assert truth.choices.weights.max() <= 1 / least_probability(POLICY.stretch_share, POLICY)
+    assert truth.choices.weights.max() <= POLICY.among * (1 + POLICY.caution) / POLICY.stretch_share
 
 
 def test_one_customer_has_a_value_and_no_interval() -> None:
