@@ -14,9 +14,11 @@ from serving.decisioning.text_forms import plain
 from serving.decisioning.text_templates import Facts
 from serving.decisioning.texts import Language
 from serving.decisioning.triggers import Found
-from serving.decisioning.windows import midnight
+from serving.decisioning.windows import day_of, midnight
 from serving.desk import Desk
 from serving.taste import Shopper
+
+_DAYS_WITHOUT_A_YEAR = 300
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,14 @@ class Words:
         return self.language.forms.end_of(moment.astimezone(zone))
 
     def _last_bought(self, product: int, shopper: Shopper) -> str | None:
-        """Return the day on which a product was last bought; None where they have bought another of its type since."""
+        """Return the day on which a product was last bought.
+
+        None where they have bought another of its type since, or it is so long ago that a day would need its year.
+        """
         taste, kind = shopper.taste, self.desk.shelf.type[product]
         habit = taste.again_of([product])[0]
         if habit is None or habit.n < 1 or any(each.last_day > habit.last_day for each in taste.habits_of({kind})):
+            return None
+        if day_of(shopper.at, shopper.zone) - habit.last_day > _DAYS_WITHOUT_A_YEAR:
             return None
         return self.language.forms.day_of(midnight(habit.last_day, shopper.zone).astimezone(shopper.zone))

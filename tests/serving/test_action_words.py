@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving.api_offer_codes import Trigger
-from serving.bundle import open_bundle, write_bundle
+from serving.bundle import Bundle, open_bundle, write_bundle
 from serving.channels import Channel
 from serving.strings import StringTable
 from tests.serving.acting import ALLOWED, acting, ask
@@ -46,6 +46,15 @@ def test_a_name_that_steers_or_commands_is_plain_text(tmp_path: Path) -> None:
 def test_a_long_name_is_cut_after_a_word(tmp_path: Path) -> None:
     said = said_of(tmp_path, "House Coffee from the hills behind the village that nobody has ever heard of (beans)")
     assert "House Coffee from the hills behind the village…" in said
+
+
+def test_a_day_is_said_while_it_needs_no_year(tiny_bundle: Bundle) -> None:
+    engine = acting(tiny_bundle, **SAY_LESS)
+    for days, is_said in ((200, True), (320, False)):
+        hours = 24.0 * days
+        seen = event("view", "bread-1", hours - 0.1)
+        answer = ask(engine, Trigger.VIEW, seen, hours=hours)
+        assert ("You last bought it on Tuesday, 26 December." in answer["text"]) is is_said
 
 
 def test_a_price_that_is_not_known_is_not_said(tmp_path: Path) -> None:
