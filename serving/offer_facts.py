@@ -182,7 +182,7 @@ class OfferFacts:
         if is_known and request.channel.is_message and self._hour[shopper.row] >= 0:
             fit = hour_fit(hour, self._hour[shopper.row])
         return Setting(
-            is_personal=shopper.is_personal,
+            is_personal=shopper.is_personal and not shopper.taste.is_cold,
             is_message=request.channel.is_message,
             trust=call.trust,
             trip7=shopper.taste.p_shop(7),

@@ -148,8 +148,7 @@ class _Making:
         self._sales = np.maximum(products.p7.astype(np.float64), _LEAST_SALES)
         self._is_intimate = (products.flags & INTIMATE) > 0
         self._is_unasked = (products.flags & (INTIMATE | RESTRICTED)) > 0
-        known = (shelf.margin(row) for row in range(shelf.n_products))
-        self._margin = np.array([math.nan if each is None else each for each in known], dtype=np.float64)
+        self._margin = shelf.margins()
 
     def by_product(self) -> ByProduct:
         """Return the offers that are for each product."""

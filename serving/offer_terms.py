@@ -21,11 +21,12 @@ _HOURS_A_DAY = 24
 class Setting:
     """What the terms of all offers of a call share.
 
-    `trust` 0 to 1; `trip7` is the chance of a trip within seven days; `hour_fit` says how near their best hour it is, 0
-    to 1 (None: unknown, or they are there already). `responses` are rows of offers and their chances of redemption
-    where there are any of the customer's own. `on_page` are rows of offers for what the page shows, `beside_basket` of
-    those for what goes with the basket. `fatigue_cost` is that of one more message, money. `km` is how far away the
-    nearest store is (None: not known, or not to be used).
+    `is_personal`: they bought here before, so that what nothing of theirs speaks for counts less. `trust` 0 to 1;
+    `trip7` is the chance of a trip within seven days; `hour_fit` says how near their best hour it is, 0 to 1 (None:
+    unknown, or they are there already). `responses` are rows of offers and their chances of redemption where there are
+    any of the customer's own. `on_page` are rows of offers for what the page shows, `beside_basket` of those for what
+    goes with the basket. `fatigue_cost` is that of one more message, money. `km` is how far away the nearest store is
+    (None: not known, or not to be used).
     """
 
     is_personal: bool

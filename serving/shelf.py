@@ -100,6 +100,11 @@ class Shelf:
         price = self.known_price[product]
         return None if math.isnan(price) else self._margin_rate * price
 
+    def margins(self) -> npt.NDArray[np.float64]:
+        """Return `margin` of every product, NaN where it is not known, shape ``(n_products,)``."""
+        own, price = (np.asarray(each, dtype=np.float64) for each in (self._margin, self.known_price))
+        return np.where(np.isnan(own), self._margin_rate * price, own)
+
     def has_cost(self, product: int) -> bool:
         """Return whether the margin is the product's own, not a share of its price."""
         return not math.isnan(self._margin[product])

@@ -147,7 +147,7 @@ class WantFinder:
         n = len(offers.offers)
         is_small = n * self._n_types <= _MOST_GROUPS
         self._owners = np.repeat(np.arange(n), self._n_types) if is_small else np.zeros(0, dtype=np.int64)
-        self._margin = np.array([np.nan if (m := shelf.margin(row)) is None else m for row in range(shelf.n_products)])
+        self._margin = shelf.margins()
 
     def find(self, asked: Wanting) -> Wants:
         """Return what they want of all offers."""

@@ -18,6 +18,7 @@ from serving.channels import Channel
 from serving.decisioning.policy import default_policy_text, parse_policy
 from serving.engine import Engine
 from serving.live import epoch_us
+from serving.shelf import Shelf
 from serving.state.holds import Hold, Spending
 from serving.state.known import NOTHING_KNOWN, Known, Live, Trace
 from tests.serving.happenings import after, event, known
@@ -115,6 +116,22 @@ def test_who_is_not_known_gets_the_popular_answer_without_what_has_a_budget(engi
     assert {each for each, code in codes(stranger).items() if code is WithheldCode.NO_CONSENT} == budgeted
     texts = {each["reason"]["text"] for each in stranger["withheld"] if each["offer_id"] in budgeted}
     assert texts == {"It has a budget: it is only for customers who are known and agree to personalization."}
+
+
+def test_a_guest_s_first_events_make_offers_personal(engine: Engine) -> None:
+    told = known(event("view", "brie-1"), customer_id="guest")
+    found = asked(engine, "guest", told=told, at=after(2))
+    assert found["personalized"]
+    assert given(found)["brie-off"]["reason"]["code"] is OfferReasonCode.VIEWED
+    # What nothing of theirs speaks for goes by everybody's chance, as for any stranger.
+    stranger = given(asked(engine, "nobody", at=after(2)))["points"]
+    assert given(found)["points"]["relevance"] == stranger["relevance"]
+
+
+def test_margins_are_those_of_each_product(tiny_bundle: Bundle) -> None:
+    shelf = Shelf(tiny_bundle, margin_rate=0.25)
+    known_one_by_one = [shelf.margin(row) for row in range(shelf.n_products)]
+    assert [None if each != each else each for each in shelf.margins().tolist()] == pytest.approx(known_one_by_one)
 
 
 def test_messages_need_consent_to_their_own_channel(engine: Engine) -> None:
