@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serving.champion import bundle_folder, read_champion
 from serving.decisioning.policy import Policy, default_policy_text, parse_policy
-from serving.decisioning.texts import parse_texts
+from serving.decisioning.texts import language_named, parse_texts
 from serving.errors import PolicyError, TextsError
 
 
@@ -71,6 +71,12 @@ class Home:
             When one can't be read or holds mistakes; all of the file are named.
         """
         return {path.stem: _read_texts(path) for path in sorted(self.texts_folder.glob("*.toml"))}
+
+    def checked_texts(self) -> dict[str, str]:
+        """Return the shop's own texts, as `texts`; PolicyError also where the policy's language has none."""
+        found = self.texts()
+        language_named(parse_policy(self.policy_text()).actions.language, found)
+        return found
 
 
 def _read_texts(path: Path) -> str:

@@ -71,7 +71,7 @@ def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
     """Return the version of the bundle of an open shop."""
     history = History(shop.store, shop.as_of)
     place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
-    texts = place.texts()
+    texts = place.checked_texts()  # before hours of training, not after
 
     chosen = learners(is_quick=quick)
     reads = chain(reads_of_judging(chosen, history, recipe), reads_of_bundle(chosen, history, recipe))

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from serving.bundle import open_bundle
+from serving.decisioning.policy import with_values
 from serving.decisioning.texts import shipped_texts
-from serving.errors import TextsError
+from serving.errors import PolicyError, TextsError
 from tests.training.test_gate import AHEAD, with_bundle
 from training.gate import promote
 from training.home import Home
@@ -42,6 +43,15 @@ def test_mistakes_name_the_file_in_one_line(home: Home, content: bytes) -> None:
     with pytest.raises(TextsError, match=r"texts/en.toml") as caught:
         home.texts()
     assert "\n" not in str(caught.value)
+
+
+def test_a_language_that_has_no_texts_is_told_before_the_training(home: Home) -> None:
+    home.policy_text()
+    home.policy_path.write_text(with_values(home.policy_text(), {"actions.language": "fr"}))
+    with pytest.raises(PolicyError, match=r"actions.language: there are no texts in 'fr'"):
+        home.checked_texts()
+    with_texts(home, "fr.toml", shipped_texts()["en"].encode())
+    assert set(home.checked_texts()) == {"fr"}
 
 
 def test_a_new_policy_takes_the_texts_along(home: Home) -> None:
