@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from itertools import accumulate, chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from serving.api_answers import Reason
 from serving.api_codes import Intent, Level
@@ -104,50 +104,58 @@ class SlateMaker:
         pins = [pin for pin in ask.display.pins if ask.intent in pin.intents or not is_personal]
         if not pins:
             return []
-        bought = self._bought_keys(ask) if is_personal else None
+        own = self._own(ask) if is_personal else None
         chosen: list[tuple[int, Entry]] = []
         for pin in pins[: ask.k]:
-            entries = (self._pinned_entry(ask, product, bought) for product in self._wanted(ask, pin, bought))
+            entries = (self._pinned_entry(ask, product, own) for product in self._wanted(ask, pin, own))
             entry = next((each for each in entries if each is not None and caps.takes_pinned(each)), None)
             if entry is not None:
                 chosen.append((pin.rank, entry))
         return chosen
 
-    def _wanted(self, ask: Ask, pin: PinnedRows, bought: Set[int] | None) -> Iterator[int]:
+    def _own(self, ask: Ask) -> _Own:
+        """Return what is the customer's own of the level asked for; products are looked up one by one."""
+        bought = self._bought_keys(ask)
+        if ask.level is Level.PRODUCT:
+            return _Own(bought, {}, {})
+        again, new = ({each.key: each for each in entries} for entries in (self._again(ask), self._new(ask)))
+        return _Own(bought, again, new)
+
+    def _wanted(self, ask: Ask, pin: PinnedRows, own: _Own | None) -> Iterator[int]:
         """Yield what a pin would have shown: what it names, of its kinds what ranks best for them, then what sells."""
         yield from pin.named
-        if bought is not None and pin.best:
-            yield from (each for each in self._own_products(ask) if each in pin.covered)
+        if own is not None and pin.best:
+            yield from (each for each in self._own_products(ask, own) if each in pin.covered)
         yield from pin.best
 
-    def _own_products(self, ask: Ask) -> Iterator[int]:
+    def _own_products(self, ask: Ask, own: _Own) -> Iterator[int]:
         if ask.level is Level.PRODUCT:
             return chain(ask.taste.again_products(), (each.product for each in self._discoveries(ask)))
-        return (each.product for each in chain(self._again(ask), self._new(ask)))
+        return (each.product for each in chain(own.again.values(), own.new.values()))
 
-    def _pinned_entry(self, ask: Ask, product: int, bought: Set[int] | None) -> Entry | None:
+    def _pinned_entry(self, ask: Ask, product: int, own: _Own | None) -> Entry | None:
         """Return the entry of a pinned product, with the customer's own chance where there is one; None: it may not be.
 
-        What they bought before is in no `discover`, and what they did not in no `buy_again`. `bought` are the rows of
-        what they did, of the level asked for; None for one whom nobody knows.
+        What they bought before is in no `discover`, and what they did not in no `buy_again`. `own` is None for one whom
+        nobody knows.
         """
         key = self._key(ask, product)
-        is_bought = bought is not None and key in bought
-        if bought is not None and ask.intent is (Intent.DISCOVER if is_bought else Intent.BUY_AGAIN):
+        is_bought = own is not None and key in own.bought
+        if own is not None and ask.intent is (Intent.DISCOVER if is_bought else Intent.BUY_AGAIN):
             return None
         may_be_shown = ask.screen.withheld(product) is None if is_bought else self._may_suggest(ask, product)
         if not may_be_shown:
             return None
-        own = None if bought is None else self._own_entry(ask, product, key, is_bought=is_bought)
-        if is_bought and own is None:  # all of it is just bought, in the basket or withheld
+        entry = None if own is None else self._own_entry(ask, product, own, is_bought=is_bought)
+        if is_bought and entry is None:  # all of it is just bought, in the basket or withheld
             return None
         reason = self._reasons.pinned()
-        return replace(own or self._population_entry(ask, product, reason), product=product, reason=reason)
+        return replace(entry or self._population_entry(ask, product, reason), product=product, reason=reason)
 
-    def _own_entry(self, ask: Ask, product: int, key: int, *, is_bought: bool) -> Entry | None:
-        """Return what stands for a row of the level asked for, of what they buy again or of what is new to them."""
+    def _own_entry(self, ask: Ask, product: int, own: _Own, *, is_bought: bool) -> Entry | None:
+        """Return what stands for a product at the level asked for, of what they buy again or of what is new to them."""
         if ask.level is not Level.PRODUCT:
-            return next((each for each in (self._again(ask) if is_bought else self._new(ask)) if each.key == key), None)
+            return (own.again if is_bought else own.new).get(self._key(ask, product))
         reason = self._reasons.pinned()
         if not is_bought:
             found = (each.p7 for each in ask.taste.discoveries() if each.product == product)
@@ -305,6 +313,14 @@ class SlateMaker:
         else:
             row, p7 = product, shelf.p7[product]
         return Entry(product, row, shifted(p7, ask.taste.shift(ask.level, row)), reason)
+
+
+class _Own(NamedTuple):
+    """What is a customer's own, by rows of the level asked for: all that they bought, and entries that may be shown."""
+
+    bought: Set[int]
+    again: Mapping[int, Entry]
+    new: Mapping[int, Entry]
 
 
 def _of_habit(habit: Habit) -> tuple[float, int]:
