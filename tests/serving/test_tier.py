@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.tier import PLAIN_CUTS, Tier, TierCuts, answer_rate, tier_of
@@ -35,6 +35,7 @@ def test_a_rate_is_drawn_to_one_in_ten() -> None:
     assert answer_rate(90, 0) == 1 / 100
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(counts, counts), min_size=1, max_size=40))
 def test_serving_says_the_tier_that_training_says(customers: list[tuple[int, int]]) -> None:
     frame = pd.DataFrame(customers, columns=["n_sent", "n_opened"]).assign(n_clicked=0, n_redeemed=0)
@@ -42,6 +43,7 @@ def test_serving_says_the_tier_that_training_says(customers: list[tuple[int, int
     assert by_messages(frame) == [tier_of(n_sent, n_answered, cuts) for n_sent, n_answered in customers]
 
 
+@settings(deadline=None)
 @given(counts, counts, st.floats(0, 1), st.floats(0, 1))
 def test_one_more_message_never_raises_a_tier(n_sent: int, n_answered: int, one: float, other: float) -> None:
     cuts = TierCuts(min(one, other), max(one, other))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.channels import CHANNELS, Channel
@@ -124,6 +124,7 @@ happenings = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(happenings, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_the_events_does_not_matter(events: list[Event], random: Any) -> None:  # Any: hypothesis's own
     shuffled = list(events)
@@ -131,6 +132,7 @@ def test_the_order_of_the_events_does_not_matter(events: list[Event], random: An
     assert contacts_of(PAST, shuffled) == contacts_of(PAST, events)
 
 
+@settings(deadline=None)
 @given(st.lists(happenings, max_size=30), st.integers(-1, 51))
 def test_channels_and_unknown_ones_add_up_to_all(events: list[Event], after_us: int) -> None:
     contacts = contacts_of(NO_PAST, events)

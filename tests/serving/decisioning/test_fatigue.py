@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.channels import CHANNELS, MESSAGE_CHANNELS, Channel
@@ -215,6 +215,7 @@ messages = st.sampled_from(MESSAGE_CHANNELS)
 pasts = st.builds(Past, sent=st.integers(0, 30), answered=st.integers(0, 10), tier=st.sampled_from([None, *Tier]))
 
 
+@settings(deadline=None)
 @given(pasts, sends, st.integers(NOW - 28 * DAY_US, NOW), st.sampled_from([None, *CHANNELS]), messages)
 def test_one_more_message_never_lowers_the_chance_to_leave(
     past: Past, sends: list[Sent], at_us: int, on: Channel | None, channel: Channel
@@ -229,6 +230,7 @@ def test_one_more_message_never_lowers_the_chance_to_leave(
     assert shop.cost(more, channel, NOW, 10.0) >= shop.cost(fewer, channel, NOW, 10.0)
 
 
+@settings(deadline=None)
 @given(sends, messages, st.integers(0, 28 * DAY_US))
 def test_the_same_messages_weigh_less_the_longer_ago_they_were(
     sends: list[Sent], channel: Channel, later_us: int
@@ -237,6 +239,7 @@ def test_the_same_messages_weigh_less_the_longer_ago_they_were(
     assert fatigue().load(contacts, channel, NOW + later_us) <= fatigue().load(contacts, channel, NOW)
 
 
+@settings(deadline=None)
 @given(sends, messages, st.integers(0, 28 * DAY_US))
 def test_caps_that_are_reached_open_with_time_alone_and_close_with_messages_alone(
     sends: list[Sent], channel: Channel, later_us: int
@@ -248,6 +251,7 @@ def test_caps_that_are_reached_open_with_time_alone_and_close_with_messages_alon
         assert not shop.cap_reached(fewer, channel, NOW)
 
 
+@settings(deadline=None)
 @given(pasts, sends, messages, st.floats(allow_nan=True, allow_infinity=True))
 def test_the_cost_is_a_finite_amount_of_at_least_0(
     past: Past, sends: list[Sent], channel: Channel, value: float

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.channels import CHANNELS, Channel
@@ -116,6 +116,7 @@ moments = st.datetimes(datetime(2018, 1, 1), datetime(2019, 1, 1), timezones=st.
 zones = st.sampled_from([BERLIN, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("UTC")])
 
 
+@settings(deadline=None)
 @given(minutes, minutes, moments, zones)
 def test_the_next_allowed_moment_is_the_first_that_is_not_quiet(
     starts: int, ends: int, at: datetime, zone: ZoneInfo
@@ -132,6 +133,7 @@ def test_the_next_allowed_moment_is_the_first_that_is_not_quiet(
         assert hours.is_quiet(Channel.SMS, allowed - US, zone)
 
 
+@settings(deadline=None)
 @given(minutes, minutes, moments)
 def test_without_a_change_of_clocks_it_is_what_the_clock_shows(starts: int, ends: int, at: datetime) -> None:
     if starts == ends:

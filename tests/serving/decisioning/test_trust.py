@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.decisioning.contact import NO_PAST, Contacts, Past, contacts_of
@@ -74,11 +74,13 @@ def test_more_answers_than_messages_is_every_message_answered() -> None:
     assert of(Past(sent=1, answered=8)) == of(Past(sent=8, answered=8))
 
 
+@settings(deadline=None)
 @given(contacts, counts, counts)
 def test_trust_lies_in_0_to_1(known: Contacts, n_completed: int, n_missed: int) -> None:
     assert 0.0 <= trust(known, n_completed, n_missed, POLICY) <= 1.0
 
 
+@settings(deadline=None)
 @given(contacts, counts, counts)
 def test_what_went_well_never_lowers_it_and_what_went_badly_never_raises_it(
     known: Contacts, n_completed: int, n_missed: int
