@@ -60,12 +60,7 @@ def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, pr
     InvalidRequest
         When `at` lies before the bundle's as-of.
     """
-    if job.kind not in KINDS:
-        raise BatchError(f"kind {job.kind!r} is none of {', '.join(KINDS)}")
-    if job.issues and not job.with_rules:
-        raise BatchError("the ranking alone can't be issued: leave one of --no-rules and --issue out")
-    if job.channel is not None and job.kind not in LISTS:
-        raise BatchError(f"--channel is for {' and '.join(LISTS)}")
+    _check(job)
     with working_in(home):
         version = read_champion(home)
         if version is None:
@@ -90,6 +85,15 @@ def write_batch(home: Path, job: BatchJob, out: Path, customers: Path | None, pr
             )
             remember_output(home, out)
             return _write(answers(decider, job, asked, at), job.kind, out, progress)
+
+
+def _check(job: BatchJob) -> None:
+    if job.kind not in KINDS:
+        raise BatchError(f"kind {job.kind!r} is none of {', '.join(KINDS)}")
+    if job.issues and not job.with_rules:
+        raise BatchError("the ranking alone can't be issued: leave one of --no-rules and --issue out")
+    if job.channel is not None and job.kind not in LISTS:
+        raise BatchError(f"--channel is for {' and '.join(LISTS)}")
 
 
 def answers(

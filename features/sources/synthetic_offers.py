@@ -140,8 +140,8 @@ def _late_sends(
     value = LATE_OFFERS[offer_id].value
     taken_off = np.round(rng.uniform(0.5, 2.0, len(used)), 2) if value is None else np.full(len(used), value)
     sent = _told(people, is_sent, "send", _minute(calendar, start, SEND_MINUTE))
-    parts = [sent, used.assign(type="redeem", discount=taken_off)]
-    return pd.concat(parts, ignore_index=True).assign(offer_id=offer_id, channel="email")
+    told: pd.DataFrame = pd.concat([sent, used.assign(type="redeem", discount=taken_off)], ignore_index=True)
+    return told.assign(offer_id=offer_id, channel="email")
 
 
 def _told(people: People, who: Bools, kind: str, at: pd.Timestamp) -> pd.DataFrame:
