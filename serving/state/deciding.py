@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from serving.state.challenges import KeptChallenge, kept
@@ -44,7 +45,7 @@ class Deciding:
         """Return a future of whether the decision was kept: not when it was known before.
 
         Whoever was erased after the decision is counted in it, not named. A challenge is recorded anew when its items
-        have changed.
+        have changed; it stays decided for the moment and by the request by which it was first made.
         """
         store, hashes = self._people.store, self._people.hashes
         ids = [part.customer_id for part in record.parts if part.customer_id is not None]
@@ -60,7 +61,8 @@ class Deciding:
         expect = {
             key: ABSENT if document is None else document.version for key, document in zip(keys, documents, strict=True)
         }
-        return store.submit(_keeping(record, forgotten, expect))
+        is_anew = documents[0] is not None and not any(moments.values())
+        return store.submit(_keeping(_as_first_made(record, documents) if is_anew else record, forgotten, expect))
 
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision with what came of it."""
@@ -159,6 +161,17 @@ def _is_renewed(record: DecisionRecord, stored: Sequence[Document | None]) -> bo
     if record.call != "challenge" or len(stored) < 2 or stored[1] is None:
         return False
     return part_of(decode(stored[1].value), None).product_ids() != record.parts[0].product_ids()
+
+
+def _as_first_made(record: DecisionRecord, stored: Sequence[Document | None]) -> DecisionRecord:
+    """Return a record of other items with the moment and the request of the stored one: what it was decided by."""
+    head, part = stored[0], stored[1]
+    if head is None or part is None:
+        return record
+    raw = decode(head.value)
+    parts = (replace(record.parts[0], asked=part_of(decode(part.value), None).asked), *record.parts[1:])
+    first = {name: raw[name] for name in ("placement", "channel")}
+    return replace(record, at_us=raw["us"], made_us=raw.get("made"), store_id=raw["store"], parts=parts, **first)
 
 
 def _keeping(record: DecisionRecord, forgotten: set[str], expect: dict[str, int]) -> Commit:

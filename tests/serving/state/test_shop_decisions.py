@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from serving.state.decisions import DecisionPart, DecisionRecord
@@ -62,6 +64,16 @@ def test_a_challenge_is_recorded_anew_when_its_items_have_changed(state: State) 
     found = state.decision(ID)
     assert found is not None
     assert [part.product_ids() for part in found.record.parts] == [{"bread-1"}]
+
+
+def test_what_is_recorded_anew_stays_decided_for_its_first_moment_and_request(state: State) -> None:
+    first, later = (replace(shown(each), asked={"basket": [each]}) for each in ("milk-1", "bread-1"))
+    made = replace(record(first, call="challenge"), placement="home", store_id="s1", made_us=MONDAY + 1)
+    state.record(made).result()
+    state.record(replace(record(later, call="challenge", at_us=MONDAY + 2), placement="app")).result()
+    found = state.decision(ID)
+    assert found is not None
+    assert found.record == replace(made, parts=(replace(later, asked=first.asked),))
 
 
 def test_what_came_of_it_are_events_that_name_it_and_purchases_of_what_was_shown(state: State) -> None:
