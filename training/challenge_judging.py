@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 
 from features.asof import Moment
 from serving.bundle import open_bundle, write_bundle
+from serving.decisioning.policy import default_policy, parse_policy, with_values
+from serving.decisioning.texts import shipped_texts
 from training import metrics, plots
 from training.assembly import FOR_CHALLENGE, Assembly, numbers_of
 from training.challenge_weeks import ChallengeRows, concatenated, mondays, replay_week
@@ -52,7 +54,7 @@ def judge_challenge(
     """Return how the engine's challenges of later weeks went; without such weeks the coefficients are the prior's."""
     weeks: dict[Moment, ChallengeRows] = {}
     for cutoff, models in _models_by_cutoff(judged).items():
-        assembly = Assembly(models, policy_text, FOR_CHALLENGE)
+        assembly = Assembly(models, in_a_language_that_ships(policy_text), FOR_CHALLENGE)
         end = min(history.known_until, cutoff.plus_days(recipe.judged_step_days, history.tables.time_zone))
         for monday in mondays(cutoff, end, history.tables.time_zone)[: recipe.n_challenge_weeks]:
             weeks[monday] = _replayed(assembly, history, cutoff, monday)
@@ -60,6 +62,13 @@ def judge_challenge(
     completion = fit_completion(rows.chances, rows.shops, rows.completed)
     contest = _contest(weeks)
     return ChallengeJudgement(_judgement(weeks, contest), completion, _figures(contest))
+
+
+def in_a_language_that_ships(policy_text: str) -> str:
+    """Return a policy whose language needs no texts of the shop's own: challenges say nothing in it."""
+    if parse_policy(policy_text).actions.language in shipped_texts():
+        return policy_text
+    return with_values(policy_text, {"actions.language": default_policy().actions.language})
 
 
 def _models_by_cutoff(judged: Mapping[str, Judged]) -> dict[Moment, dict[str, Any]]:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from serving.bundle import open_bundle
-from serving.decisioning.policy import with_values
+from serving.decisioning.policy import default_policy_text, parse_policy, with_values
 from serving.decisioning.texts import shipped_texts
 from serving.errors import PolicyError, TextsError
 from tests.training.test_gate import AHEAD, with_bundle
+from training.challenge_judging import in_a_language_that_ships
 from training.gate import promote
 from training.home import Home
 
@@ -52,6 +53,14 @@ def test_a_language_that_has_no_texts_is_told_before_the_training(home: Home) ->
         home.checked_texts()
     with_texts(home, "fr.toml", shipped_texts()["en"].encode())
     assert set(home.checked_texts()) == {"fr"}
+
+
+def test_judging_challenges_needs_no_texts_of_ones_own() -> None:
+    text = with_values(default_policy_text(), {"actions.language": "fr", "actions.max_items": 2})
+    judged = parse_policy(in_a_language_that_ships(text))
+    assert (judged.actions.language, judged.actions.max_items) == ("en", 2)
+    german = with_values(default_policy_text(), {"actions.language": "de"})
+    assert in_a_language_that_ships(german) == german
 
 
 def test_a_new_policy_takes_the_texts_along(home: Home) -> None:
