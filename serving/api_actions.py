@@ -11,7 +11,7 @@ from serving.api import CustomerId, Exclude, Request, StoreId
 from serving.api_action_codes import ActionCode
 from serving.api_answers import Decision, Item, Money, Positive, Probability, Time
 from serving.api_offer_codes import ActionKind, Trigger
-from serving.api_offers import OfferContext, OfferItem
+from serving.api_offers import OfferContext, OfferItem, nowhere
 from serving.channels import Channel
 
 __all__ = ["ActionAnswer", "ActionReason", "ActionWorth", "ActionsRequest"]
@@ -28,7 +28,9 @@ class ActionsRequest(Request):
     ] = None
     store_id: StoreId = None
     exclude: Exclude = Field(default=[])
-    context: Annotated[OfferContext, Field(description="Where and when the customer is.")] = OfferContext()
+    context: Annotated[OfferContext, Field(description="Where and when the customer is.")] = Field(
+        default_factory=nowhere
+    )
 
 
 @with_config(extra="forbid")

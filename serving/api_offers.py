@@ -70,6 +70,14 @@ class OfferContext(BaseModel):
     )
 
 
+_NOWHERE = OfferContext()
+
+
+def nowhere() -> OfferContext:
+    """Return the context that says nothing: one for all, where pydantic would copy a default for each request."""
+    return _NOWHERE
+
+
 class OffersRequest(Request):
     """Offers for a customer on a channel, now."""
 
@@ -78,7 +86,9 @@ class OffersRequest(Request):
     k: Annotated[Count, Field(description="How many offers, 1 to 100; fewer come with a shortfall.")] = 10
     store_id: StoreId = None
     exclude: Exclude = Field(default=[])
-    context: Annotated[OfferContext, Field(description="Where and when the customer is.")] = OfferContext()
+    context: Annotated[OfferContext, Field(description="Where and when the customer is.")] = Field(
+        default_factory=nowhere
+    )
 
 
 @with_config(extra="forbid")
