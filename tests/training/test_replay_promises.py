@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from serving.api import RecommendationsRequest, Request
 from serving.api_actions import ActionsRequest
+from serving.api_codes import Intent
 from serving.api_offer_codes import Trigger
 from serving.api_offers import OffersRequest
 from serving.arms import ExperimentEngine
@@ -29,7 +32,11 @@ from tests.serving.tiny import AS_OF, tiny_contents
 from training.replay import ReplayJob, known_then, replay
 
 NOW = AS_OF + timedelta(days=1, hours=10)
-VALUES = {"shop.time_zone": "America/New_York", "consent.email": True, "offers.min_expected_value": -100.0}
+VALUES: dict[str, str | float | bool] = {
+    "shop.time_zone": "America/New_York",
+    "consent.email": True,
+    "offers.min_expected_value": -100.0,
+}
 REQUESTS: tuple[Request, ...] = (
     *(OffersRequest(customer_id=each, channel=Channel.WEB, k=3) for each in ("anna", "cleo", "emil", "fay")),
     OffersRequest(customer_id="anna", channel=Channel.EMAIL, k=2),
@@ -38,7 +45,7 @@ REQUESTS: tuple[Request, ...] = (
     ActionsRequest(customer_id="anna", trigger=Trigger.REPLENISH, channel=Channel.EMAIL),
     ActionsRequest(customer_id="anna", trigger=Trigger.BACK_IN_STOCK, channel=Channel.EMAIL),
     ActionsRequest(customer_id="anna", trigger=Trigger.CART, channel=Channel.EMAIL),
-    RecommendationsRequest(customer_id="anna", intent="discover", k=2, placement="home"),
+    RecommendationsRequest(customer_id="anna", intent=Intent.DISCOVER, k=2, placement="home"),
 )
 
 
@@ -61,7 +68,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def report(home: Path, tmp_path: Path, rules: str = "", **values: float) -> str:
+def report(home: Path, tmp_path: Path, rules: str = "", values: Mapping[str, float] = MappingProxyType({})) -> str:
     path = tmp_path / "other.toml"
     path.write_text(with_values(default_policy_text(), {**VALUES, **values}) + rules)
     return replay(home, ReplayJob(path), lambda _stage: None)
@@ -88,7 +95,7 @@ def test_a_message_that_was_to_go_out_later_counts_as_it_did_then(home: Path, tm
 
 
 def test_a_policy_that_asks_more_of_offers_gives_fewer_and_says_why(home: Path, tmp_path: Path) -> None:
-    text = report(home, tmp_path, **{"offers.min_relevance": 1.0})
+    text = report(home, tmp_path, values={"offers.min_relevance": 1.0})
     _n, _as_recorded, changed, _items, value, *_ = cells(text, "offers")
     assert changed == "100.0%"
     own, other = (float(each) for each in value.split(" → "))
