@@ -15,7 +15,10 @@ class OfferReasonCode(Code):
     HABIT_LAPSING = "habit_lapsing", "It is for what the customer used to buy and has not bought for longer than usual."
     WISHED = "wished", "It is for what is on the customer's wish list."
     VIEWED = "viewed", "It is for what the customer looked at, clicked on or scanned lately."
-    FAVOURITE_CATEGORY = "favourite_category", "It is for a category that the customer bought lately and is likely to buy again."
+    FAVOURITE_CATEGORY = (
+        "favourite_category",
+        "It is for a category that the customer bought lately and is likely to buy again.",
+    )
     STRETCH = "stretch", "It is for a category that is new to the customer and that they are likely to take to."
     BOUGHT_BEFORE = "bought_before", "It is for what the customer has bought before."
     LIKELY = "likely", "It is for what customers with similar habits or interests buy, and the customer never has."
