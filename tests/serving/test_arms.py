@@ -152,7 +152,7 @@ def test_an_arm_that_the_bundle_s_policy_can_t_follow_pauses_its_experiment(
 
 def test_every_call_of_the_engine_goes_by_the_arm_or_is_the_same_in_all() -> None:
     same_in_all = {"week_of", "mark_stock", "kinds", "check", "scores", "may_personalize", "knows", "customer_view"}
-    same_in_all |= {"budgets", "offer_cost", "may_locate", "out_of_stock"}
+    same_in_all |= {"budgets", "offer_cost", "may_locate", "out_of_stock", "best_channel"}
     calls = {name for name in vars(Engine) if not name.startswith("_")}
     assert calls - same_in_all == {name for name in vars(ExperimentEngine) if not name.startswith("_")} - {"obey"}
 
