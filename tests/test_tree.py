@@ -30,7 +30,7 @@ TESTED_TOGETHER = {
         "serving/decisioning/slate_parts",
     ),
     "tests/contracts/test_http.py": ("serving/api_openapi",),
-    "tests/serving/test_action_desk.py": ("serving/action_case", "serving/action_content", "serving/action_ways"),
+    "tests/serving/test_action_desk.py": ("serving/action_case", "serving/action_content"),
     "tests/serving/test_http_kept.py": (
         "serving/api_kept",
         "serving/decide",
