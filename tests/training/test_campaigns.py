@@ -16,7 +16,9 @@ from training.simulation.evidence import Evidence
 from training.simulation.staging import ShopSize
 from training.simulation.suite import verdict
 
-PLAN = Plan(campaigns=24, size=ShopSize(customers=300, weeks=26, offers=6), trials=1, jobs=1)
+pytestmark = pytest.mark.timeout(1200)  # the training in `found` counts towards the first test
+
+PLAN = Plan(campaigns=24, size=ShopSize(customers=250, weeks=20, offers=6), trials=1, jobs=1)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,27 @@ def test_orders_are_what_the_log_of_events_says(stage: Stage) -> None:
     told = {(each.customer_id, each.order_id) for each in events}
     assert set(zip(rows["customer_id"], rows["order_id"], strict=True)) == told
     assert rows["amount"].sum() == pytest.approx(sum(each.amount or 0.0 for each in events))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_large_effects_are_covered_and_found(stage: Stage) -> None:
+    """With an engine that sends to everybody, and offers that do three times the usual and more."""
+    everybody = int(stage.past.world.is_reached.sum())
+    planned = campaigns_with_effect(100, Truth().scaled(3.0), everybody, 4)
+    planned = [replace(each, n_customers=everybody) for each in planned]
+    outcomes = run_all(stage, planned, 100, 1, lambda _: None).outcomes
+    found = verdict(outcomes)
+    # Of 100 at 95 %: fewer than 89, or all, has a chance under 1 %.
+    assert 89 <= found.n_covered <= 99
+    assert verdict([halved(each) for each in outcomes]).n_covered < 80
+    assert abs(found.bias) < 3 * (found.width / (2 * 1.96)) / math.sqrt(100)
+    assert sum(each.cuped.low > 0.0 for each in outcomes) > 50
+
+
+def halved(outcome: Outcome) -> Outcome:
+    value, half = outcome.cuped.value, (outcome.cuped.high - outcome.cuped.low) / 4
+    return replace(outcome, cuped=Interval(value, value - half, value + half))
 
 
 def outcome(rng: np.random.Generator, half: float) -> Outcome:
