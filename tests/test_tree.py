@@ -43,6 +43,7 @@ TESTED_TOGETHER = {
     "tests/serving/state/test_shop_compacting.py": ("serving/state/compacting",),
     "tests/serving/state/test_shop_decisions.py": ("serving/state/deciding",),
     "tests/serving/state/test_shop_events.py": ("serving/state/log",),
+    "tests/serving/state/test_shop_offers.py": ("serving/state/looking", "serving/state/promising"),
     "tests/test_whole_way.py": (
         "training/assembly",
         "training/challenge_judging",
