@@ -267,7 +267,7 @@ def has_spent_budget(cases: OfferCases) -> Broken:
     for offer_id, spending in cases.call.spending.items():
         if offer_id in shelf.rows:
             gone[shelf.rows[offer_id]] = spending.gone
-    found: Bools = gone + columns.stake > columns.budget  # never of one without a budget, NaN
+    found: Bools = np.round(gone + columns.stake - columns.budget, 4) > 0.0  # never of one without a budget, NaN
     return found
 
 
