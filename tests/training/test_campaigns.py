@@ -18,7 +18,7 @@ from training.simulation.suite import verdict
 
 pytestmark = pytest.mark.timeout(1200)  # the training in `found` counts towards the first test
 
-PLAN = Plan(campaigns=24, size=ShopSize(customers=250, weeks=20, offers=6), trials=1, jobs=1)
+PLAN = Plan(campaigns=24, size=ShopSize(customers=340, weeks=20, offers=6), trials=1, jobs=1)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 from serving.bundle import open_bundle
 from serving.experiments import LiftPolicy
 from serving.experiments_toml import default_experiments_text, parse_experiments
-from training.errors import LiftRefused
+from training.errors import LiftRefused, SimulationError
 from training.simulation.campaign import Campaign, Outcome, Stage, run_campaign
 from training.simulation.offers import Offers
 from training.simulation.past import Past
@@ -24,7 +24,9 @@ SCALES = (0.5, 4.0)
 SHARES = (0.3, 0.5)
 SPREAD_DAYS = (14, 28)
 SIZES = (0.3, 0.6)
-"""How many of the reachable customers are in a campaign."""
+"""How many of the reachable customers are in a campaign, where that is not too few to measure."""
+
+LEAST_CUSTOMERS = 240
 
 MOST_CALLS = 2
 MIN_CUSTOMERS = 50
@@ -94,7 +96,7 @@ class Campaigned:
 def run_all(stage: Stage, campaigns: Sequence[Campaign], wanted: int, jobs: int, say: Say) -> Campaigned:
     """Return the first outcomes, as many as are wanted, in the order given; a spare one takes a refused one's place.
 
-    With several jobs each process opens the bundle itself.
+    With several jobs each process opens the bundle itself. SimulationError where more are refused than stand by.
     """
     found: list[Outcome] = []
     n_refused = 0
@@ -107,6 +109,11 @@ def run_all(stage: Stage, campaigns: Sequence[Campaign], wanted: int, jobs: int,
             say(f"campaign {len(found)} of {wanted}")
         if len(found) == wanted:
             break
+    if len(found) < wanted:
+        raise SimulationError(
+            f"{n_refused} of {len(campaigns)} campaigns were refused by the checks of `tercet lift`: "
+            "too few customers to measure; simulate more of them"
+        )
     return Campaigned(tuple(found), n_refused)
 
 
@@ -126,7 +133,7 @@ def verdict(outcomes: Sequence[Outcome]) -> Verdict:
 
 
 def _campaign(name: str, rng: np.random.Generator, truth: Truth, n_reachable: int, seed: int) -> Campaign:
-    n = int(rng.uniform(*SIZES) * n_reachable)
+    n = min(max(int(rng.uniform(*SIZES) * n_reachable), LEAST_CUSTOMERS), n_reachable)
     lift: LiftPolicy = parse_experiments(default_experiments_text()).lift
     return Campaign(
         f"{name}-{seed}",

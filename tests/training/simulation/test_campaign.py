@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from serving.experiments_toml import default_experiments_text, parse_experiments
+from training.errors import SimulationError
 from training.intervals import Interval
 from training.simulation.book import Book
 from training.simulation.campaign import Campaign, Outcome, Stage, doings_of_world, run_campaign
@@ -62,6 +63,12 @@ def test_a_spare_takes_the_place_of_a_campaign_that_a_check_refuses(stage: Stage
     found = run_all(stage, [refused, campaign(NO_EFFECT, seed=2), campaign(NO_EFFECT, seed=3)], 1, 1, lambda _: None)
     assert [each.name for each in found.outcomes] == ["c2"]
     assert found.n_refused == 1
+
+
+def test_a_shop_too_small_to_measure_is_refused(stage: Stage) -> None:
+    refused = replace(campaign(NO_EFFECT), lift=replace(LIFT, min_customers=10_000))
+    with pytest.raises(SimulationError, match="1 of 1 campaigns were refused"):
+        run_all(stage, [refused], 1, 1, lambda _: None)
 
 
 def test_orders_are_what_the_log_of_events_says(stage: Stage) -> None:
