@@ -139,7 +139,9 @@ def ids_of(asked: Asked, offer_id: str) -> set[str]:
 
 def is_out(asked: Asked, product: str) -> bool:
     said, flags = asked.known.stock.available, asked.bundle.products.flags
-    store = asked.known.stock.available.get((product, "s-ny")) if asked.request.customer_id != "dora" else None
+    # Who is not known, or was forgotten since the bundle, has no usual store; nor has dora.
+    has_store = asked.request.customer_id in {*CUSTOMERS} - {"dora"} and not asked.known.live.is_erased
+    store = said.get((product, "s-ny")) if has_store else None
     word = said.get((product, None)) if store is None else store
     known_to_bundle = bool(flags[list(asked.bundle.products.id).index(product)] & 128)
     return known_to_bundle if word is None else word <= 0
