@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from features import columns as c
 from features.asof import Moment
 from training import metrics
-from training.baskets import known_lines
+from training.baskets import entries_at, known_lines
 from training.errors import ConfigError
 from training.history import History
 from training.levels import Level
@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _WEIGHT = "weight"
-_BLOCK_CELLS = 20_000_000  # numbers of one dense block: 160 MB
+_BLOCK_CELLS = 20_000_000  # entries of one block, at most: 240 MB
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TifuConfig:
     basket_decay: float = 0.98
     group_decay: float = 0.85
     own_weight: float = 0.5
-    n_neighbours: int = 300
+    n_neighbours: int = 100
     max_customers: int = 20_000
 
     def __post_init__(self) -> None:
@@ -80,23 +80,27 @@ class TifuKnn:
     def scored(self, level: Level, k: int) -> Scored:
         """Return what each customer has bought with its score, and their `k` best items, bought before or not."""
         own, best = [], []
-        for start, block in self._blocks():
-            held = self.vectors[start : start + len(block)].tocoo()
-            own.append(np.column_stack([self.customers[start + held.row], held.col, block[held.row, held.col]]))
-            best.append(_best_of(block, self.customers[start : start + len(block)], k))
+        for start, vectors, lent in self._blocks():
+            held = vectors.tocoo()
+            mine = self.config.own_weight * held.data
+            theirs = (1.0 - self.config.own_weight) * entries_at(lent, held.row, held.col)
+            own.append(np.column_stack([self.customers[start + held.row], held.col, mine + theirs]))
+            scores = sp.csr_array(self.config.own_weight * vectors + (1.0 - self.config.own_weight) * lent)
+            best += [_best_of(scores, row, self.customers[start + row], k) for row in range(scores.shape[0])]
         bought, first = (_frame(np.concatenate([np.zeros((0, 3)), *parts]), level) for parts in (own, best))
         ranked = metrics.rank_within(first[first[c.SCORE] > 0], [c.CUSTOMER_ROW], c.SCORE, tie=level.item)
         return Scored(bought, ranked)
 
-    def _blocks(self) -> Iterator[tuple[int, FloatArray]]:
-        """Yield the scores of all items, a block of customers after the other, with the block's first row."""
+    def _blocks(self) -> Iterator[tuple[int, sp.csr_array, sp.csr_array]]:
+        """Yield customers' own vectors and their neighbours' mean, a block after the other, with its first row."""
         n, n_items = self.vectors.shape
         step = max(1, _BLOCK_CELLS // max(n_items, 1))
-        weight = self.config.own_weight
         for start in range(0, n, step):
-            own = self.vectors[start : start + step].toarray()
-            lent = (self.lenders[start : start + step] @ self.vectors).toarray()
-            yield start, weight * own + (1.0 - weight) * lent
+            yield (
+                start,
+                self.vectors[start : start + step],
+                sp.csr_array(self.lenders[start : start + step] @ self.vectors),
+            )
 
 
 def learn(history: History, moment: Moment, level: Level, config: TifuConfig) -> TifuKnn:
@@ -154,12 +158,14 @@ def nearest(vectors: sp.csr_array, pool: IntArray, k: int) -> sp.csr_array:
     return sp.csr_array((np.full(len(row), 1.0 / k), (row, column)), shape=(n, n))
 
 
-def _best_of(scores: FloatArray, customers: IntArray, k: int) -> FloatArray:
-    """Return (customer, item, score) of each row's k greatest, in any order, ``(n_rows × k, 3)``."""
-    k = min(k, scores.shape[1])
-    items = np.argpartition(scores, -k, axis=1)[:, -k:]
-    best = np.take_along_axis(scores, items, axis=1)
-    return np.column_stack([np.repeat(customers, k), items.ravel(), best.ravel()])
+def _best_of(scores: sp.csr_array, row: int, customer: int, k: int) -> FloatArray:
+    """Return (customer, item, score) of a row's k greatest entries, in any order, ``(≤ k, 3)``."""
+    entries = slice(scores.indptr[row], scores.indptr[row + 1])
+    items, values = scores.indices[entries], scores.data[entries]
+    if len(values) > k:
+        greatest = np.argpartition(values, -k)[-k:]
+        items, values = items[greatest], values[greatest]
+    return np.column_stack([np.full(len(items), customer), items, values])
 
 
 def _frame(rows: FloatArray, level: Level) -> pd.DataFrame:
