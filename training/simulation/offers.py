@@ -73,7 +73,8 @@ def _spread_categories(population: Population, n: int, usual: Floats, rng: np.ra
 
 
 def _usual_prices(population: Population) -> Floats:
-    """Return the median price of each category's products."""
+    """Return the median price of each category's products; 0 of one that has none."""
     goods = population.shop.goods
     of_product = goods.category[goods.product_type]
-    return np.array([np.median(goods.price[of_product == each]) for each in range(len(goods.categories))])
+    prices = [goods.price[of_product == each] for each in range(len(goods.categories))]
+    return np.array([np.median(each) if len(each) else 0.0 for each in prices])
