@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -218,15 +218,19 @@ def parse_policy(text: str) -> Policy:
     mistakes: list[str] = []
     kinds = {name: kind for name, kind in get_type_hints(Policy).items() if name != "merchandising"}
     sections = {name: _parse_section(name, kind, found, mistakes) for name, kind in kinds.items()}
+    is_sound = not mistakes
     mistakes += [f"{name}: unknown section" for name in found if name not in (*sections, *KINDS)]
     merchandising, wrong = parse_merchandising(found, text)
     mistakes += wrong
-    if not mistakes:
-        policy = Policy(**sections, merchandising=merchandising)
-        mistakes = _cross_check(policy)
-        if not mistakes:
-            return policy
-    raise PolicyError("; ".join(mistakes))
+    if not is_sound and text != default_policy_text():
+        # What sections must be to one another is asked of the sound ones, so that all mistakes come at once.
+        standard = default_policy()
+        sections = {name: each or getattr(standard, name) for name, each in sections.items()}
+    policy = Policy(**sections, merchandising=merchandising)
+    mistakes += _cross_check(policy)
+    if mistakes:
+        raise PolicyError("; ".join(mistakes))
+    return policy
 
 
 def with_values(text: str, changes: Mapping[str, str | float | bool | Mapping[str, float]]) -> str:
@@ -260,7 +264,7 @@ def _literal(value: str | float | bool | Mapping[str, float]) -> str:
 def _parse_section(name: str, kind: type, found: Mapping[str, Any], mistakes: list[str]) -> Any:  # Any: one per section
     values, wrong = parsed_values(name, kind, found)
     mistakes += wrong
-    return kind(**values) if len(values) == len(fields(kind)) else None
+    return None if wrong else kind(**values)
 
 
 def parsed_values(name: str, kind: type, found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -110,3 +110,20 @@ def test_the_guide_to_decisions_names_only_keys_that_exist() -> None:
     assert len(named) > 15
     for section, name in named:
         assert hasattr(getattr(policy, section), name), f"{section}.{name}"
+
+
+def test_mistakes_within_and_between_sections_come_at_once() -> None:
+    text = (
+        default_policy_text()
+        .replace('time_zone = ""', 'time_zone = "Mars"')
+        .replace("half_life_days = 7.0", "half_life_days = 700.0")
+        .replace("email_day = { high = 1", "email_day = { high = 9")
+    )
+
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text)
+
+    told = str(raised.value)
+    assert "fatigue.half_life_days: must lie in 0.1 to 28" in told
+    assert "shop.time_zone: 'Mars'" in told
+    assert "caps.email_day.high: 9 is above caps.email_week.high" in told
