@@ -55,6 +55,7 @@ class SparkEngine:
         machine = JavaMachine.current()
         try:
             self._write(tables, query, out)
+        # A machine that is gone shows as any of many errors, of pyspark, py4j or the socket: only its status tells.
         except Exception:
             status = _status_of_ended(machine)
             if status is None:
