@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from serving.state.challenges import time_text
 from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.events import Event, EventType
-from serving.state.file_store import FileStore
 from serving.state.merging import Identity
-from serving.state.redis_store import RedisStore
 from serving.state.stock_words import StockWord
 from serving.state.store import Store
 from tests.serving.state.builders import (
@@ -33,7 +28,7 @@ from tests.serving.state.builders import (
     item,
     state_on,
 )
-from tests.serving.state.memory_store import MemoryStore
+from tests.serving.state.machines import in_a_file, in_memory, in_redis, run
 from tests.serving.state.model import KEYS, Model, ModelChallenge, ModelDecision
 from tests.serving.state.redis_process import RedisProcess
 
@@ -278,62 +273,23 @@ def is_loyal(customer_id: str) -> bool:
     return customer_id.startswith("loyal")
 
 
-def in_memory() -> tuple[Store, Callable[[], None]]:
-    return MemoryStore(), lambda: None
-
-
-def in_a_file() -> tuple[Store, Callable[[], None]]:
-    folder = tempfile.TemporaryDirectory()
-    store = FileStore(Path(folder.name) / "state.db")
-
-    def clean_up() -> None:
-        store.close()
-        folder.cleanup()
-
-    return store, clean_up
-
-
-class OnMemory(StateMachine):
-    open_store = staticmethod(in_memory)
-
-
-class OnFile(StateMachine):
-    open_store = staticmethod(in_a_file)
-
-
-def run(machine: type[StateMachine], n_examples: int, n_steps: int) -> None:
-    quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    limits = settings(max_examples=n_examples, stateful_step_count=n_steps, deadline=None, suppress_health_check=quiet)
-    run_state_machine_as_test(machine, settings=limits)
-
-
 def test_whatever_happens_in_memory_the_model_says_so_too() -> None:
-    run(OnMemory, 40, 20)
+    run(StateMachine, in_memory, 40, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_happens_at_length_the_model_says_so_too() -> None:
-    run(OnMemory, 600, 50)
+    run(StateMachine, in_memory, 600, 50)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_happens_in_a_file_the_model_says_so_too() -> None:
-    run(OnFile, 60, 40)
+    run(StateMachine, in_a_file, 60, 40)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_happens_in_redis_the_model_says_so_too(shared_redis: RedisProcess) -> None:
-    def in_redis() -> tuple[Store, Callable[[], None]]:
-        client = shared_redis.client()
-        client.flushall()
-        client.close()
-        store = RedisStore(shared_redis.url)
-        return store, store.close
-
-    class OnRedis(StateMachine):
-        open_store = staticmethod(in_redis)
-
-    run(OnRedis, 30, 30)
+    run(StateMachine, in_redis(shared_redis), 30, 30)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from serving.state.events import Event, EventType
-from serving.state.file_store import FileStore
 from serving.state.holds import Hold, KeptAnswer, Promise, Spending
 from serving.state.merging import Identity
-from serving.state.redis_store import RedisStore
 from serving.state.store import Store
 from tests.serving.state.builders import DAY, HOUR, MONDAY, SECOND, may_keep, state_on
-from tests.serving.state.memory_store import MemoryStore
+from tests.serving.state.machines import in_a_file, in_memory, in_redis, run
 from tests.serving.state.redis_process import RedisProcess
 
 MINUTE = 60 * SECOND
@@ -263,62 +258,23 @@ class OffersMachine(RuleBasedStateMachine):
             assert live.customer_id == self.books.who(customer_id)
 
 
-def in_memory() -> tuple[Store, Callable[[], None]]:
-    return MemoryStore(), lambda: None
-
-
-def in_a_file() -> tuple[Store, Callable[[], None]]:
-    folder = tempfile.TemporaryDirectory()
-    store = FileStore(Path(folder.name) / "state.db")
-
-    def clean_up() -> None:
-        store.close()
-        folder.cleanup()
-
-    return store, clean_up
-
-
-class OnMemory(OffersMachine):
-    open_store = staticmethod(in_memory)
-
-
-class OnFile(OffersMachine):
-    open_store = staticmethod(in_a_file)
-
-
-def run(machine: type[OffersMachine], n_examples: int, n_steps: int) -> None:
-    quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    limits = settings(max_examples=n_examples, stateful_step_count=n_steps, deadline=None, suppress_health_check=quiet)
-    run_state_machine_as_test(machine, settings=limits)
-
-
 def test_whatever_happens_in_memory_the_books_are_right() -> None:
-    run(OnMemory, 60, 25)
+    run(OffersMachine, in_memory, 60, 25)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_happens_at_length_the_books_are_right() -> None:
-    run(OnMemory, 1500, 50)
+    run(OffersMachine, in_memory, 1500, 50)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_happens_in_a_file_the_books_are_right() -> None:
-    run(OnFile, 60, 40)
+    run(OffersMachine, in_a_file, 60, 40)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_whatever_happens_in_redis_the_books_are_right(shared_redis: RedisProcess) -> None:
-    def in_redis() -> tuple[Store, Callable[[], None]]:
-        client = shared_redis.client()
-        client.flushall()
-        client.close()
-        store = RedisStore(shared_redis.url)
-        return store, store.close
-
-    class OnRedis(OffersMachine):
-        open_store = staticmethod(in_redis)
-
-    run(OnRedis, 30, 30)
+    run(OffersMachine, in_redis(shared_redis), 30, 30)
