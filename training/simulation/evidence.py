@@ -138,8 +138,10 @@ def _campaign_rows(found: Evidence) -> Iterator[tuple[str, ...]]:
         "always-valid holds it",
         "called a win",
         "a loss",
+        "a win by one-look intervals",
         "bias",
         "width",
+        "refused and replaced",
     )
     for name, campaigned in (("with effect", found.effect), ("without", found.nothing)):
         each: Verdict = verdict(campaigned.outcomes)
@@ -165,7 +167,7 @@ def _likeness_rows(found: Likenesses) -> Iterator[tuple[str, ...]]:
 
 def _lines(rows: Iterator[tuple[str, ...]]) -> str:
     header = next(rows)
-    body = [f"| {' | '.join(row)} |" for row in rows]
+    body = [f"| {' | '.join(value for _, value in zip(header, row, strict=True))} |" for row in rows]
     return "\n".join([f"| {' | '.join(header)} |", "| " + " | ".join("---" for _ in header) + " |", *body])
 
 
