@@ -16,7 +16,7 @@ from pathlib import Path
 from serving import batch_lists
 from serving.batch import BatchJob, write_batch
 
-batch_lists._OPTIONS_A_BLOCK = 512  # so that the smaller list, too, fills some blocks
+batch_lists._OPTIONS_A_BLOCK = 128  # so that the smaller list, too, fills some blocks
 
 def own_kilobytes():
     lines = Path("/proc/self/status").read_text().splitlines()
