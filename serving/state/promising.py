@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,62 +24,35 @@ Documents = Mapping[str, Document | None]
 
 
 class Promising:
-    """Takes promises, of many customers at once: whatever waits shares one flush to disk."""
+    """Takes promises, each in one commit; those of several threads share a flush to disk."""
 
     def __init__(self, people: People, budgets: Budgets, limits: Callable[[], StatePolicy]) -> None:
         self._people = people
         self._budgets = budgets
         self._limits = limits
 
-    def promise(self, promises: Sequence[tuple[str, Promise]], now_us: int) -> list[Promised]:
-        """Return what became of each customer's promise, in their order; all that was kept is durable.
+    def promise(self, customer_id: str, promise: Promise, now_us: int) -> Promised:
+        """Return what became of a customer's promise; what was kept is durable."""
+        return self._people.tried(lambda: self._attempted(customer_id, promise, now_us))
 
-        Of several of one customer each but the first finds that something has changed.
-        """
-        done: dict[int, Promised] = {}
+    def _attempted(self, customer_id: str, promise: Promise, now_us: int) -> Promised | None:
+        """Return what is settled of a promise; None where it is to be tried again."""
+        view, documents = self._read(customer_id, promise)
+        if _has_changed(view, promise, documents):
+            return Promised(None)
+        draft = self._draft(view, promise, Swept.of(documents[SWEPT_KEY]), now_us)
+        refused = draft.too_dear(documents)
+        if not refused:
+            return Promised(promise.kept) if self._people.store.commit(self._commit(draft, now_us)) else None
+        until_us = min(now_us, promise.kept.at_us)
+        is_swept = draft.swept.is_due(until_us) and self._budgets.sweep(until_us)
+        return None if is_swept else Promised(None, refused)
 
-        def attempt() -> bool | None:
-            waiting = [place for place in range(len(promises)) if place not in done]
-            done.update(self._attempted([promises[place] for place in waiting], waiting, now_us))
-            return True if len(done) == len(promises) else None
-
-        if promises:
-            self._people.tried(attempt)
-        return [done[place] for place in range(len(promises))]
-
-    def _attempted(
-        self, promises: Sequence[tuple[str, Promise]], places: Sequence[int], now_us: int
-    ) -> dict[int, Promised]:
-        """Return what is settled of promises, by their places; the others are to be tried again."""
-        views, documents = self._read(promises)
-        swept = Swept.of(documents[SWEPT_KEY])
-        settled: dict[int, Promised] = {}
-        submitted = []
-        refusals: dict[int, Promised] = {}
-        until_us = 0
-        for place, (customer_id, promise) in zip(places, promises, strict=True):
-            if _has_changed(views[customer_id], promise, documents):
-                settled[place] = Promised(None)
-                continue
-            draft = self._draft(views[customer_id], promise, swept, now_us)
-            if refused := draft.too_dear(documents):
-                refusals[place] = Promised(None, refused)
-                until_us = max(until_us, min(now_us, promise.kept.at_us))
-            else:
-                submitted.append((place, promise, self._people.store.submit(self._commit(draft, now_us))))
-        settled |= {place: Promised(promise.kept) for place, promise, outcome in submitted if outcome.result()}
-        if refusals and not (swept.is_due(until_us) and self._budgets.sweep(until_us)):
-            settled |= refusals
-        return settled
-
-    def _read(self, promises: Sequence[tuple[str, Promise]]) -> tuple[dict[str, View], Documents]:
-        """Return the customers, and every other document that the promises stand on, by key."""
-        keys: dict[str, None] = {SWEPT_KEY: None}
-        for _, promise in promises:
-            keys |= dict.fromkeys(map(tally_key, promise.budgets))
-            keys |= dict.fromkeys(promise.basis)
-        views, documents = self._people.views((customer_id for customer_id, _ in promises), list(keys))
-        return views, dict(zip(keys, documents, strict=True))
+    def _read(self, customer_id: str, promise: Promise) -> tuple[View, Documents]:
+        """Return the customer, and every other document that the promise stands on, by key."""
+        keys = list(dict.fromkeys((SWEPT_KEY, *map(tally_key, promise.budgets), *promise.basis)))
+        views, documents = self._people.views([customer_id], keys)
+        return views[customer_id], dict(zip(keys, documents, strict=True))
 
     def _draft(self, view: View, promise: Promise, swept: Swept, now_us: int) -> _Draft:
         """Return what a promise would change; of a moment to come, what ends by then counts as free."""

@@ -28,7 +28,6 @@ _VERSION_DIGITS = 16
 _BREAK_SECONDS = 1.0
 _SCRUB_SECONDS = 600.0
 _SCRUB_POLL_SECONDS = 0.05
-_MGET_KEYS = 1000
 
 # Arguments: how many expectations, then key and version ('' for none) of each; how many tallies to add to, then key,
 # limit ('' for none), how many numbers, and the numbers of each; how many to put, then key and value of each; then the

@@ -162,11 +162,7 @@ class State:
 
     def promise(self, customer_id: str, promise: Promise, *, now_us: int) -> Promised:
         """Return what became of a promise: kept as a whole, durably, or not at all; never over a budget."""
-        return self._promising.promise([(customer_id, promise)], now_us)[0]
-
-    def promise_all(self, promises: Sequence[tuple[str, Promise]], *, now_us: int) -> list[Promised]:
-        """Return what became of the promises of many customers, in their order: they share reads and flushes."""
-        return self._promising.promise(promises, now_us)
+        return self._promising.promise(customer_id, promise, now_us)
 
     def spending(self, offers: Collection[str], *, at_us: int) -> dict[str, Spending]:
         """Return what is gone of the budgets of offers at a moment; what ends by then has come back."""

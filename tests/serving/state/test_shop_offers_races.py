@@ -79,7 +79,7 @@ def test_one_customer_on_all_workers_is_promised_an_offer_once(open_again: Opene
 def test_many_redeem_at_once_in_one_call_and_in_several(open_again: Opener) -> None:
     states = workers(open_again)
     names = [f"c{n}" for n in range(60)]
-    assert all(each.kept for each in states[0].promise_all([(who, promise_of(1e6)) for who in names], now_us=MONDAY))
+    assert all(states[0].promise(who, promise_of(1e6), now_us=MONDAY).kept for who in names)
     used = [event(f"r{who}", None, type="redeem", at=LATER, customer_id=who, offer_id=OFFER) for who in names]
 
     def tell(_n: int, state: State) -> int:
@@ -130,7 +130,8 @@ def test_the_books_are_right_whatever_happens_together(open_again: Opener) -> No
 def test_what_has_ended_comes_back_once_although_all_workers_give_it_back(open_again: Opener) -> None:
     states = workers(open_again)
     names = [f"c{n}" for n in range(40)]
-    states[0].promise_all([(who, promise_of(1e6)) for who in names], now_us=MONDAY)
+    for who in names:
+        states[0].promise(who, promise_of(1e6), now_us=MONDAY)
 
     def work(n: int, state: State) -> None:
         for who in names[n :: len(states)]:
