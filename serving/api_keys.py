@@ -6,6 +6,7 @@ plain SHA-256 of it is as hard to turn back as the key is to guess, and quick en
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -14,7 +15,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -113,8 +114,22 @@ def read_keys(home: Path) -> ApiKeys:
     return ApiKeys({key.id: key for key in keys})
 
 
+def change_keys(home: Path, change: Callable[[ApiKeys], ApiKeys]) -> None:
+    """Write what `change` makes of a home's keys, whole, for the owner's eyes only; of two changes at once both hold.
+
+    KeysError as `read_keys` and `change` raise it: then nothing is written.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    lock = os.open(home / f".{FILE_NAME}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_keys(home, change(read_keys(home)))
+    finally:
+        os.close(lock)
+
+
 def write_keys(home: Path, keys: ApiKeys) -> None:
-    """Write the keys whole, for the owner's eyes only."""
+    """Write the keys whole, for the owner's eyes only; `change_keys` is for what may happen twice at once."""
     home.mkdir(parents=True, exist_ok=True)
     rows = [
         {

@@ -24,10 +24,10 @@ def add(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Make a key and print it: this once, as only a hash of it is kept."""
-    from serving.api_keys import new_key, read_keys, write_keys
+    from serving.api_keys import change_keys, new_key
 
     token, key = new_key(name, scope, per_second)
-    write_keys(home, read_keys(home).with_key(key))
+    change_keys(home, lambda keys: keys.with_key(key))
     print(token)
 
 
@@ -44,7 +44,7 @@ def list_(home: Home = DEFAULT_HOME) -> None:
 @keys.command(epilog="Example: tercet keys revoke web-shop")
 def revoke(name: Name, home: Home = DEFAULT_HOME) -> None:
     """Let nobody in by a key any more."""
-    from serving.api_keys import read_keys, write_keys
+    from serving.api_keys import change_keys
 
-    write_keys(home, read_keys(home).without(name))
+    change_keys(home, lambda keys: keys.without(name))
     print(f"{name} is revoked")

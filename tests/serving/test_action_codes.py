@@ -21,6 +21,7 @@ from serving.engine import Engine
 from serving.experiments_toml import parse_experiments
 from serving.live import epoch_us
 from serving.state.challenges import Line
+from serving.state.events import EventType
 from serving.state.known import Earned
 from tests.serving.acting import NEAR_NEW_YORK, acting, ask, code
 from tests.serving.happenings import after, event, known
@@ -137,3 +138,7 @@ def test_every_fact_is_named() -> None:
 def test_every_number_of_the_policy_that_the_page_names_is_there() -> None:
     names = {each.name for each in fields(ActionsPolicy)} - {"language", "max_items"}
     assert all(f"`{name}`" in TEXT for name in names)
+
+
+def test_every_event_type_is_a_trigger() -> None:
+    assert {each.value for each in EventType} < {each.value for each in Trigger}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.api_keys import FILE_NAME, ApiKeys, KeysFile, Scope, new_key, read_keys, write_keys
+from serving.api_keys import FILE_NAME, ApiKeys, KeysFile, Scope, change_keys, new_key, read_keys, write_keys
 from serving.errors import KeysError
 
 STOREFRONT = frozenset({Scope.STOREFRONT})
@@ -139,3 +140,22 @@ def test_a_file_that_goes_away_takes_its_keys_along(tmp_path: Path) -> None:
     file.take_up()
 
     assert file.current.find(token) is None
+
+
+def test_of_many_who_add_keys_at_once_nobody_loses_theirs(tmp_path: Path) -> None:
+    made = [new_key(f"key-{n}", STOREFRONT)[1] for n in range(24)]
+
+    def add(n: int) -> None:
+        change_keys(tmp_path, lambda keys: keys.with_key(made[n]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(len(made))))
+
+    assert {key.name for key in read_keys(tmp_path).by_id.values()} == {key.name for key in made}
+
+
+def test_a_change_that_is_refused_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match="no key named"):
+        change_keys(tmp_path, lambda keys: keys.without("web"))
+
+    assert not (tmp_path / FILE_NAME).exists()
