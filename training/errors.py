@@ -2,6 +2,7 @@
 
 TercetError (features.errors)
 └── TrainingError          training cannot go on; the message says why and what to do
+    ├── BacktestError      the backtest can't run, or a task of it shows numbers that don't belong together
     ├── ConfigError         a settings file has unknown keys, wrong values or dangling references
     ├── EmbargoError       somebody asked for what was not yet known
     ├── GateError          a bundle may not become the champion
@@ -9,6 +10,7 @@ TercetError (features.errors)
     │   └── LiftRefused    it would not be honest to: a check failed, which the message names with the counts
     ├── ReplayError        past decisions can't be decided anew: there are none, or their bundles are gone
     │   └── ValueRefused   a policy can't be valued from the log honestly: a check failed, which the message names
+    ├── TuningError        a search can't run: no such model, too short a source, a study of other data
     ├── SimulationError    a shop can't be simulated: its history is too thin to learn from, or a campaign can't run
     └── NothingToLearn     the source holds no purchase before the moment asked for
 """
@@ -20,6 +22,10 @@ from features.errors import TercetError
 
 class TrainingError(TercetError):
     """Training cannot go on; the message says why and what to do."""
+
+
+class BacktestError(TrainingError):
+    """The backtest can't run, or a task of it shows numbers that don't belong together."""
 
 
 class ConfigError(TrainingError):
@@ -44,6 +50,10 @@ class LiftRefused(LiftError):
 
 class ReplayError(TrainingError):
     """Past decisions can't be decided anew; the message says what is missing."""
+
+
+class TuningError(TrainingError):
+    """A search of settings can't run; the message says why and what to do."""
 
 
 class SimulationError(TrainingError):

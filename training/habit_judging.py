@@ -27,8 +27,8 @@ from training.history import History
 from training.intervals import bootstrap_interval, paired_interval
 from training.judge import Calibration, Judgement, MetricRow, calibration_of
 from training.levels import Level
-from training.peers import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
-from training.tifu_knn import TifuConfig, learn
+from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
+from training.peers.tifu_knn import TifuConfig, learn
 
 FloatArray = npt.NDArray[np.float64]
 

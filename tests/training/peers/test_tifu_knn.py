@@ -14,7 +14,7 @@ from features.asof import local_midnight
 from training.errors import ConfigError
 from training.history import History
 from training.levels import TYPE
-from training.tifu_knn import TifuConfig, TifuKnn, learn, nearest, vectors_of
+from training.peers.tifu_knn import TifuConfig, TifuKnn, learn, nearest, vectors_of
 
 CONFIG = TifuConfig(n_groups=3, basket_decay=0.9, group_decay=0.7, own_weight=0.4, n_neighbours=2)
 

@@ -10,7 +10,7 @@ from tests.features.tiny import at, line, write_tables
 from training.history import History
 from training.levels import PRODUCT
 from training.metrics import rank_within
-from training.peers import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
+from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
 
 LINES = [
     line(0, 0, product=0),
