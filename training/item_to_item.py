@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import ItemItemRecommender
+from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 from threadpoolctl import threadpool_limits
 
 from training.errors import TrainingError
@@ -74,6 +74,16 @@ def nearest_items(matrix: sp.csr_array, n_items: int, *, k: int, n_threads: int 
     is_other = rows != found.indices
     others = sp.csr_array((found.data[is_other], (rows[is_other], found.indices[is_other])), shape=found.shape)
     return _without_last(others, k)
+
+
+def bm25_weights(matrix: sp.csr_array, *, k1: float, b: float) -> sp.csr_array:
+    """Return the matrix ``(n_rows, n_items)`` weighted by BM25: items are the documents, rows the words.
+
+    entry · (k1 + 1) ÷ (k1 · length + entry) · ln(n_items ÷ (1 + items of the row)), where
+    length = 1 − b + b · (the item's sum ÷ the items' mean sum)
+    """
+    weighted = bm25_weight(sp.csr_matrix(matrix.T), K1=k1, B=b)
+    return sp.csr_array(sp.csr_array(weighted).T)
 
 
 def factorise(matrix: sp.csr_array, n_items: int, config: FactorConfig) -> Factors:
