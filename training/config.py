@@ -1,8 +1,8 @@
 """Frozen, typed settings from TOML: a model's config, its quick variant and its search space.
 
 A file `training/configs/<model>.toml` holds the config's fields at the top (nested dataclasses as tables), and beside
-them two tables of its own: `[quick]`, what `--quick` changes, and `[search]`, the space that `tercet tune` searches,
-by dotted field name::
+them three tables of its own: `[quick]`, what `--quick` changes, `[search]`, the space that `tercet tune` searches, by
+dotted field name, and `[study]`, the search that the values come from::
 
     n_cutoffs = 12
     [trees]
@@ -12,8 +12,17 @@ by dotted field name::
     [search]
     "trees.learning_rate" = {low = 0.02, high = 0.2, log = true}
     "trees.n_leaves" = {choices = [31, 63]}
+    [study]
+    name = "churn-20171009"
+    trials = 40
+    cutoffs = ["2017-07-17", "2017-08-14"]
+    metric = "auc"
+    value = 0.859
+    data_digest = "3a0c9f"
+    date = "2017-12-31"
 
-Unknown keys, wrong types, and search names that no field has are errors, all listed at once.
+A home's own `<home>/configs/<model>.toml` has the same form (training/home_configs.py). Unknown keys, wrong types, and
+search names that no field has are errors, all listed at once.
 """
 
 from __future__ import annotations
@@ -30,6 +39,7 @@ from training.errors import ConfigError
 
 _QUICK = "quick"
 _SEARCH = "search"
+_STUDY = "study"
 
 T = TypeVar("T")
 
@@ -53,6 +63,44 @@ class SearchRange:
             raise ConfigError(f"search space of {self.name}: a logarithmic range starts above 0, found {self.low}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Where a config's values come from: the search that chose or confirmed them.
+
+    Attributes
+    ----------
+    name, trials
+        The study as MLflow has it, and how many settings it tried, the shipped ones among them.
+    cutoffs, metric, value
+        On which cutoffs (ISO dates) it judged them, by what, and what the chosen ones reached there.
+    data_digest, date
+        The checked tables that it saw, and the last day that these knew.
+    seed
+        What it drew with; None for a search by hand.
+    shipped_value, gain, gain_low, gain_high
+        What the settings before it reached, how much better the chosen ones are, and the 95 % interval of that by
+        customer; None where it isn't known.
+    """
+
+    name: str
+    trials: int
+    cutoffs: tuple[str, ...]
+    metric: str
+    value: float
+    data_digest: str
+    date: str
+    seed: int | None = None
+    shipped_value: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a study that tried nothing."""
+        if self.trials < 1:
+            raise ConfigError(f"[study] trials must be at least 1, found {self.trials}")
+
+
 def load_config(cls: type[T], name: str, *, is_quick: bool = False) -> T:
     """Return the shipped config `<name>.toml` as a frozen `cls`; with `is_quick`, its `[quick]` table on top."""
     return parse_config(cls, shipped_text(name), where=f"configs/{name}.toml", is_quick=is_quick)
@@ -61,6 +109,11 @@ def load_config(cls: type[T], name: str, *, is_quick: bool = False) -> T:
 def load_search(cls: type[Any], name: str) -> tuple[SearchRange, ...]:
     """Return the search space that stands beside the shipped config `name`, in file order; empty without one."""
     return parse_search(cls, shipped_text(name), where=f"configs/{name}.toml")
+
+
+def load_study(name: str) -> Study | None:
+    """Return the study that the shipped config `name` comes from; None where it names none."""
+    return parse_study(shipped_text(name), where=f"configs/{name}.toml")
 
 
 def shipped_text(name: str) -> str:
@@ -76,6 +129,7 @@ def parse_config(cls: type[T], text: str, *, where: str, is_quick: bool = False)
     table = _table(text, where)
     quick = table.pop(_QUICK, {})
     table.pop(_SEARCH, None)
+    table.pop(_STUDY, None)
     errors: list[str] = []
     _check_keys(cls, quick, f"{_QUICK}.", errors)
     return build_config(cls, merged(table, quick) if is_quick else table, where=where, errors=errors)
@@ -83,16 +137,29 @@ def parse_config(cls: type[T], text: str, *, where: str, is_quick: bool = False)
 
 def parse_search(cls: type[Any], text: str, *, where: str) -> tuple[SearchRange, ...]:
     """Return the search ranges of TOML text, each checked against the fields of `cls`."""
-    names = set(field_names(cls))
+    hints = field_hints(cls)
     table: Mapping[str, Any] = _table(text, where).get(_SEARCH, {})
     allowed = {field.name for field in dataclasses.fields(SearchRange)} - {"name"}
-    errors = [f"[search] {name}: no such field" for name in table if name not in names]
+    errors = [f"[search] {name}: no such field" for name in table if name not in hints]
     for name, space in table.items():
         extra = sorted(set(space) - allowed) if isinstance(space, Mapping) else ["(not a table)"]
         errors += [f"[search] {name}: unknown key {key}" for key in extra]
+        errors += [] if extra or name not in hints else _misfits(name, space, hints[name])
     if errors:
         raise ConfigError(f"{where}: " + "; ".join(errors))
     return tuple(_construct(SearchRange, {"name": name, **space}) for name, space in table.items())
+
+
+def parse_study(text: str, *, where: str) -> Study | None:
+    """Return the study of TOML text, checked; None where it has no `[study]`."""
+    table = _table(text, where).get(_STUDY)
+    if table is None:
+        return None
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where}: [study] is {table!r}, expected a table")
+    required = (field.name for field in dataclasses.fields(Study) if field.default is dataclasses.MISSING)
+    errors = [f"[study] {name} is missing" for name in required if name not in table]
+    return build_config(Study, table, where=f"{where}: [study]", errors=errors)
 
 
 def build_config(cls: type[T], table: Mapping[str, Any], *, where: str, errors: list[str] | None = None) -> T:
@@ -107,17 +174,45 @@ def build_config(cls: type[T], table: Mapping[str, Any], *, where: str, errors: 
         raise ConfigError(f"{where}: {error}") from error
 
 
-def field_names(cls: type[Any], prefix: str = "") -> list[str]:
+def field_names(cls: type[Any]) -> list[str]:
     """Return the dotted names of all fields of a config class."""
+    return list(field_hints(cls))
+
+
+def field_hints(cls: type[Any], prefix: str = "") -> dict[str, Any]:
+    """Return the type of every field of a config class, by dotted name."""
     hints = typing.get_type_hints(cls)
-    names: list[str] = []
+    found: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            names += field_names(hint, f"{prefix}{field.name}.")
+            found |= field_hints(hint, f"{prefix}{field.name}.")
         else:
-            names.append(prefix + field.name)
-    return names
+            found[prefix + field.name] = hint
+    return found
+
+
+def field_value(config: Any, name: str) -> Any:
+    """Return the value of a config's field by its dotted name."""
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by dotted name as nested tables.
+
+    >>> nested({"a": 1, "t.x": 2})
+    {'a': 1, 't': {'x': 2}}
+    """
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        *tables, last = name.split(".")
+        part: dict[str, Any] = {last: value}
+        for table in reversed(tables):
+            part = {table: part}
+        result = merged(result, part)
+    return result
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,6 +246,16 @@ def _check_keys(cls: type[Any], table: Mapping[str, Any], prefix: str, errors: l
             _check_keys(hints[key], value, f"{prefix}{key}.", errors)
         elif not _fits(value, hints[key]):
             errors.append(f"{prefix}{key} is {value!r}, expected {_type_name(hints[key])}")
+
+
+def _misfits(name: str, space: Mapping[str, Any], hint: Any) -> list[str]:
+    """Return what of a search range the field can't hold."""
+    ends = [space[key] for key in ("low", "high") if key in space]
+    values = [*ends, *space.get("choices", ())]
+    errors = [f"[search] {name}: {value!r} is no {_type_name(hint)}" for value in values if not _fits(value, hint)]
+    if ends and not any(part in (int, float) for part in (hint, *typing.get_args(hint))):
+        errors.append(f"[search] {name}: a range is for numbers; give choices")
+    return errors
 
 
 def _fits(value: Any, hint: Any) -> bool:

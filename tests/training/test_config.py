@@ -7,10 +7,16 @@ import pytest
 
 from training.config import (
     SearchRange,
+    Study,
+    field_hints,
     field_names,
+    field_value,
     load_config,
+    load_study,
+    nested,
     parse_config,
     parse_search,
+    parse_study,
 )
 from training.errors import ConfigError
 
@@ -102,6 +108,10 @@ def test_search_ranges_name_real_fields() -> None:
         ("n_cutoffs = {low = 1, high = 2, choices = [1]}", "either"),
         ("n_cutoffs = {low = 0, high = 2, log = true}", "above 0"),
         ("n_cutoffs = 3", "not a table"),
+        ("n_cutoffs = {low = 1.5, high = 3}", "1.5 is no int"),
+        ("n_cutoffs = {choices = [2, 'x']}", "'x' is no int"),
+        ("kind = {choices = ['type', 'brand']}", "'brand' is no"),
+        ("kind = {low = 1, high = 2}", "a range is for numbers"),
     ],
 )
 def test_a_wrong_search_space_is_refused(text: str, message: str) -> None:
@@ -116,3 +126,50 @@ def test_fields_of_tables_have_dotted_names() -> None:
 def test_an_unknown_config_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="no config named"):
         load_config(Model, "no_such_model")
+
+
+STUDY = """
+[study]
+name = "model-20171009"
+trials = 40
+cutoffs = ["2017-07-17", "2017-08-14"]
+metric = "auc"
+value = 1
+data_digest = "3a0c"
+date = "2017-12-31"
+"""
+
+
+def test_a_study_stands_beside_the_fields_and_is_none_of_them() -> None:
+    text = f"n_cutoffs = 12\n{STUDY}"
+    assert parse(text) == parse(text, is_quick=True) == Model(n_cutoffs=12)
+    study = Study("model-20171009", 40, ("2017-07-17", "2017-08-14"), "auc", 1.0, "3a0c", "2017-12-31")
+    assert parse_study(text, where="model.toml") == study
+    assert parse_study("n_cutoffs = 12", where="model.toml") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[study]", r"name is missing.*trials is missing.*date is missing"),
+        (STUDY + "trails = 4\n", "unknown key trails"),
+        (STUDY.replace("40", "0"), "trials must be at least 1"),
+        (STUDY.replace("40", "'many'"), "trials is 'many', expected int"),
+        ("study = 3", "expected a table"),
+    ],
+)
+def test_a_wrong_study_is_refused_with_its_file(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"model.toml.*{message}"):
+        parse_study(text, where="model.toml")
+
+
+def test_a_shipped_config_without_a_study_has_none() -> None:
+    assert load_study("recipe") is None
+
+
+def test_values_by_dotted_name_go_out_and_come_back() -> None:
+    model = Model(n_cutoffs=3, trees=Trees(n_trees=7))
+    values = {name: field_value(model, name) for name in field_names(Model)}
+    assert parse_config(Model, "", where="") == Model()
+    assert nested(values)["trees"] == {"n_trees": 7, "rate": 0.1}
+    assert field_hints(Model)["trees.rate"] is float
