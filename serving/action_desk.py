@@ -22,7 +22,7 @@ from serving.channels import Channel
 from serving.decisioning.local_clock import clock_zone
 from serving.decisioning.rules import Gone, Screen
 from serving.decisioning.shops_near import ShopsNear
-from serving.decisioning.texts import language_named
+from serving.decisioning.texts import FACTS, language_named
 from serving.decisioning.triggers import STANDING, Eyes, Finding, Found, Situation, Triggers
 from serving.decisioning.value import Terms, customer_value, shop_value
 from serving.decisioning.windows import day_of, iso
@@ -67,7 +67,7 @@ class ActionDesk:
         if isinstance(finding, ActionCode):
             return self._none(case, finding)
         found = replace(finding, products=self._shown(case, finding))
-        if finding.products and not found.products:
+        if not found.products and "product" in FACTS[finding.code]:
             return self._none(case, ActionCode.NOTHING_TO_SHOW)
         plan = self._plan(case, found)
         return self._none(case, plan) if isinstance(plan, ActionCode) else self._answer(case, found, plan)

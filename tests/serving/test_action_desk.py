@@ -357,6 +357,11 @@ def test_one_who_has_come_back_is_no_risk(tiny_bundle: Bundle) -> None:
     assert code(ask(anxious, Trigger.CHURN_RISK, event("purchase", "banana-1", 2))) == ActionCode.NO_RISK
 
 
+def test_one_at_risk_without_anything_to_wait_for_gets_no_message(tiny_bundle: Bundle) -> None:
+    anxious = acting(tiny_bundle, actions__churn_probability=0.0, offers__min_customer_value=0.0)
+    assert code(ask(anxious, Trigger.CHURN_RISK, customer_id="fay")) == ActionCode.NOTHING_TO_SHOW
+
+
 def test_a_reward_is_spoken_of_only_near_its_end(engine: Engine) -> None:
     live = challenge_of(engine)
     assert code(ask(engine, Trigger.REWARD_EXPIRING, hours=WEEK_END - 49, live=live)) == ActionCode.NO_REWARD
