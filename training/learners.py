@@ -6,8 +6,9 @@ cutoffs, so that what they say together (a challenge) can be judged as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -32,8 +33,8 @@ from training import (
     substitutes,
     substitutes_judging,
 )
-from training.config import load_config
 from training.history import History
+from training.home_configs import SHIPPED, Configs, Settings
 from training.judge import Judgement
 
 FOUR_WEEKS_DAYS = 28
@@ -75,6 +76,8 @@ class Learner:
     judge: Callable[[Fits, History], Judgement]
     figures: Callable[[Fits, History], Mapping[str, Figure]]
     judged_days: int = FOUR_WEEKS_DAYS
+    settings: Settings[Any] | None = None  # Any: as config
+    """Where the config comes from; None for one that was made by hand."""
 
     @property
     def parameters(self) -> dict[str, Any]:  # Any: config values of several types
@@ -92,12 +95,26 @@ class _Source:
     judged_days: int = FOUR_WEEKS_DAYS
     name: str = ""
 
-    def learner(self, *, is_quick: bool) -> Learner:
-        """Return the model with its shipped config."""
-        model = getattr(self.module, f"{self.prefix}Model")
-        name = self.name or model.name
-        config = load_config(getattr(self.module, f"{self.prefix}Config"), name, is_quick=is_quick)
-        return Learner(name, config, model(config).fit, self.judging.judge, self.judging.figures, self.judged_days)
+    @property
+    def model(self) -> Any:  # Any: the model's own class
+        """Return the class that fits."""
+        return getattr(self.module, f"{self.prefix}Model")
+
+    @property
+    def config_class(self) -> type[Any]:
+        """Return the class of the config."""
+        return getattr(self.module, f"{self.prefix}Config")  # type: ignore[no-any-return]  # by the modules' common form
+
+    @property
+    def learner_name(self) -> str:
+        """Return its name in MLflow and configs."""
+        return self.name or str(self.model.name)
+
+    def learner(self, settings: Settings[Any]) -> Learner:
+        """Return the model with these settings."""
+        config = settings.config
+        judging, fit = self.judging, self.model(config).fit
+        return Learner(self.learner_name, config, fit, judging.judge, judging.figures, self.judged_days, settings)
 
 
 _SOURCES = (
@@ -117,6 +134,36 @@ _SOURCES = (
 )
 
 
-def learners(*, is_quick: bool) -> tuple[Learner, ...]:
-    """Return every model with its shipped config, in the order in which they are fitted."""
-    return tuple(source.learner(is_quick=is_quick) for source in _SOURCES)
+SOURCES: Mapping[str, _Source] = {source.learner_name: source for source in _SOURCES}
+
+
+def learners(*, is_quick: bool, home: Path | None = None) -> tuple[Learner, ...]:
+    """Return every model with its config, in the order in which they are fitted: the home's own, else the shipped one.
+
+    Raises
+    ------
+    ConfigError
+        When a file under ``<home>/configs`` has mistakes, or a name that no model has.
+    """
+    configs = Configs(home)
+    configs.check_names(SOURCES)
+    return tuple(
+        source.learner(configs.load(source.config_class, name, is_quick=is_quick)) for name, source in SOURCES.items()
+    )
+
+
+def with_config(name: str, config: Any) -> Learner:  # Any: a config of the model's own class
+    """Return the model of a name with any config."""
+    return SOURCES[name].learner(Settings(config))
+
+
+def own_settings(chosen: Iterable[Learner]) -> str:
+    """Return a line that names the models with settings of the home's own, and their studies; empty without any."""
+    own = [(each.name, each.settings) for each in chosen if each.settings is not None and each.settings.is_own]
+    said = [name if settings.study is None else f"{name} (study {settings.study.name})" for name, settings in own]
+    return f"settings of this home instead of the shipped ones: {', '.join(said)}" if said else ""
+
+
+def settings_record(chosen: Iterable[Learner]) -> dict[str, Any]:  # Any: JSON objects
+    """Return by model where its settings come from, for the manifest."""
+    return {each.name: {"from": SHIPPED} if each.settings is None else each.settings.record() for each in chosen}

@@ -27,7 +27,7 @@ from training.history import History
 from training.home import Home
 from training.judge import Judgement
 from training.judging import Judged, judge_all
-from training.learners import Fitted, Learner, learners
+from training.learners import Fitted, Learner, learners, own_settings, settings_record
 from training.opening import OpenShop, open_shop
 from training.recipe import Recipe
 from training.recording import RunContext, record_models
@@ -73,7 +73,9 @@ def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
     place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
     texts = place.checked_texts()  # before hours of training, not after
 
-    chosen = learners(is_quick=quick)
+    chosen = learners(is_quick=quick, home=home)
+    if own := own_settings(chosen):
+        progress(own)
     reads = chain(reads_of_judging(chosen, history, recipe), reads_of_bundle(chosen, history, recipe))
     with history.store.ahead(reads):
         evidence = judge(chosen, history, recipe, place.policy_text(), progress)
@@ -151,7 +153,7 @@ def fit_all(chosen: tuple[Learner, ...], history: History, say: Say) -> dict[str
 def _recipe_record(recipe: Recipe, chosen: tuple[Learner, ...], is_quick: bool) -> dict[str, Any]:  # Any: config values
     """Return what ran, for the manifest."""
     configs = {learner.name: learner.parameters for learner in chosen}
-    return {"pipeline": asdict(recipe), "quick": is_quick, "models": configs}
+    return {"pipeline": asdict(recipe), "quick": is_quick, "models": configs, "settings": settings_record(chosen)}
 
 
 def _promote_first(home: Home, version: str, say: Say) -> None:
