@@ -19,10 +19,18 @@ from features import columns as c
 from features.asof import Moment
 from training import metrics
 from training.blend import Blend, BlendConfig, fit_blend
-from training.comparison import Contest, auc_rows, iso_days, loss_rows, probability_figures, squared_error
+from training.comparison import (
+    Contest,
+    auc_rows,
+    contest_calibration,
+    iso_days,
+    loss_rows,
+    probability_figures,
+    squared_error,
+)
 from training.examples import Examples, gather, steady_columns
 from training.history import History
-from training.judge import Judgement, calibration_of
+from training.judge import Judgement
 from training.logistic import LogisticConfig, LogisticModel, fit_logistic
 
 MIN_EVENTS = 50
@@ -125,7 +133,7 @@ def judge(fitted: Mapping[Moment, FittedChurn], history: History) -> Judgement:
         model=ChurnModel.name,
         cutoffs=iso_days(fitted),
         rows=tuple(rows),
-        calibration=(calibration_of(contest.task, contest.ours, contest.outcomes, bins=CALIBRATION_BINS),),
+        calibration=(contest_calibration(contest, bins=CALIBRATION_BINS),),
         notes=tuple(sorted({note for model in fitted.values() for note in model.notes})),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from features.asof import Moment
 from training import plots
 from training.intervals import Interval, bootstrap_interval, paired_interval
-from training.judge import MetricRow
+from training.judge import Calibration, MetricRow, calibration_of
+from training.sums import CustomerSums
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -147,7 +148,8 @@ def _auc_row(contest: Contest, label: tuple[str, str, bool], ours: AucParts, the
     metric, baseline, is_primary = label
     own = _moved(ours.parts, contest.customers, ours.value)
     gain = _moved(ours.parts - theirs.parts, contest.customers, ours.value - theirs.value)
-    return _row(contest, metric, own, baseline, theirs.value, gain, (True, is_primary))
+    sums = CustomerSums.of(ours.parts * len(ours.parts), contest.customers, base=ours.value)
+    return replace(_row(contest, metric, own, baseline, theirs.value, gain, (True, is_primary)), sums=sums)
 
 
 def _moved(parts: FloatArray, customers: npt.NDArray[np.int64], value: float) -> Interval:
@@ -164,12 +166,19 @@ def loss_rows(
         return []
     ours = loss(contest.ours, contest.outcomes)
     own = bootstrap_interval(ours, contest.customers, np.random.default_rng(SEED), draws=DRAWS)
+    sums = CustomerSums.of(ours, contest.customers)
     rows = []
     for name, scores in contest.baselines.items():
         theirs = loss(scores, contest.outcomes)
         gain = paired_interval(theirs, ours, contest.customers, np.random.default_rng(SEED), draws=DRAWS)
-        rows.append(_row(contest, metric, own, name, float(theirs.mean()), gain, (False, is_primary)))
+        row = _row(contest, metric, own, name, float(theirs.mean()), gain, (False, is_primary))
+        rows.append(replace(row, sums=sums))
     return rows
+
+
+def contest_calibration(contest: Contest, *, bins: int) -> Calibration:
+    """Return how far our chances of a contest can be taken at their word."""
+    return calibration_of(contest.task, contest.ours, contest.outcomes, customers=contest.customers, bins=bins)
 
 
 def squared_error(scores: FloatArray, outcomes: FloatArray) -> FloatArray:

@@ -18,10 +18,18 @@ from features import columns as c
 from features.asof import Moment
 from training import metrics
 from training.blend import Blend, BlendConfig, fit_blend
-from training.comparison import Contest, auc_rows, iso_days, loss_rows, probability_figures, squared_error
+from training.comparison import (
+    Contest,
+    auc_rows,
+    contest_calibration,
+    iso_days,
+    loss_rows,
+    probability_figures,
+    squared_error,
+)
 from training.examples import Examples, feature_columns
 from training.history import History
-from training.judge import Judgement, calibration_of
+from training.judge import Judgement
 from training.logistic import LogisticConfig, LogisticModel, base_rate, fit_logistic
 
 MIN_EVENTS = 30
@@ -179,7 +187,7 @@ def judge(fitted: Mapping[Moment, FittedCouponResponse], history: History) -> Ju
     rows = auc_rows(contest, is_primary=True)
     rows += loss_rows(contest, "brier", squared_error, is_primary=False)
     rows += loss_rows(contest, "log_loss", metrics.log_losses, is_primary=False)
-    calibration = calibration_of(contest.task, contest.ours, contest.outcomes, bins=CALIBRATION_BINS)
+    calibration = contest_calibration(contest, bins=CALIBRATION_BINS)
     return Judgement(CouponResponseModel.name, iso_days(fitted), tuple(rows), (calibration,), tuple(notes))
 
 

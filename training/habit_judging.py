@@ -29,6 +29,7 @@ from training.judge import Calibration, Judgement, MetricRow, calibration_of
 from training.levels import Level
 from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
 from training.peers.tifu_knn import TifuConfig, learn
+from training.sums import CustomerSums
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -263,6 +264,7 @@ def _rows(model: str, values: Values) -> list[MetricRow]:
                 gain_low=gain.low,
                 gain_high=gain.high,
                 is_primary=values.metric == _PRIMARY_METRIC and name in _PRIMARY,
+                sums=CustomerSums.of(ours, values.customers),
             )
         )
     return rows

@@ -6,13 +6,14 @@ What each metric means stands in `training.metrics`; which tasks and baselines t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from training import metrics
+from training.sums import CustomerSums
 
 FLOOR_DRAWS = 200
 """Simulations of a perfect model behind the ECE floor; its mean settles to about 1 % of itself."""
@@ -26,7 +27,8 @@ MAX_EXPECTED_OVER_OBSERVED = 1.1
 class MetricRow:
     """One metric of one model beside one baseline; `gain` is how much better ours is, whatever the direction.
 
-    `low`, `high`, `gain_low` and `gain_high` are the ends of 95 % intervals, bootstrapped over customers.
+    `low`, `high`, `gain_low` and `gain_high` are the ends of 95 % intervals, bootstrapped over customers. `sums` is
+    what `ours` is made of, by customer, for whoever compares two recipes (training/gate_rules.py).
     """
 
     model: str
@@ -42,6 +44,21 @@ class MetricRow:
     gain_high: float
     higher_is_better: bool = True
     is_primary: bool = False
+    sums: CustomerSums | None = field(default=None, repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:  # Any: texts, numbers and claims
+        """Return the row as plain values for JSON and tables, without the sums."""
+        return {name: value for name, value in vars(self).items() if name != "sums"}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A number that a better model must not spoil, with what it is made of: coverage, the share of best sellers."""
+
+    task: str
+    metric: str
+    sums: CustomerSums = field(repr=False, compare=False)
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,8 @@ class Calibration:
     n_positive: int
     ratio_low: float = MIN_EXPECTED_OVER_OBSERVED
     ratio_high: float = MAX_EXPECTED_OVER_OBSERVED
+    sums: CustomerSums | None = field(default=None, repr=False, compare=False)
+    """What the ECE is made of, by customer; None where nobody said whose pairs they are."""
 
     @property
     def is_calibrated(self) -> bool:
@@ -82,6 +101,8 @@ class Judgement:
     rows: tuple[MetricRow, ...]
     calibration: tuple[Calibration, ...] = ()
     notes: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    """What the gate holds to its bounds beside the rows and the ECE."""
 
     @property
     def primary(self) -> tuple[MetricRow, ...]:
@@ -102,17 +123,21 @@ class Judgement:
             numbers[f"{name}.gain_over.{_metric_name(row.baseline)}"] = row.gain
         for each in self.calibration:
             name = _metric_name(each.task)
-            numbers |= {
-                f"{name}.{key}": float(value) for key, value in asdict(each).items() if key not in _NOT_MEASURED
-            }
+            numbers |= {f"{name}.{key}": float(value) for key, value in vars(each).items() if key not in _NOT_MEASURED}
+        for guard in self.guards:
+            numbers[_metric_name(guard.task, guard.metric)] = guard.sums.value
         return {name: value for name, value in numbers.items() if np.isfinite(value)}
 
     def as_dict(self) -> dict[str, Any]:  # Any: a JSON object of nested records
-        """Return the judgement as plain values for JSON."""
-        return asdict(self)
+        """Return the judgement as plain values for JSON, without what it is made of."""
+        plain = asdict(replace(self, rows=(), calibration=(), guards=()))
+        plain["rows"] = [row.as_dict() for row in self.rows]
+        plain["calibration"] = [{k: v for k, v in vars(each).items() if k != "sums"} for each in self.calibration]
+        plain["guards"] = [{"task": g.task, "metric": g.metric, "value": g.sums.value} for g in self.guards]
+        return plain
 
 
-_NOT_MEASURED = ("task", "ratio_low", "ratio_high")
+_NOT_MEASURED = ("task", "ratio_low", "ratio_high", "sums")
 
 
 def calibration_of(
@@ -120,10 +145,14 @@ def calibration_of(
     probabilities: npt.NDArray[np.float64],
     outcomes: npt.NDArray[np.float64],
     *,
+    customers: npt.NDArray[np.int64] | None = None,
     bins: int = 20,
     seed: int = 0,
 ) -> Calibration:
-    """Return the calibration of probabilities against outcomes (0 or 1), both of shape ``(n,)``."""
+    """Return the calibration of probabilities against outcomes (0 or 1), both of shape ``(n,)``.
+
+    With each pair's `customers`, it can be compared with another recipe's.
+    """
     floor = metrics.ece_floor(probabilities, np.random.default_rng(seed), bins=bins, draws=FLOOR_DRAWS)
     return Calibration(
         task=task,
@@ -134,7 +163,27 @@ def calibration_of(
         brier_skill=metrics.brier_skill(probabilities, outcomes),
         n=len(probabilities),
         n_positive=int(outcomes.sum()),
+        sums=None if customers is None else ece_sums(probabilities, outcomes, customers, bins=bins),
     )
+
+
+def ece_sums(
+    probabilities: npt.NDArray[np.float64],
+    outcomes: npt.NDArray[np.float64],
+    customers: npt.NDArray[np.int64],
+    *,
+    bins: int = 20,
+) -> CustomerSums:
+    """Return the ECE as sums by customer: the mean of (chance − outcome), turned to count up in each bin.
+
+    Bins and directions stay as they are when customers are drawn, so an interval from it is one to first order.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    errors = probabilities[order] - outcomes[order]
+    starts = metrics.bin_starts(len(order), bins) if len(order) else np.zeros(0, dtype=np.int64)
+    direction = np.where(np.add.reduceat(errors, starts) >= 0, 1.0, -1.0) if len(order) else np.zeros(0)
+    sizes = np.diff(starts, append=len(order))
+    return CustomerSums.of(errors * np.repeat(direction, sizes), customers[order])
 
 
 def table_text(judgements: Iterable[Judgement]) -> str:

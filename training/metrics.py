@@ -41,7 +41,7 @@ def ece(p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = 20) -> float:
     if len(probabilities) == 0:
         return float("nan")
     order = np.argsort(probabilities, kind="stable")
-    starts = _bin_starts(len(order), bins)
+    starts = bin_starts(len(order), bins)
     gaps = np.add.reduceat(probabilities[order] - outcomes[order], starts)
     return float(np.abs(gaps).sum() / len(order))
 
@@ -55,7 +55,7 @@ def ece_floor(p: npt.ArrayLike, rng: np.random.Generator, *, bins: int = 20, dra
     n = len(probabilities)
     if n == 0:
         return EceFloor(float("nan"), float("nan"))
-    starts = _bin_starts(n, bins)
+    starts = bin_starts(n, bins)
     expected = np.add.reduceat(probabilities, starts)
     threshold = probabilities.astype(np.float32)
     errors = np.empty(draws)
@@ -223,7 +223,8 @@ def _pair(p: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     return probabilities, outcomes
 
 
-def _bin_starts(n: int, bins: int) -> npt.NDArray[np.int64]:
+def bin_starts(n: int, bins: int) -> npt.NDArray[np.int64]:
+    """Return where each of at most `bins` bins of equal mass begins among `n` rows in order of their probability."""
     return np.unique((np.arange(bins, dtype=np.int64) * n) // bins)
 
 

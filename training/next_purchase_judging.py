@@ -77,7 +77,9 @@ def judge(fitted: Mapping[Moment, Trips], history: History) -> Judgement:
     rows += loss_rows(trips, "brier", squared_error, is_primary=False)
     rows += loss_rows(trips, "log_loss", metrics.log_losses, is_primary=False)
     rows += loss_rows(days, "mae_days", absolute_error, is_primary=True)
-    calibrations = (calibration_of(TRIP, trips.ours, trips.outcomes, bins=_BINS),) if len(trips) else ()
+    calibrations = (
+        (calibration_of(TRIP, trips.ours, trips.outcomes, customers=trips.customers, bins=_BINS),) if len(trips) else ()
+    )
     return Judgement(
         model=MODEL,
         cutoffs=iso_days(fitted),

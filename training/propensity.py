@@ -20,10 +20,18 @@ from features import columns as c
 from features.asof import Moment
 from training import metrics
 from training.boosting import BoostedTrees, BoostingConfig, fit_trees
-from training.comparison import Contest, auc_rows, iso_days, loss_rows, macro_auc_rows, probability_figures
+from training.comparison import (
+    Contest,
+    auc_rows,
+    contest_calibration,
+    iso_days,
+    loss_rows,
+    macro_auc_rows,
+    probability_figures,
+)
 from training.examples import Examples, feature_columns, gather, sampled
 from training.history import History
-from training.judge import Judgement, calibration_of
+from training.judge import Judgement
 from training.logistic import LogisticConfig, LogisticModel, fit_logistic
 from training.pairs import BASE_RATE, CUSTOMER, EXPECTED_BASKETS, PAIR, PairGrid, pair_grid
 from training.ragged import best_of_each
@@ -163,7 +171,7 @@ def judge(fitted: Mapping[Moment, FittedPropensity], history: History) -> Judgem
         model=PropensityModel.name,
         cutoffs=iso_days(fitted),
         rows=tuple(rows),
-        calibration=(calibration_of(contest.task, contest.ours, contest.outcomes, bins=CALIBRATION_BINS),),
+        calibration=(contest_calibration(contest, bins=CALIBRATION_BINS),),
         notes=tuple(sorted({note for model in fitted.values() for note in model.notes})),
     )
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from training.comparison import DRAWS, SEED
 from training.intervals import bootstrap_interval, paired_interval
 from training.judge import MetricRow
+from training.sums import CustomerSums
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -53,6 +54,7 @@ class Queries:
             gain_low=gain.low,
             gain_high=gain.high,
             is_primary=label.is_primary,
+            sums=CustomerSums.of(ours, customers),
         )
 
 
