@@ -24,6 +24,7 @@ from serving.outputs import known_outputs
 from serving.renamed import remember_version
 
 CUSTOMERS, ALIASES, IDENTITIES = "customers.parquet", "aliases.parquet", "identities.parquet"
+_OF_TRAINING = ("results", "backtest")  # training/results.py, training/backtest/kept.py
 _CUSTOMER_ROW, _VALUE_HASH = "customer_row", "value_hash"
 
 
@@ -42,6 +43,7 @@ def erase_from_home(home: Path, forgotten: Forgotten) -> Done:
     done.counts["feature tables dropped"] = _drop_tables(home / "features", forgotten)
     done.counts["rows of quarantine"] = _rewrite(sorted((home / "quarantine").glob("*.parquet")), forgotten)
     done.counts["rows of batch outputs"] = _rewrite(known_outputs(home), forgotten)
+    done.counts["kept results dropped"] = _drop_results(home)
     done.counts["files of reports"] = erase_from_files(home / "reports", forgotten)
     n_artifacts = erase_from_files(home / "mlartifacts", forgotten)
     done.counts["files and values of MLflow"] = n_artifacts + erase_from_database(home / "mlflow.db", forgotten)
@@ -95,6 +97,15 @@ def _erase_from_bundles(home: Path, forgotten: Forgotten, done: Done) -> None:
                 n_removed += 1
     done.counts["bundles written anew"] = len(done.versions)
     done.counts["bundles removed (damaged, or of another version of tercet)"] = n_removed
+
+
+def _drop_results(home: Path) -> int:
+    """Remove what models showed customer by customer, and past bundles: training makes both again; return how many."""
+    folders = [home / name for name in _OF_TRAINING]
+    n_files = sum(path.is_file() for folder in folders for path in folder.rglob("*"))
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    return n_files
 
 
 def _replace_bundle(home: Path, folder: Path, version: str) -> None:

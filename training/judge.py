@@ -51,9 +51,13 @@ class MetricRow:
         return {name: value for name, value in vars(self).items() if name != "sums"}
 
 
+COVERAGE, TOP_SHARE = "coverage", "top-10 share"
+"""What a `Guard` may be: the part of the catalogue that is ever shown; the ten best sellers' part of the answers."""
+
+
 @dataclass(frozen=True)
 class Guard:
-    """A number that a better model must not spoil, with what it is made of: coverage, the share of best sellers."""
+    """A number that a better model must not spoil (`COVERAGE` or `TOP_SHARE`), with what it is made of."""
 
     task: str
     metric: str

@@ -20,6 +20,7 @@ from serving.decisioning.policy_contact import (
     contact_mistakes,
 )
 from serving.decisioning.policy_exploration import ExplorationPolicy
+from serving.decisioning.policy_gate import GatePolicy
 from serving.decisioning.policy_merchandising import KINDS, NO_RULES, Merchandising, parse_merchandising
 from serving.decisioning.policy_offers import OffersPolicy
 from serving.decisioning.policy_types import Range as Range
@@ -176,6 +177,7 @@ class Policy:
     quiet_hours: QuietHoursPolicy
     trust: TrustPolicy
     actions: ActionsPolicy
+    gate: GatePolicy
     lists: ListPolicy
     merchandising: Merchandising = NO_RULES
 
@@ -193,6 +195,7 @@ _LATER_SECTIONS = (
     "quiet_hours",
     "trust",
     "actions",
+    "gate",
 )
 REWARD_KINDS = ("discount", "free_shipping", "points", "gift")
 
