@@ -13,6 +13,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from training.item_to_item import FactorConfig, factorise, nearest_items
+from training.peers.ease import ease_weights
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,16 +59,3 @@ def learn(owned: sp.csr_array, config: CollaborativeConfig) -> Collaborative:
     near = nearest_items(scaled, n_items, k=config.n_neighbours, n_threads=config.factors.n_threads)
     factors = factorise(owned, n_items, config.factors)
     return Collaborative(owned, ease_weights(owned, config.ridge), near, factors.rows, factors.items)
-
-
-def ease_weights(owned: sp.csr_array, ridge: float) -> FloatArray:
-    """Return the item × item weights of the ridge regression of each column on all others (EASE; Steck 2019).
-
-    The diagonal is 0. Shape ``(n_items, n_items)``.
-    """
-    gram = np.asarray((owned.T @ owned).todense(), dtype=np.float64)
-    gram[np.diag_indices_from(gram)] += ridge
-    inverse = np.linalg.inv(gram) if len(gram) else gram
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0.0)
-    return np.asarray(weights, dtype=np.float64)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight
 from threadpoolctl import threadpool_limits
 
@@ -36,6 +37,17 @@ class FactorConfig:
     confidence: float = 2.0
     n_iterations: int = 8
     n_threads: int = 2
+    seed: int = 20171009
+
+
+@dataclass(frozen=True)
+class PairwiseConfig:
+    """Settings of Bayesian personalised ranking; one thread, as more of them race and no run is like another."""
+
+    n_factors: int = 32
+    learning_rate: float = 0.05
+    regularization: float = 0.01
+    n_iterations: int = 100
     seed: int = 20171009
 
 
@@ -110,6 +122,31 @@ def factorise(matrix: sp.csr_array, n_items: int, config: FactorConfig) -> Facto
             random_state=config.seed,
         )
         model.fit(_for_implicit(matrix, np.float32), show_progress=False)
+    return Factors(model.user_factors.astype(np.float64), model.item_factors.astype(np.float64))
+
+
+def factorise_pairwise(matrix: sp.csr_array, n_items: int, config: PairwiseConfig) -> Factors:
+    """Return factors that put what a row has before what it does not (BPR), one more than asked for.
+
+    The last factor of items is their bias, that of rows is 1. The same input and seed give the same factors.
+
+    Raises
+    ------
+    TrainingError
+        When the columns are not `n_items` many.
+    """
+    _check_columns(matrix, n_items)
+    if matrix.nnz == 0:
+        return Factors(np.zeros((matrix.shape[0], 2)), np.zeros((n_items, 2)))
+    model = BayesianPersonalizedRanking(
+        factors=config.n_factors,
+        learning_rate=config.learning_rate,
+        regularization=config.regularization,
+        iterations=config.n_iterations,
+        num_threads=1,
+        random_state=config.seed,
+    )
+    model.fit(_for_implicit(matrix, np.float32), show_progress=False)
     return Factors(model.user_factors.astype(np.float64), model.item_factors.astype(np.float64))
 
 
