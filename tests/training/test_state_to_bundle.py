@@ -26,7 +26,7 @@ from tests.training.told import split_shop, state_of, tell, write_tables
 from training import cli
 from training.state_care import carry_out_erasures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ANNA, EMAIL = "c00011", "anna.c00011@example.com"
 DAY_US = 86_400_000_000
