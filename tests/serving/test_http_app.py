@@ -273,6 +273,19 @@ def test_head_has_the_headers_of_get_and_no_body(shop: Client) -> None:
     assert head.headers["content-length"] == whole.headers["content-length"]
 
 
+def test_a_page_of_another_site_may_not_ask(shop: Client) -> None:
+    asked = {"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
+
+    before = shop.send("OPTIONS", "/v1/recommendations", [b""], headers=asked)
+    answered = shop.post(
+        "/v1/recommendations", {"customer_id": "anna"}, headers={**asked, "content-type": "application/json"}
+    )
+
+    assert before.status == 405
+    for reply in (before, answered):
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
 @pytest.mark.parametrize("host", ["192.168.1.7", "::ffff:10.0.0.1"])
 def test_another_machine_is_turned_away(shop: Client, host: str) -> None:
     assert shop.post(CALL, {"customer_id": "anna"}, client=(host, 40_000)).status == 403
