@@ -57,7 +57,7 @@ FOR_CHALLENGE = (HABIT_TYPE, "next_purchase", "stretch")
 
 @dataclass(frozen=True)
 class Assembly:
-    """Fitted models and what they are to be published with."""
+    """Fitted models and what they are to be published with; `models` may lack those that `says` leaves out."""
 
     models: Models
     policy_text: str
@@ -85,7 +85,9 @@ class Assembly:
         """Return what the models say; of a model that is not there, nothing."""
         said = {name: self.models[name].predict(history, moment) for name in self.says if name in _COLUMNS}
         said |= {name: _without_rows(columns) for name, columns in _COLUMNS.items() if name not in said}
-        best = self.models["discover"].best_products(history, moment, said["stretch"])
+        best = _without_rows(_BEST_COLUMNS)
+        if "discover" in self.models:
+            best = self.models["discover"].best_products(history, moment, said["stretch"])
         return Predictions(
             habit=said[HABIT_TYPE],
             habit_details=habit_details(history, moment, "type"),
@@ -128,6 +130,9 @@ def _without_rows(columns: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=rows.get(name, np.float64)) for name in columns})
 
 
+_BEST_COLUMNS = (c.CUSTOMER_ROW, c.CATEGORY_ROW, c.PRODUCT_ROW, c.RANK)
+
+
 def _profile(said: Mapping[str, pd.DataFrame], history: History, moment: Moment) -> pd.DataFrame:
     """Return score, segment, tier, channel and hour of every customer."""
     customers = history.features("customers", moment)
@@ -140,10 +145,14 @@ def _profile(said: Mapping[str, pd.DataFrame], history: History, moment: Moment)
 
 
 def numbers_of(models: Models, history: History, completion: Mapping[str, float]) -> Numbers:
-    """Return the calibrations that travel in a bundle: window conversions, and the joint chance's coefficients."""
+    """Return the calibrations that travel in a bundle: window conversions, and the joint chance's coefficients.
+
+    Where the models lack the one that a conversion comes from, all days are alike.
+    """
+    plain = Numbers.plain()
     return Numbers(
-        habit_window=models[HABIT_TYPE].windows,
-        stretch_window=models["stretch"].windows,
+        habit_window=models[HABIT_TYPE].windows if HABIT_TYPE in models else plain.habit_window,
+        stretch_window=models["stretch"].windows if "stretch" in models else plain.stretch_window,
         population_window=_population_window(history),
         completion=completion,
         population_completion=population_completion(history),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.asof import Moment
@@ -43,17 +45,34 @@ class Served(Protocol):
     def models(self) -> dict[str, Any]:  # Any: each task knows the fitted class that it needs
         """Return the models behind the answers, by name; fitted anew where only their bundle was kept."""
 
-    def recommendations(self, intent: str, level: str, k: int) -> pd.DataFrame:
-        """Return `customer_row`, the level's item row, `rank` from 1 and `probability` of everyone's list."""
+    @property
+    def customers(self) -> npt.NDArray[np.int64]:
+        """Return the rows of the customers who are asked, ascending: those known at the cutoff, or a sample of them.
 
-    def also_bought(self, queries: list[list[int]], k: int) -> pd.DataFrame:
+        Only they are in the lists below; a task judges nobody else.
+        """
+
+    @property
+    def is_quick(self) -> bool:
+        """Return whether a first look is wanted (`--quick`): a task with many queries then takes a tenth of them."""
+
+    def recommendations(self, intent: str, level: str, k: int) -> pd.DataFrame:
+        """Return `customer_row`, the level's item row, `rank` from 1, `probability` and `personalized` of every list.
+
+        `intent` and `level` are the batch's words (`serving.api_codes`: ``buy_again``; ``product_type``); `k` ≤ 100.
+        """
+
+    def also_bought(self, queries: Sequence[Sequence[int]], k: int) -> pd.DataFrame:
         """Return `query` (place in `queries`), `product_row`, `rank` and `score` for baskets of product rows."""
 
     def scores(self) -> pd.DataFrame:
         """Return `customer_row` and the columns of `tercet batch scores` for everyone, lists as lists."""
 
     def challenges(self) -> pd.DataFrame:
-        """Return `customer_row` and the columns of `tercet batch challenge`, three rows a challenge."""
+        """Return `customer_row`, the columns of `tercet batch challenge` and `counts_row`, three rows a challenge.
+
+        They obey the rules, as a server gives them.
+        """
 
 
 @dataclass(frozen=True)
