@@ -63,6 +63,10 @@ class PastBundles:
         bundle = open_bundle(folder / self._about(folder)["version"], verify=False)
         return ServedBundle(self.history, moment, bundle, folder / "lists", lambda: fits, self.sample)
 
+    def digest(self, moment: Moment, needs: Collection[str]) -> str:
+        """Return the digest of all that the answers of these models at a moment come from."""
+        return digest_of(self._base(moment), {name: self._model_digest(name) for name in sorted(needs)})
+
     def fit(self, name: str, moment: Moment) -> Any:  # Any: each model's own fitted class
         """Return a model that has learned what was known at `moment`."""
         self.say(f"{iso_days([moment])[0]}: fit {name}")
