@@ -81,7 +81,9 @@ class HttpApp:
         decisions, writes, reads = Decisions(self._shop), Writes(self._shop), Reads(self._shop)
         return {
             **{path: _reading(_ready_made(page)) for path, page in pages().items()},
-            **{call.path: {"POST": decisions.handler(cast("type[Request]", call.request))} for call in CALLS},
+            **{
+                call.path: {"POST": decisions.handler(call.path, cast("type[Request]", call.request))} for call in CALLS
+            },
             "/v1/events": {"POST": writes.events},
             "/v1/stock": {"POST": writes.stock},
             "/v1/identities": {"POST": writes.identities},
@@ -108,6 +110,7 @@ class HttpApp:
         return self._document.answer(None if serving is None else serving.engine.bundle.manifest.as_of)
 
     async def _metrics(self, _exchange: Exchange) -> Answer:
+        self._shop.tell_metrics()
         metrics = self._shop.metrics
         return Answer(200, ((b"content-type", metrics.content_type),), metrics.text())
 

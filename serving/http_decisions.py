@@ -44,8 +44,8 @@ class Decisions:
         self._shop = shop
         self._deciders: tuple[Serving[Any], Decider, Decider] | None = None  # with the state, and without
 
-    def handler(self, model: type[Request]) -> Handler:
-        """Return what answers the requests of a model."""
+    def handler(self, path: str, model: type[Request]) -> Handler:
+        """Return what answers the requests of a model at a path."""
 
         async def answer(exchange: Exchange) -> Answer:
             if not self._shop.gate.is_open():
@@ -65,7 +65,7 @@ class Decisions:
                 raise not_ready("it takes too long now, or the state that it needs is away", RETRY_SECONDS) from None
             except UnknownProduct:
                 raise Problem(404, "the product is not known") from None
-            self._count(decision)
+            self._count(path, decision)
             return Answer(200, _DECISION, orjson.dumps(decision, option=orjson.OPT_SERIALIZE_NUMPY))
 
         return answer
@@ -92,7 +92,8 @@ class Decisions:
             self._deciders = (serving, with_state, without)
         return self._deciders[1], self._deciders[2]
 
-    def _count(self, decision: Mapping[str, Any]) -> None:
+    def _count(self, path: str, decision: Mapping[str, Any]) -> None:
+        self._shop.tally.note(path, decision)
         if any(note["code"] is NoteCode.STATE_UNAVAILABLE for note in decision.get("notes", ())):
             self._shop.metrics.count_without_state()
 

@@ -15,6 +15,7 @@ from prometheus_client import (
     multiprocess,
 )
 
+_LAG_BUCKETS = (1.0, 5.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0, 604_800.0)
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -74,6 +75,49 @@ class Metrics:
             "Decisions that were made without the state, because it is away.",
             registry=self._registry,
         )
+        self._decisions = Counter(
+            "tercet_decisions_total",
+            "Decisions by whom they were for: personal, common (no consent, holdout), or a cold start.",
+            ["path", "whose"],
+            registry=self._registry,
+        )
+        self._items = Counter(
+            "tercet_items_total",
+            "Items, offers and actions that were decided for, by role and reason.",
+            ["path", "role", "reason"],
+            registry=self._registry,
+        )
+        self._withheld = Counter(
+            "tercet_withheld_total",
+            "Offers that were withheld, and answers that fell short, by code.",
+            ["path", "code"],
+            registry=self._registry,
+        )
+        self._event_lag = Histogram(
+            "tercet_event_lag_seconds",
+            "Seconds from when an event happened to when it was told, of those that were taken.",
+            registry=self._registry,
+            buckets=_LAG_BUCKETS,
+        )
+        self._data_until = Gauge(
+            "tercet_bundle_as_of_timestamp_seconds",
+            "The moment up to which the bundle that serves has learned, epoch seconds.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._now = Gauge(
+            "tercet_clock_timestamp_seconds",
+            "What the server takes for now, epoch seconds; its distance from the bundle's as-of is the bundle's age.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._version = Gauge(
+            "tercet_bundle_info",
+            "1 for the bundle that a worker serves, 0 for those that it served before.",
+            ["version"],
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         # A label look-up takes longer than the count itself, and there are few paths and statuses.
         self._requests_of = cache(lambda path, status: self._requests.labels(path, str(int(status))))
         self._seconds_of = cache(lambda path: self._seconds.labels(path))
@@ -89,6 +133,33 @@ class Metrics:
         self._swaps.labels("taken_up" if taken_up else "refused").inc()
         if taken_up:
             self._as_of.set(at)
+
+    def tell_bundle(self, version: str, as_of: float, *, before: str | None = None) -> None:
+        """Say which bundle serves and up to when it has learned (epoch seconds), and which served before."""
+        self._data_until.set(as_of)
+        if before is not None:
+            self._version.labels(before).set(0)
+        self._version.labels(version).set(1)
+
+    def tell_now(self, now: float) -> None:
+        """Say what the server takes for now, epoch seconds."""
+        self._now.set(now)
+
+    def count_decisions(self, path: str, whose: str, n: int) -> None:
+        """Count decisions by whom they were for."""
+        self._decisions.labels(path, whose).inc(n)
+
+    def count_items(self, path: str, role: str, reason: str, n: int) -> None:
+        """Count what was decided for, by role and reason."""
+        self._items.labels(path, role, reason).inc(n)
+
+    def count_withheld(self, path: str, code: str, n: int) -> None:
+        """Count what was withheld, and answers that fell short, by code."""
+        self._withheld.labels(path, code).inc(n)
+
+    def observe_lag(self, seconds: float) -> None:
+        """Count one event that was taken by how long ago it happened."""
+        self._event_lag.observe(max(seconds, 0.0))
 
     def count_events(self, *, accepted: int, duplicates: int, rejected: int) -> None:
         """Count what became of the events of a call."""

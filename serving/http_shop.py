@@ -18,6 +18,7 @@ from serving.http_metrics import Metrics
 from serving.http_problems import FieldError, Problem, field_name, wrong_fields
 from serving.http_ready import ReadyBoard
 from serving.http_state import StateDoor
+from serving.http_tally import DecisionTally
 from serving.refusals import Refusals
 from serving.state.known import Live
 
@@ -46,6 +47,16 @@ class Shop:
     # What was in force when the server started: it holds for as long as no bundle brings its own.
     home_policy: Policy = field(default_factory=default_policy)
     log_requests: bool = False
+    tally: DecisionTally = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the tally that fills the metrics."""
+        self.tally = DecisionTally(self.metrics)
+
+    def tell_metrics(self) -> None:
+        """Carry over what was counted beside the metrics, and say what the time is here."""
+        self.tally.flush()
+        self.metrics.tell_now(self.clock.now().timestamp())
 
     @property
     def policy(self) -> Policy:

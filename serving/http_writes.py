@@ -147,6 +147,8 @@ class Writes:
             if events
             else Accepted()
         )
+        for entry in checked.taken:
+            shop.metrics.observe_lag((now - entry.at).total_seconds())
         n_rejected = len(checked.rejected)
         shop.metrics.count_events(accepted=done.accepted, duplicates=done.duplicates, rejected=n_rejected)
         return {"accepted": done.accepted, "duplicates": done.duplicates, "rejected": checked.rejected}

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
 _STATE_POLL_SECONDS = 1.0
+_TELL_SECONDS = 1.0
 _COMPACT_POLL_SECONDS = 600.0
 _WARM_UP_CALLS = 20
 
@@ -114,15 +115,31 @@ async def look_for_champion(shop: Shop) -> None:
     """Take up the champion, beside the event loop, if there is a new one."""
     if not shop.champion.has_news():
         return
+    before = shop.champion.current
     taken_up = await asyncio.to_thread(_take_up, shop)
     shop.metrics.count_load(taken_up=taken_up, at=time.time())
     if taken_up and shop.champion.current is not None:
+        _tell_bundle(shop, before.version if before else None)
         shop.door.obey(shop.policy.state)
         shop.ready.report(shop.champion.current.version)
         # What lives from now on is not looked at again by the collector: its passes would hold up answers.
         gc.unfreeze()
         gc.collect()
         gc.freeze()
+
+
+def _tell_bundle(shop: Shop, before: str | None) -> None:
+    serving = shop.champion.current
+    if serving is not None:
+        as_of = serving.engine.bundle.manifest.as_of.timestamp()
+        shop.metrics.tell_bundle(serving.version, as_of, before=before if before != serving.version else None)
+
+
+async def tell_metrics(shop: Shop) -> None:
+    """Carry over to the metrics what was counted beside them, every second, until cancelled."""
+    while True:
+        await asyncio.sleep(_TELL_SECONDS)
+        shop.tell_metrics()
 
 
 async def keep_champion(shop: Shop) -> None:
@@ -192,7 +209,7 @@ class Tercet:
     async def start(self) -> None:
         """Get ready, and begin to look for the next champion, to keep the state and to measure the load."""
         await begin(self.shop)
-        running = (keep_champion(self.shop), keep_state(self.shop), self.shop.gate.watch())
+        running = (keep_champion(self.shop), keep_state(self.shop), self.shop.gate.watch(), tell_metrics(self.shop))
         self._tasks = [asyncio.create_task(each) for each in running]
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # as above
@@ -201,6 +218,7 @@ class Tercet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.shop.tell_metrics()
         await asyncio.to_thread(self.shop.door.close)
         self.shop.ready.leave()
 
