@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from training.backtest.discover_task import DISCOVER
+from training.backtest.stretch_task import STRETCH
 from training.backtest.task import Task
 
-TASKS: tuple[Task, ...] = ()
+TASKS: tuple[Task, ...] = (STRETCH, DISCOVER)
 """Each task's module adds its own here."""

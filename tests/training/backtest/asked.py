@@ -1,0 +1,67 @@
+"""What a task asks of tercet, answered from frames: for tests of tasks without a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment
+from training.history import History
+
+
+@dataclass(frozen=True)
+class AskedFrames:
+    """A `Served` whose lists are given, by (intent, level)."""
+
+    history: History
+    moment: Moment
+    lists: dict[tuple[str, str], pd.DataFrame]
+    bundle: Any = None
+    models: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def known(self) -> History:
+        return self.history.until(self.moment)
+
+    @property
+    def customers(self) -> npt.NDArray[np.int64]:
+        return self.known.features("customers", self.moment)[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)
+
+    def recommendations(self, intent: str, level: str, k: int) -> pd.DataFrame:
+        found = self.lists[intent, level]
+        return found[found["rank"] <= k]
+
+    def also_bought(self, queries: list[list[int]], k: int) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def scores(self) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def challenges(self) -> pd.DataFrame:
+        raise NotImplementedError
+
+
+def stretches_of(n_customers: int, rows: pd.DataFrame, n_products: int) -> Any:
+    """Return as much of a bundle as a task on stretches reads: `rows` has customer_row, category_row and p28."""
+    rows = rows.sort_values([c.CUSTOMER_ROW, c.P28], ascending=[True, False], kind="stable")
+    counts = np.bincount(rows[c.CUSTOMER_ROW], minlength=n_customers)
+    product = np.full((len(rows), 3), -1)
+    product[:, 0] = rows[c.CATEGORY_ROW] % n_products
+    stretch = SimpleNamespace(
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        category=rows[c.CATEGORY_ROW].to_numpy(),
+        p28=rows[c.P28].to_numpy(),
+        p7=rows[c.P28].to_numpy() / 4,
+        product=product.ravel(),
+    )
+    return SimpleNamespace(
+        stretch=stretch,
+        products=SimpleNamespace(price=np.linspace(0.5, 9.0, n_products)),
+        customers=SimpleNamespace(usual_price=np.full(n_customers, 2.0)),
+    )
