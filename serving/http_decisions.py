@@ -56,7 +56,8 @@ class Decisions:
             if serving is None:
                 raise not_ready("no bundle serves yet", RETRY_SECONDS)
             try:
-                decision = await self._decide(serving, model.model_validate(decode(body)), exchange.until)
+                request = model.model_validate(decode(body))
+                decision = await self._decide(serving, request, exchange.until)
             except ValidationError as error:
                 raise invalid(error) from None
             except InvalidRequest as error:
@@ -65,7 +66,7 @@ class Decisions:
                 raise not_ready("it takes too long now, or the state that it needs is away", RETRY_SECONDS) from None
             except UnknownProduct:
                 raise Problem(404, "the product is not known") from None
-            self._count(path, decision)
+            self._count(path, request, decision)
             return Answer(200, _DECISION, orjson.dumps(decision, option=orjson.OPT_SERIALIZE_NUMPY))
 
         return answer
@@ -92,8 +93,11 @@ class Decisions:
             self._deciders = (serving, with_state, without)
         return self._deciders[1], self._deciders[2]
 
-    def _count(self, path: str, decision: Mapping[str, Any]) -> None:
+    def _count(self, path: str, request: Request, decision: Mapping[str, Any]) -> None:
         self._shop.tally.note(path, decision)
+        customer_id = getattr(request, "customer_id", None)
+        if customer_id is not None and decision.get("personalized"):
+            self._shop.drift.note(customer_id)
         if any(note["code"] is NoteCode.STATE_UNAVAILABLE for note in decision.get("notes", ())):
             self._shop.metrics.count_without_state()
 

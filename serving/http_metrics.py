@@ -118,6 +118,19 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemax",
         )
+        self._scores = Counter(
+            "tercet_asking_customers_total",
+            "Customers who ask (one decision in four), by the tenth of their score among the expected ones.",
+            ["score", "tenth"],
+            registry=self._registry,
+        )
+        self._shares = Gauge(
+            "tercet_expected_share",
+            "The share of expected customers in each tenth of a score, by the bundle that serves.",
+            ["score", "tenth"],
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         # A label look-up takes longer than the count itself, and there are few paths and statuses.
         self._requests_of = cache(lambda path, status: self._requests.labels(path, str(int(status))))
         self._seconds_of = cache(lambda path: self._seconds.labels(path))
@@ -156,6 +169,14 @@ class Metrics:
     def count_withheld(self, path: str, code: str, n: int) -> None:
         """Count what was withheld, and answers that fell short, by code."""
         self._withheld.labels(path, code).inc(n)
+
+    def tell_share(self, score: str, tenth: int, share: float) -> None:
+        """Say what share of the expected customers is in a tenth of a score."""
+        self._shares.labels(score, str(tenth)).set(share)
+
+    def count_score(self, score: str, tenth: int, n: int) -> None:
+        """Count customers who ask by the tenth of a score."""
+        self._scores.labels(score, str(tenth)).inc(n)
 
     def observe_lag(self, seconds: float) -> None:
         """Count one event that was taken by how long ago it happened."""

@@ -12,6 +12,7 @@ from serving.decisioning.policy import Policy, default_policy
 from serving.experiments_file import ExperimentsFile
 from serving.http_body import Scope, check_content_type
 from serving.http_clock import Clock
+from serving.http_drift import Drift
 from serving.http_keys import KeyGate
 from serving.http_load import LoadGate
 from serving.http_metrics import Metrics
@@ -48,14 +49,17 @@ class Shop:
     home_policy: Policy = field(default_factory=default_policy)
     log_requests: bool = False
     tally: DecisionTally = field(init=False)
+    drift: Drift = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the tally that fills the metrics."""
+        """Make what fills the metrics."""
         self.tally = DecisionTally(self.metrics)
+        self.drift = Drift(self.metrics)
 
     def tell_metrics(self) -> None:
         """Carry over what was counted beside the metrics, and say what the time is here."""
         self.tally.flush()
+        self.drift.flush()
         self.metrics.tell_now(self.clock.now().timestamp())
 
     @property

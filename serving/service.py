@@ -30,6 +30,7 @@ from serving.experiments_file import ExperimentsFile
 from serving.http_app import HttpApp
 from serving.http_body import Receive, Scope, Send
 from serving.http_clock import Clock
+from serving.http_drift import ScoreBins
 from serving.http_keys import KeyGate
 from serving.http_log import configure_logging
 from serving.http_metrics import Metrics
@@ -119,7 +120,7 @@ async def look_for_champion(shop: Shop) -> None:
     taken_up = await asyncio.to_thread(_take_up, shop)
     shop.metrics.count_load(taken_up=taken_up, at=time.time())
     if taken_up and shop.champion.current is not None:
-        _tell_bundle(shop, before.version if before else None)
+        await _tell_bundle(shop, before.version if before else None)
         shop.door.obey(shop.policy.state)
         shop.ready.report(shop.champion.current.version)
         # What lives from now on is not looked at again by the collector: its passes would hold up answers.
@@ -128,9 +129,10 @@ async def look_for_champion(shop: Shop) -> None:
         gc.freeze()
 
 
-def _tell_bundle(shop: Shop, before: str | None) -> None:
+async def _tell_bundle(shop: Shop, before: str | None) -> None:
     serving = shop.champion.current
     if serving is not None:
+        shop.drift.obey(await asyncio.to_thread(ScoreBins, serving.engine.bundle))
         as_of = serving.engine.bundle.manifest.as_of.timestamp()
         shop.metrics.tell_bundle(serving.version, as_of, before=before if before != serving.version else None)
 
