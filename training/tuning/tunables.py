@@ -1,0 +1,150 @@
+"""Everything that can be tuned, by name; what it is searched for, and on which days.
+
+A model is judged by its own judge, by the metrics that decide there: the value is their sum, weighted as `GOALS` says,
+losses with a minus and squared errors by their root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from features import columns as c
+from features.asof import Moment, local_midnight
+from training.config import load_search
+from training.errors import TuningError
+from training.history import History
+from training.judge import Judgement, MetricRow
+from training.learners import FOUR_WEEKS_DAYS, SOURCES, with_config
+from training.sums import CustomerSums
+from training.tuning.tunable import N_CUTOFFS, Days, Reached, Term, Tunable, days_before
+
+TWELVE_WEEKS_DAYS = 84
+N_CAMPAIGNS = 10
+_MIN_CAMPAIGN_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a model is searched for, and how many test cutoffs of which window its own task has.
+
+    `metric` says the value in words, `weights` are by the judge's metrics; `n_cutoffs` earlier days are searched on.
+    """
+
+    metric: str
+    weights: Mapping[str, float]
+    window_days: int = FOUR_WEEKS_DAYS
+    n_tested: int = 3
+    n_cutoffs: int = N_CUTOFFS
+
+
+_SQUARED = ("mse",)
+
+GOALS: Mapping[str, Goal] = {
+    "habit_type": Goal("recall@10", {"recall@10": 1.0}),
+    "habit_product": Goal("recall@10", {"recall@10": 1.0}),
+    "next_purchase": Goal("auc - mae_days / 28", {"auc": 1.0, "mae_days": -1 / FOUR_WEEKS_DAYS}, n_tested=4),
+    "also_bought": Goal("recall@10", {"recall@10": 1.0}, TWELVE_WEEKS_DAYS, n_tested=1, n_cutoffs=2),
+    "substitutes": Goal("hit@5", {"hit@5": 1.0}),
+    "stretch": Goal(
+        "mean of precision@1, recall@10, ndcg@10", {"precision@1": 1 / 3, "recall@10": 1 / 3, "ndcg@10": 1 / 3}
+    ),
+    "discover": Goal("recall@10, 28 days", {"recall@10": 1.0}),
+    "churn": Goal("auc", {"auc": 1.0}, n_tested=4),
+    "propensity": Goal("-log_loss", {"log_loss": -1.0}, n_tested=4),
+    "lifetime_value": Goal("-(mae + rmse) / 2", {"mae": -0.5, "mse": -0.5}, TWELVE_WEEKS_DAYS, n_tested=4),
+    "coupon_response": Goal("auc", {"auc": 1.0}),
+    "segments": Goal("-rmse", {"mse": -1.0}),
+    "best_hour": Goal("-log_loss", {"log_loss": -1.0}, n_tested=4),
+}
+"""The test cutoffs of each model's task are those of the published figures (docs/tuning.md has the table)."""
+
+
+def tunables() -> dict[str, Tunable]:
+    """Return all that can be tuned, by name, models first."""
+    return {name: model_tunable(name) for name in SOURCES if name in GOALS and _has_search(name)}
+
+
+def named(name: str) -> Tunable:
+    """Return what has that name; TuningError lists the names there are."""
+    known = tunables()
+    if name not in known:
+        raise TuningError(f"nothing to tune is named {name!r}: there are {', '.join(known)}, and all")
+    return known[name]
+
+
+def model_tunable(name: str) -> Tunable:
+    """Return a model by its learner's name."""
+    source, goal = SOURCES[name], GOALS[name]
+
+    def reached(config: Any, known: History, cutoff: Moment) -> Reached:
+        learner = with_config(name, config)
+        return of_judgement(learner.judge({cutoff: learner.fit(known.until(cutoff))}, known), goal.weights)
+
+    def days(history: History) -> Days | None:
+        if name == "coupon_response":
+            return campaign_days(history, goal.n_cutoffs)
+        return days_before(
+            history, goal.window_days, [(goal.window_days, goal.n_tested), *_tests_of(name)], goal.n_cutoffs
+        )
+
+    modules = (source.module.__name__, source.judging.__name__)
+    return Tunable(name, source.config_class, goal.metric, reached, days, modules)
+
+
+def of_judgement(judgement: Judgement, weights: Mapping[str, float]) -> Reached:
+    """Return what a judgement says by these metrics; TuningError where it says nothing of one."""
+    rows = {metric: _row(judgement, metric) for metric in weights}
+    return Reached(tuple(Term(_sums(row), weights[metric], metric in _SQUARED) for metric, row in rows.items()))
+
+
+def campaign_days(history: History, n: int) -> Days | None:
+    """Return the days before the `n` latest campaigns that had ended before the first of those that are tested.
+
+    Tested are the ten latest that have ended. None where there are no earlier ones.
+    """
+    sent = history.features("customer_offers", history.known_until, [c.SENT_DAY, c.IS_SENT, c.IS_OVER])
+    starts = _starts(sent)
+    if len(starts) <= N_CAMPAIGNS:
+        return None
+    zone = history.tables.time_zone
+    first = _midnight(starts[-N_CAMPAIGNS], zone)
+    before = history.features("customer_offers", first, [c.SENT_DAY, c.IS_SENT, c.IS_OVER])
+    earlier = [day for day in _starts(before) if day >= history.tables.first_day + _MIN_CAMPAIGN_DAYS]
+    return Days(tuple(_midnight(day, zone) for day in reversed(earlier[-n:])), first) if earlier else None
+
+
+def _starts(sent: pd.DataFrame) -> list[int]:
+    """Return the days on which what has ended was sent, each once, in order."""
+    ended = sent[sent[c.IS_SENT].astype(bool) & sent[c.IS_OVER].astype(bool)]
+    return sorted({int(day) for day in ended[c.SENT_DAY].dropna()})
+
+
+def _midnight(day: int, time_zone: str) -> Moment:
+    return local_midnight(day, time_zone)
+
+
+def _tests_of(model: str) -> list[tuple[int, int]]:
+    """Return the windows and test cutoffs of every task of the backtest that asks the model."""
+    from training.backtest.tasks import TASKS
+
+    return [(task.window_days, task.n_cutoffs) for task in TASKS if model in task.needs]
+
+
+def _row(judgement: Judgement, metric: str) -> MetricRow:
+    rows = [row for row in judgement.rows if row.metric == metric]
+    if not rows:
+        why = "; ".join(judgement.notes) or "too few customers"
+        raise TuningError(f"{judgement.model} can't be judged by {metric} here ({why}): there is nothing to tune on")
+    return max(rows, key=lambda row: row.is_primary)
+
+
+def _sums(row: MetricRow) -> CustomerSums:
+    return CustomerSums.whole(row.ours) if row.sums is None else row.sums
+
+
+def _has_search(name: str) -> bool:
+    return bool(load_search(SOURCES[name].config_class, name))
