@@ -36,6 +36,9 @@ NEIGHBOURS = (0.25, 0.5, 0.25)
 NO_HOURS = "best hour: off, the source has no times of day"
 TASK = "when they shop, 42 buckets of the week"
 
+JUDGED_DAYS = 28
+"""How long after a cutoff it is judged, whatever it validated on."""
+
 
 @dataclass(frozen=True)
 class BestHourConfig:
@@ -198,8 +201,8 @@ def figures(fitted: Mapping[Moment, FittedBestHour], history: History) -> dict[s
 
 
 def _trips(moment: Moment, model: FittedBestHour, history: History) -> Contest:
-    """Return a row a trip in the validation days after `moment`, by customers with trips before it."""
-    known, later, customers = _split_with_rows(history, moment, model.config.validation_days)
+    """Return a row a trip in the days after `moment`, by customers with trips before it."""
+    known, later, customers = _split_with_rows(history, moment, JUDGED_DAYS)
     who, day, block = np.nonzero(later)
     times = later[who, day, block].astype(np.int64)
     chances = {
