@@ -109,15 +109,22 @@ def train(
     print(version)
 
 
-@app.command(epilog="Example: tercet evaluate ./tables")
+@app.command(epilog="Example: tercet evaluate complete-journey --quick")
 def evaluate(
-    source: SourceText, quick: Quick = False, state: StateUrl = DEFAULT_STATE, home: Home = DEFAULT_HOME
+    source: SourceText,
+    quick: Annotated[bool, typer.Option("--quick", help="One cutoff, quick settings, a sample of customers.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="TASK", help="This task alone; may be given several times.")
+    ] = None,
+    state: StateUrl = DEFAULT_STATE,
+    home: Home = DEFAULT_HOME,
 ) -> None:
-    """Run the backtest against the baselines, write the report and print its tables."""
+    """Run the backtest beside tuned peers, write the report and print its tables; goes on where it was stopped."""
+    from training.evaluate import EvaluationJob
     from training.evaluate import evaluate as run
 
     with Progress() as progress:
-        report = run(source, home, quick, progress, state=state)
+        report = run(EvaluationJob(source, quick, tuple(only or ()), state), home, progress)
     print(report.text)
 
 

@@ -1,51 +1,118 @@
-"""The backtest: every model and the challenge on later weeks, beside their baselines."""
+"""The backtest in one command: what tercet answers on later weeks beside tuned peers, as tables, a report and a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from features.asof import at_utc
 from features.prune import prune
 from serving.home_lock import working_in
 from serving.state.opening import FILE
-from training.ahead import reads_of_judging
-from training.config import load_config
+from training.backtest.bundles import PastBundles
+from training.backtest.document import document_of
+from training.backtest.goals import goals_of, verdicts_of
+from training.backtest.logged import log_backtest
+from training.backtest.pages import text, write_pages
+from training.backtest.run import Backtest, Runner, chosen_tasks, plan_of
+from training.backtest.tasks import TASKS
 from training.history import History
 from training.home import Home
 from training.learners import learners
 from training.opening import OpenShop, open_shop
-from training.pipeline import judge
-from training.recipe import Recipe
-from training.recording import record_judgements
-from training.report import Report, write_report
+from training.report import Report
 from training.tracking import Tracker
 
+QUICK_CUSTOMERS = 1_000
+"""So many customers are asked with `--quick`: enough for a first look, not for a claim."""
 
-def evaluate(source: str, home: Path, quick: bool, progress: Callable[[str], None], *, state: str = FILE) -> Report:
-    """Return the report of the backtest on a source and the shop's state, written under `reports/`, logged to MLflow.
+Say = Callable[[str], None]
 
-    Nothing is published. With `quick` one cutoff is judged with the models' quick settings. `state` is where the state
-    is, as TERCET_STATE has it.
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """What is to be evaluated: every task, or those of `only`; with `is_quick` one cutoff and a sample of customers."""
+
+    source: str
+    is_quick: bool = False
+    only: tuple[str, ...] = ()
+    state: str = FILE
+
+    @property
+    def kind(self) -> str:
+        """Return which settings it runs with: results of the two are not mixed."""
+        return "quick" if self.is_quick else "full"
+
+
+def evaluate(job: EvaluationJob, home: Path, say: Say) -> Report:
+    """Return the report of the backtest, written under `reports/` of the home and logged to MLflow.
+
+    What was found out before, from the same tables, code, settings and policy, is read and not found out again: a run
+    that was stopped goes on where it was. Nothing is published.
+
+    Raises
+    ------
+    TercetError
+        When the source breaks the contract, the policy or a config has mistakes, or no task has a given name.
     """
+    tasks = chosen_tasks(TASKS, job.only)
     with working_in(home):
-        shop = open_shop(source, home, None, "duckdb", progress, state=state)
-        report = _evaluate(shop, home, quick, progress)
+        shop = open_shop(job.source, home, None, "duckdb", say, state=job.state)
+        with _alone(home / "backtest", say):
+            runner = _runner(shop, home, job, say)
+            plan = plan_of(tasks, runner.bundles.history, is_quick=job.is_quick)
+            backtest = runner.run(plan)
+            if not job.only:
+                runner.prune(plan)
+        report = _reported(shop, home, job, backtest)
         prune(Home(home).features, shop.tables.digest)
     return report
 
 
-def _evaluate(shop: OpenShop, home: Path, quick: bool, progress: Callable[[str], None]) -> Report:
-    history, place = History(shop.store, shop.as_of), Home(home)
-    recipe = load_config(Recipe, "recipe", is_quick=quick)
-    chosen = learners(is_quick=quick)
-    with history.store.ahead(reads_of_judging(chosen, history, recipe)):
-        evidence = judge(chosen, history, recipe, place.policy_text(), progress)
-    day = at_utc(shop.as_of.us).date().isoformat()
-    name = f"evaluation-{shop.tables.source_name}-{day}" + ("-quick" if quick else "")
-    progress("report: tables and pictures")
-    report = write_report(place.report(name), evidence.judged, evidence.challenge, name)
-    progress("MLflow: log the judgements")
-    tags = {"data_digest": shop.tables.digest, "source": shop.tables.source_name, "as_of": day, "evaluation": name}
-    record_judgements(Tracker.under(home), evidence.judged, evidence.challenge, report.folder, tags)
-    return report
+def _runner(shop: OpenShop, home: Path, job: EvaluationJob, say: Say) -> Runner:
+    place = Home(home)
+    folder = home / "backtest" / job.kind
+    bundles = PastBundles(
+        history=History(shop.store, shop.as_of),
+        learners={each.name: each for each in learners(is_quick=job.is_quick, home=home)},
+        policy_text=place.policy_text(),
+        folder=folder / "bundles",
+        say=say,
+        sample=QUICK_CUSTOMERS if job.is_quick else None,
+    )
+    return Runner(bundles, folder / "findings")
+
+
+def _reported(shop: OpenShop, home: Path, job: EvaluationJob, backtest: Backtest) -> Report:
+    """Return the report, written and logged."""
+    tables, day = shop.tables, at_utc(shop.as_of.us).date().isoformat()
+    name = "-".join(["evaluation", tables.source_name, day, *job.only, *(["quick"] if job.is_quick else [])])
+    goals = goals_of(tables.source_name)
+    verdicts = verdicts_of(backtest.results, goals)
+    if job.only:
+        goals = {key: goals[key] for key in verdicts}
+    document = document_of(f"Backtest of {tables.source_name}, {job.kind}, {day}", backtest, goals)
+    folder = Home(home).report(name)
+    write_pages(document, folder)
+    tags = {"data_digest": tables.digest, "source": tables.source_name, "as_of": day, "recipe": job.kind}
+    log_backtest(Tracker.under(home), name, tags, (backtest, document, verdicts))
+    return Report(text(document), folder)
+
+
+@contextmanager
+def _alone(folder: Path, say: Say) -> Iterator[None]:
+    """Let one evaluation at a time work in a folder; a second one waits, and then finds what the first has kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK_FILE).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another evaluation in this home")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+_LOCK_FILE = ".lock"

@@ -67,6 +67,15 @@ class PastBundles:
         """Return the digest of all that the answers of these models at a moment come from."""
         return digest_of(self._base(moment), {name: self._model_digest(name) for name in sorted(needs)})
 
+    def prune(self, needs: Mapping[Moment, Collection[str]]) -> None:
+        """Remove all bundles but those that would serve these models at these moments."""
+        serving = {
+            self._kept(moment, {name: self._model_digest(name) for name in names}) for moment, names in needs.items()
+        }
+        for folder in self.folder.glob("*"):
+            if folder not in serving:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def fit(self, name: str, moment: Moment) -> Any:  # Any: each model's own fitted class
         """Return a model that has learned what was known at `moment`."""
         self.say(f"{iso_days([moment])[0]}: fit {name}")

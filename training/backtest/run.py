@@ -121,6 +121,15 @@ class Runner:
                 keep_findings(paths[task.name], kept[task.name])
         return {task.name: kept[task.name] for task in tasks}
 
+    def prune(self, plan: Plan) -> None:
+        """Remove what is kept of other code, settings or data than the plan's."""
+        findings = {self.path(moment, task) for moment, tasks in plan.by_cutoff.items() for task in tasks}
+        for path in self.folder.glob("*"):
+            if path not in findings:
+                path.unlink(missing_ok=True)
+        needs = {moment: {name for task in tasks for name in task.needs} for moment, tasks in plan.by_cutoff.items()}
+        self.bundles.prune(needs)
+
     def path(self, moment: Moment, task: Task) -> Path:
         """Return where a task's findings at a cutoff are kept: by all that they come from."""
         code = code_digest([_module_of(task.observe)], without=_IN_THE_BUNDLE)

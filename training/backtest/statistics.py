@@ -64,8 +64,8 @@ class Measured:
 
     @property
     def best_peer(self) -> str | None:
-        """Return the peer with the best value; None where none has any."""
-        known = [name for name in self.gains if np.isfinite(self.values[name].value)]
+        """Return the peer with the best value; None where none has any. Other rankings of our own are no peers."""
+        known = [name for name in self.gains if np.isfinite(self.values[name].value) and not is_own(name)]
         return min(known, key=lambda name: (self.gains[name].value, name)) if known else None
 
     @property
@@ -73,6 +73,11 @@ class Measured:
         """Return how much better ours is than the best peer."""
         best = self.best_peer
         return None if best is None else self.gains[best]
+
+
+def is_own(ranker: str) -> bool:
+    """Return whether a ranker is ours: `OURS`, or another ranking by the same models ("tercet, chance × margin")."""
+    return ranker == OURS or ranker.startswith(f"{OURS}, ")
 
 
 @dataclass(frozen=True)
