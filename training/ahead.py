@@ -47,13 +47,17 @@ _REPLAYED: Final = tuple(group for group in _BUNDLED if group != "customer_offer
 
 
 def reads_of_judging(learners: Sequence[Learner], history: History, recipe: Recipe) -> Iterator[Read]:
-    """Yield the groups and moments that judging the models and their challenges reads, about in its order."""
+    """Yield the groups and moments that judging the models reads, about in its order."""
     for learner in learners:
         if learner.name in _LEARNED:
             for cutoff in _cutoffs(learner, history, recipe):
                 yield from _reads_of_fit(learner, history.until(cutoff))
                 yield from ((group, cutoff) for group in _LEARNED[learner.name].groups)
-    for cutoff in _cutoffs(learners[0], history, recipe):
+
+
+def reads_of_challenges(learner: Learner, history: History, recipe: Recipe) -> Iterator[Read]:
+    """Yield the groups and moments that judging the challenges reads, on the cutoffs of `learner`."""
+    for cutoff in _cutoffs(learner, history, recipe):
         end = min(history.known_until, cutoff.plus_days(recipe.judged_step_days, history.tables.time_zone))
         for monday in mondays(cutoff, end, history.tables.time_zone)[: recipe.n_challenge_weeks]:
             yield from ((group, monday) for group in _REPLAYED)

@@ -1,81 +1,71 @@
-"""Which bundle serves: the comparison that a challenger must pass, and the promotion itself.
+"""Which bundle serves: the promotion, which goes by what the gate said of each model (docs/gate.md).
 
-In this version a bundle passes when no model is worse than its baseline on later weeks: its primary metrics are ahead,
-or within the paired interval where the data are too few to tell. The judgement is kept beside the bundle, under
-`reports/<version>/judgement.json`, and the outcome in `gate.json`.
+What `tercet train` found out is kept beside the bundle, with the gate's table (training/gate_record.py); what a
+promotion did, in ``reports/<version>/gate.json``.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any  # JSON records that are read back
 
 from serving.bundle import open_bundle, write_with_policy
 from serving.champion import write_champion
 from serving.decisioning.merchandising import unknown_names
+from serving.decisioning.policy import parse_policy
 from serving.home_lock import working_in
 from serving.renamed import version_now
 from training.errors import GateError
+from training.gate_record import (
+    JUDGEMENT_FILE,
+    GateRecord,
+    Verdict,
+    read_record,
+    stands,
+    verdict_of,
+    write_json,
+    write_record,
+)
+from training.gate_rules import Decision, decide
 from training.home import Home, read_policy
-from training.judge import Judgement, MetricRow
+from training.results import KeptResults, ModelResults
 from training.tracking import Tracker
 
-JUDGEMENT_FILE = "judgement.json"
 GATE_FILE = "gate.json"
+UNKNOWN = "nothing is known of how it was judged"
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a bundle passes, with a line for every primary metric that is not ahead of its baseline."""
-
-    passes: bool
-    behind: tuple[str, ...]
-    undecided: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """Return the verdict as lines that a person can read."""
-        head = (
-            "passes: no model is worse than its baseline" if self.passes else "does not pass: " + "; ".join(self.behind)
-        )
-        return "\n".join([head, *(f"undecided, too few customers to tell: {each}" for each in self.undecided)])
-
-
-def compare(judgements: Sequence[Judgement]) -> Verdict:
-    """Return the verdict on models judged beside their baselines."""
-    rows = [row for judgement in judgements for row in judgement.primary]
-    not_ahead = [row for row in rows if not row.gain > 0]
-    behind = tuple(_line(row) for row in not_ahead if row.gain_high < 0)
-    undecided = tuple(_line(row) for row in not_ahead if not row.gain_high < 0)
-    return Verdict(not behind, behind, undecided)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a promotion did."""
+    """What a promotion did; `table` is what it went by, `unknown` what the policy names and the bundle doesn't know."""
 
     version: str
     verdict: Verdict
     forced: bool
+    table: str = ""
     unknown: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """Return what happened, for a person; and what the policy names that the bundle does not know."""
+        """Return what happened, for a person."""
         how = " (forced)" if self.forced else ""
         notes = [f"note, policy.toml: {each}" for each in self.unknown]
-        return "\n".join([self.verdict.text, *notes, f"{self.version} is the champion{how}"])
+        table = [self.table, ""] if self.table else []
+        return "\n".join([*table, self.verdict.text, *notes, f"{self.version} is the champion{how}"])
 
 
 def promote(home: Path, version: str | None = None, *, policy: Path | None = None, force: bool = False) -> Promotion:
     """Make a bundle the champion; without a version, the latest trained one, or with `policy` the champion itself.
 
-    With `policy` the bundle is written anew with that policy and the home's texts, as a version of its own. `force`
-    promotes a bundle that does not pass; `gate.json` says so. The models of the bundle get the alias `champion` in
-    MLflow; where that can't be reached, a warning is logged and the promotion stands.
+    It goes by the gate's table, which was made beside the champion of that time; where another one serves now, by what
+    is kept of both on the same data. A bundle that has served before is let back in as it is. With `policy` the bundle
+    is written anew with that policy and the home's texts, as a version of its own. `force` promotes a bundle that does
+    not pass: `gate.json`, a warning in the log and MLflow's tags say so. The models of the bundle get the alias
+    `champion` in MLflow; where that can't be reached, a warning is logged and the promotion stands.
 
     Raises
     ------
@@ -88,26 +78,22 @@ def promote(home: Path, version: str | None = None, *, policy: Path | None = Non
         return _promote(Home(home), version, policy, force)
 
 
-def _promote(place: Home, version: str | None, policy: Path | None, force: bool) -> Promotion:
-    chosen = version or (_require_champion(place) if policy else latest(place))
-    chosen = version_now(place.folder, chosen)
-    if not place.bundle(chosen).is_dir():
-        raise GateError(f"there is no bundle {chosen}: {_known(place)}")
-    open_bundle(place.bundle(chosen))
-    judgement = _judgement(place, chosen, force)
-    verdict = judgement_verdict(judgement)
-    if not verdict.passes and not force:
-        raise GateError(f"{chosen} {verdict.text.splitlines()[0]}; --force promotes it all the same")
-    if policy is not None:
-        text, _ = read_policy(policy)
-        chosen = write_with_policy(place.bundle(chosen), text, place.bundles, place.texts())
-        keep_judgement(place, chosen, judgement)
-    _keep_gate(place, chosen, verdict, force)
-    write_champion(place.folder, chosen)
-    Tracker.under(place.folder).promote_all(judgement.get("registered", {}))
-    bundle = open_bundle(place.bundle(chosen), verify=False)
-    unknown = unknown_names(bundle, bundle.policy.merchandising)
-    return Promotion(chosen, verdict, force and not verdict.passes, tuple(unknown))
+def promote_first(home: Home, version: str, say: Callable[[str], None]) -> None:
+    """Make the first bundle of a home the champion, if it passes; say what happened, and what to do when it doesn't."""
+    if home.champion() is not None:
+        say(f"bundle {version} waits for `tercet promote`; {home.champion()} serves on")
+        return
+    try:
+        promotion = promote(home.folder, version)
+        say(replace(promotion, table="").text.replace("\n", "; "))
+    except GateError as error:
+        say(str(error))
+
+
+def table_of(home: Path, version: str) -> str:
+    """Return the gate's table of a bundle; empty where none is kept."""
+    record = read_record(Home(home).report(version))
+    return "" if record is None else record.table
 
 
 def latest(home: Home) -> str:
@@ -118,64 +104,111 @@ def latest(home: Home) -> str:
     return max(folders, key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name)).name
 
 
-def keep_judgement(home: Home, version: str, judgement: Mapping[str, Any]) -> None:
-    """Write how a bundle was judged beside it."""
-    _write(home.report(version) / JUDGEMENT_FILE, judgement)
+def _promote(place: Home, version: str | None, policy: Path | None, force: bool) -> Promotion:
+    chosen = version or (_require_champion(place) if policy else latest(place))
+    chosen = version_now(place.folder, chosen)
+    if not place.bundle(chosen).is_dir():
+        raise GateError(f"there is no bundle {chosen}: {_known(place)}")
+    open_bundle(place.bundle(chosen))
+    record = _record(place, chosen, force)
+    found = _as_things_stand(place, chosen, record)
+    if not found.verdict.passes and not force:
+        raise GateError(f"{chosen} {found.verdict.text.splitlines()[0]}; --force promotes it all the same")
+    if policy is not None:
+        text, _ = read_policy(policy)
+        chosen = write_with_policy(place.bundle(chosen), text, place.bundles, place.texts())
+        write_record(place.report(chosen), record)
+    is_forced = force and not found.verdict.passes
+    _leave_trace(place, chosen, found, is_forced)
+    write_champion(place.folder, chosen)
+    Tracker.under(place.folder).promote_all(record.registered, _tags(found, is_forced))
+    bundle = open_bundle(place.bundle(chosen), verify=False)
+    unknown = unknown_names(bundle, bundle.policy.merchandising)
+    return Promotion(chosen, found.verdict, is_forced, found.table, tuple(unknown))
 
 
-def judgement_record(judgements: Sequence[Judgement], registered: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is kept of a judgement: every row, the verdict, and the versions of the registered models."""
-    verdict = compare(judgements)
-    return {
-        "passes": verdict.passes,
-        "behind": list(verdict.behind),
-        "undecided": list(verdict.undecided),
-        "registered": dict(registered),
-        "judgements": [judgement.as_dict() for judgement in judgements],
-    }
+def _as_things_stand(place: Home, version: str, record: GateRecord) -> GateRecord:
+    """Return what is to be gone by now: the record itself, or one beside the bundle that serves meanwhile."""
+    champion = place.champion()
+    if champion is None or champion == version or _has_served(place, version):
+        return record
+    serving = read_record(place.report(champion))
+    judged_beside = version_now(place.folder, record.champion) if record.champion else ""
+    if judged_beside == champion or not record.decisions:
+        return record
+    if serving is not None and judged_beside and serving.bundle == _judged_as(place, judged_beside):
+        return record  # the same models under another policy
+    decisions = None if serving is None else _decided_again(place, record, serving)
+    if decisions is None:
+        beside = f"beside {record.champion}" if record.champion else "when nothing served"
+        why = (
+            f"it was judged {beside}; {champion} serves now, and nothing is kept of both on the same data: train again"
+        )
+        return replace(record, champion=champion, verdict=Verdict(False, (why,), ()))
+    return replace(record, champion=champion, decisions=tuple(decisions), verdict=verdict_of(decisions))
 
 
-def judgement_verdict(record: Mapping[str, Any]) -> Verdict:
-    """Return the verdict that a kept judgement holds."""
-    return Verdict(bool(record["passes"]), tuple(record["behind"]), tuple(record["undecided"]))
+def _decided_again(place: Home, record: GateRecord, serving: GateRecord) -> list[Decision] | None:
+    """Return the decisions of one bundle's models beside another's, from kept results; None where these don't do."""
+    kept, bounds = KeptResults.under(place.folder), parse_policy(place.policy_text()).gate
+    found = []
+    for model, digest in record.results.items():
+        ours, theirs = kept.find(model, digest), kept.find(model, serving.results.get(model, ""))
+        if ours is None or theirs is None or not _is_same_data(ours, theirs):
+            return None
+        is_same = digest == serving.results[model]
+        found.append(decide(ours.judgement, theirs.judgement, bounds, is_same=is_same))
+    return stands(found) if found else None
 
 
-def _judgement(home: Home, version: str, force: bool) -> dict[str, Any]:
-    path = home.report(version) / JUDGEMENT_FILE
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        judgement_verdict(found)
+def _is_same_data(one: ModelResults, other: ModelResults) -> bool:
+    return (one.key.data, one.key.known_until_us, one.key.cutoffs) == (
+        other.key.data,
+        other.key.known_until_us,
+        other.key.cutoffs,
+    )
+
+
+def _has_served(place: Home, version: str) -> bool:
+    """Return whether a bundle was the champion before: going back needs no comparison."""
+    return (place.report(version) / GATE_FILE).is_file()
+
+
+def _judged_as(place: Home, version: str) -> str:
+    """Return the version under which a bundle's models were judged: another one where only its policy is new."""
+    record = read_record(place.report(version))
+    return version if record is None or not record.bundle else record.bundle
+
+
+def _record(home: Home, version: str, force: bool) -> GateRecord:
+    found = read_record(home.report(version))
+    if found is not None:
         return found
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if force:
-            return {"passes": False, "behind": ["nothing is known of how it was judged"], "undecided": []}
-        raise GateError(
-            f"nothing is known of how {version} was judged ({path.name} is missing or damaged): "
-            "train it again, or use --force"
-        ) from error
+    if force:
+        return GateRecord(version, "", (), Verdict(False, (UNKNOWN,), ()))
+    raise GateError(
+        f"{UNKNOWN.replace('it', version)} ({JUDGEMENT_FILE} is missing or damaged): train it again, or use --force"
+    )
 
 
-def _keep_gate(home: Home, version: str, verdict: Verdict, force: bool) -> None:
-    record = {
+def _leave_trace(home: Home, version: str, found: GateRecord, is_forced: bool) -> None:
+    trace = {
         "version": version,
-        "passes": verdict.passes,
-        "behind": verdict.behind,
-        "undecided": verdict.undecided,
-        "forced": force and not verdict.passes,
+        **asdict(found.verdict),
+        "forced": is_forced,
         "before": home.champion(),
+        "models": {each.model: str(each.outcome) for each in found.decisions},
+        "table": found.table,
     }
-    _write(home.report(version) / GATE_FILE, record)
+    write_json(home.report(version) / GATE_FILE, trace)
+    if is_forced:
+        _log.warning("bundle %s is promoted by force: it %s", version, found.verdict.text.splitlines()[0])
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=1, allow_nan=True), encoding="utf-8")
-    draft.replace(path)
-
-
-def _line(row: MetricRow) -> str:
-    return f"{row.model}, {row.task}: {row.metric} {row.ours:.4f} against {row.baseline} {row.baseline_value:.4f}"
+def _tags(found: GateRecord, is_forced: bool) -> Mapping[str, str]:
+    """Return the tags of what is promoted in MLflow."""
+    forced = {"forced": "; ".join(found.verdict.behind)} if is_forced else {}
+    return {"promoted": "by force" if is_forced else "yes", **forced}
 
 
 def _require_champion(home: Home) -> str:

@@ -41,6 +41,8 @@ class Outcome(StrEnum):
     PROMOTED = "promoted"
     STAYS = "stays"
     """The champion's recipe stays."""
+    WORSE = "worse"
+    """The champion's config does worse with today's code than with the code that it was made by, which is gone."""
 
 
 class Role(StrEnum):
@@ -118,6 +120,8 @@ class Decision:
 
         Where a champion's recipe ships, the bundle is no worse than what serves.
         """
+        if self.outcome is Outcome.WORSE:
+            return (self.why,)
         if self.outcome not in (Outcome.FIRST, Outcome.PROMOTED):
             return ()
         return tuple(row.text for row in self._baselines if row.verdict == "behind")
@@ -144,9 +148,10 @@ class Decision:
 
 def decide(challenger: Judgement, champion: Judgement | None, bounds: GatePolicy, *, is_same: bool = False) -> Decision:
     """Return what becomes of a challenger; with `is_same` there is nothing to compare but the baselines."""
-    model, baselines = challenger.model, tuple(_baseline_rows(challenger))
+    alone = decide_alone(challenger)
     if champion is None or is_same:
-        return Decision(model, Outcome.SAME if is_same else Outcome.FIRST, baselines)
+        return replace(alone, outcome=Outcome.SAME) if is_same else alone
+    model, baselines = alone.model, alone.rows
     if not is_comparable(challenger, champion):
         none = not challenger.rows and not champion.rows
         return Decision(model, Outcome.STAYS, baselines, NOTHING_JUDGED if none else NOT_COMPARABLE)
@@ -156,6 +161,11 @@ def decide(challenger: Judgement, champion: Judgement | None, bounds: GatePolicy
     if broken:
         return Decision(model, Outcome.STAYS, rows, "; ".join(row.text for row in broken))
     return Decision(model, Outcome.PROMOTED, rows)
+
+
+def decide_alone(judgement: Judgement) -> Decision:
+    """Return what is to be said of a judgement beside its baselines alone."""
+    return Decision(judgement.model, Outcome.FIRST, tuple(_baseline_rows(judgement)))
 
 
 def is_comparable(challenger: Judgement, champion: Judgement) -> bool:

@@ -15,6 +15,7 @@ _SAID = {
     Outcome.SAME: "the champion's own recipe: nothing to compare",
     Outcome.PROMOTED: "the challenger replaces the champion",
     Outcome.STAYS: "the champion stays",
+    Outcome.WORSE: "today's code does worse than the champion's, and must wait",
 }
 
 

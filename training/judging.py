@@ -1,62 +1,150 @@
-"""Judging every model on later weeks than it learned from, and the challenges that they make together."""
+"""Judging models on later weeks than they learned from: anew, or from what the same recipe showed on the same data."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from features.asof import Moment
+from training.code_digest import code_digest
 from training.comparison import iso_days
+from training.costs import Meter
 from training.history import History
 from training.judge import Judgement
 from training.learners import Fitted, Learner
 from training.recipe import Recipe
+from training.results import KeptResults, ModelRecipe, ModelResults, ResultsKey
 
 Say = Callable[[str], None]
 
 
+class Fits(Mapping[Moment, Fitted]):
+    """A model's fits by the cutoff that each has learned up to; each is made when it is first asked for."""
+
+    def __init__(self, learner: Learner, bench: Bench) -> None:
+        self._learner, self._bench = learner, bench
+        self._made: dict[Moment, Fitted | None] = dict.fromkeys(bench.cutoffs(learner))
+
+    def __getitem__(self, cutoff: Moment) -> Fitted:
+        """Return the fit at a cutoff."""
+        made = self._made[cutoff]
+        if made is None:
+            name = self._learner.name
+            self._bench.say(f"judge {name}: learn up to {iso_days([cutoff])[0]}")
+            with self._bench.meter.stage(fitting(name)):
+                made = self._learner.fit(self._bench.history.until(cutoff))
+            self._made[cutoff] = made
+        return made
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Iterate over the cutoffs."""
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        """Return the number of cutoffs."""
+        return len(self._made)
+
+
 @dataclass(frozen=True)
 class Judged:
-    """One model's fits by cutoff, its judgement, its pictures, and what that took in seconds."""
+    """One model's recipe, its fits by cutoff, its judgement, and its pictures as PNG files by name."""
 
     learner: Learner
-    fits: Mapping[Moment, Any]  # Any: the model's own fitted class
+    recipe: ModelRecipe
+    fits: Mapping[Moment, Fitted]
     judgement: Judgement
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    fit_seconds: float = 0.0
-    judge_seconds: float = 0.0
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    results: str = ""
+    """The digest by which the results are kept; empty where they are not."""
 
 
-def judge_all(learners: Sequence[Learner], history: History, recipe: Recipe, say: Say) -> dict[str, Judged]:
-    """Return every model's judgement, by name.
+@dataclass(frozen=True)
+class Bench:
+    """Where models are judged: on the recipe's cutoffs of one history, whose end is the embargo of the judge.
 
-    Each is fitted at every cutoff on what was known there, and judged on the weeks after it; the history's own end is
-    the embargo of the judge.
+    With `kept`, what a recipe showed before on the same data and cutoffs is read instead of found out again.
     """
-    return {learner.name: judge_one(learner, history, recipe, say) for learner in learners}
+
+    history: History
+    recipe: Recipe
+    say: Say
+    kept: KeptResults | None = None
+    meter: Meter = field(default_factory=Meter)
+
+    def cutoffs(self, learner: Learner) -> list[Moment]:
+        """Return the cutoffs of a model; none where the history is too short."""
+        step = self.recipe.judged_step_days
+        return self.history.cutoff_before(learner.judged_days, self.recipe.n_judged, step_days=step)
+
+    def key(self, learner: Learner, recipe: ModelRecipe | None = None) -> ResultsKey:
+        """Return what the results of a model are known by here; `recipe` where it isn't the learner's own."""
+        own = recipe or recipe_of(learner)
+        days = iso_days(self.cutoffs(learner))
+        return ResultsKey(own, self.history.tables.digest, self.history.known_until.us, days)
+
+    def is_kept(self, learner: Learner) -> bool:
+        """Return whether there seem to be results of a model."""
+        return self.kept is not None and self.kept.path(learner.name, self.key(learner).digest).exists()
+
+    def fitted_later(self, learner: Learner) -> Judged:
+        """Return a model that is not judged here: it is fitted when somebody asks for its fits."""
+        return Judged(learner, recipe_of(learner), Fits(learner, self), Judgement(learner.name, (), ()))
+
+    def judged(self, learner: Learner) -> Judged:
+        """Return a model's judgement: fitted at every cutoff on what was known there, judged on the weeks after it.
+
+        A history too short for any cutoff gives an empty judgement that says so.
+        """
+        key, fits = self.key(learner), Fits(learner, self)
+        found = None if self.kept is None else self.kept.load(key)
+        if found is None:
+            found = ModelResults(key, *self._judge(learner, fits))
+            if self.kept is not None and key.cutoffs:
+                self.kept.keep(found)
+        else:
+            self.say(f"judge {learner.name}: as kept, the same recipe on the same data")
+        digest = key.digest if self.kept is not None else ""
+        return Judged(learner, key.recipe, fits, found.judgement, found.pictures, digest)
+
+    def _judge(self, learner: Learner, fits: Fits) -> tuple[Judgement, dict[str, bytes]]:
+        if not fits:
+            note = f"{learner.name}: the history is too short to judge it on weeks that it has not learned from"
+            return Judgement(learner.name, (), (), (), (note,)), {}
+        made = {cutoff: fits[cutoff] for cutoff in fits}
+        self.say(f"judge {learner.name}: the weeks after")
+        with self.meter.stage(judging(learner.name)):
+            judgement = _named(learner.judge(made, self.history), learner.name)
+            return judgement, drawn(learner.figures(made, self.history))
 
 
-def judge_one(learner: Learner, history: History, recipe: Recipe, say: Say) -> Judged:
-    """Return one model's judgement; a history too short for any cutoff gives an empty one that says so."""
-    cutoffs = history.cutoff_before(learner.judged_days, recipe.n_judged, step_days=recipe.judged_step_days)
-    if not cutoffs:
-        note = f"{learner.name}: the history is too short to judge it on weeks that it has not learned from"
-        return Judged(learner, {}, Judgement(learner.name, (), (), (), (note,)))
-    started = time.perf_counter()
-    fits: dict[Moment, Fitted] = {}
-    for cutoff in cutoffs:
-        say(f"judge {learner.name}: learn up to {iso_days([cutoff])[0]}")
-        fits[cutoff] = learner.fit(history.until(cutoff))
-    fitted = time.perf_counter()
-    say(f"judge {learner.name}: the weeks after")
-    judgement = learner.judge(fits, history)
-    figures = learner.figures(fits, history)
-    done = time.perf_counter()
-    return Judged(learner, fits, _named(judgement, learner.name), figures, fitted - started, done - fitted)
+def fitting(name: str) -> str:
+    """Return the stage under which a model's fits for its judgement are measured."""
+    return f"fit {name} on past weeks"
+
+
+def judging(name: str) -> str:
+    """Return the stage under which a model's judgement is measured."""
+    return f"judge {name}"
+
+
+def recipe_of(learner: Learner) -> ModelRecipe:
+    """Return the recipe of a model: its config, and the digest of the code that fits and judges it."""
+    modules = {type(learner.config).__module__, learner.fit.__module__, learner.judge.__module__}
+    return ModelRecipe(learner.name, learner.parameters, code_digest(modules))
+
+
+def drawn(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Return figures as PNG files by name."""
+    return {name: _png(figure) for name, figure in figures.items()}
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def _named(judgement: Judgement, name: str) -> Judgement:

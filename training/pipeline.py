@@ -1,37 +1,42 @@
 """From a source to a bundle: read this file top to bottom to see what `tercet train` does.
 
-checked tables → features as of many moments → models judged on later weeks → models fitted on all weeks → a bundle,
-with every step's evidence in MLflow and beside the bundle.
+checked tables → features as of many moments → each model's challenger and champion judged on later weeks → the winners
+fitted on all weeks → a bundle, with every step's evidence in MLflow and beside the bundle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import date, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from features.prune import prune
 from serving.bundle import write_bundle
+from serving.decisioning.policy import parse_policy
 from serving.home_lock import working_in
 from serving.state.opening import FILE
-from training.ahead import reads_of_bundle, reads_of_judging
+from training.ahead import Read, reads_of_bundle, reads_of_challenges, reads_of_judging
 from training.assembly import Assembly, numbers_of
-from training.challenge_judging import ChallengeJudgement, judge_challenge
 from training.config import load_config
-from training.errors import GateError
-from training.gate import judgement_record, keep_judgement, promote
+from training.costs import Meter
+from training.evidence import Evidence, gather_evidence
+from training.gate import promote_first
+from training.gate_record import GateRecord, verdict_of, write_record
+from training.gate_rules import Outcome
+from training.gate_table import gate_text, outcome_lines
+from training.gate_trials import Trial, Trials, decisions_of
 from training.history import History
 from training.home import Home
-from training.judge import Judgement
-from training.judging import Judged, judge_all
+from training.incumbents import Incumbents
+from training.judging import Bench
 from training.learners import Fitted, Learner, learners, own_settings, settings_record
 from training.opening import OpenShop, open_shop
 from training.recipe import Recipe
-from training.recording import RunContext, record_models
+from training.recording import Outcomes, RunContext, record_training
 from training.report import write_report
+from training.results import KeptResults
 from training.state_care import carry_out_erasures, tend_state
 from training.tracking import Tracker
 
@@ -50,118 +55,115 @@ def train(
 ) -> str:
     """Return the version of the bundle that was trained, judged and published from a source and the shop's state.
 
-    The first bundle of a home that passes the gate becomes its champion; later ones wait for `tercet promote`. Whoever
-    asked to be forgotten is erased first. `state` is where the state is, as TERCET_STATE has it.
+    Of each model, the better of two recipes ships: today's config, and the one that the champion was made by. The first
+    bundle of a home that passes the gate becomes its champion; later ones wait for `tercet promote`. Whoever asked to
+    be forgotten is erased first. `state` is where the state is, as TERCET_STATE has it.
 
     Raises
     ------
     TercetError
-        When the source breaks the contract, holds nothing to learn from, or the policy has mistakes.
+        When the source breaks the contract, holds nothing to learn from, or the policy or a config has mistakes.
     """
     carry_out_erasures(home, state, progress)
+    place, meter = Home(home), Meter()
     with working_in(home):
-        shop = open_shop(source, home, as_of, engine, progress, state=state)
-        version = _train(shop, home, quick, progress)
-        prune(Home(home).features, shop.tables.digest)
+        with meter.stage("tables"):
+            shop = open_shop(source, home, as_of, engine, progress, state=state)
+        history, recipe = History(shop.store, shop.as_of), load_config(Recipe, "recipe", is_quick=quick)
+        bench = Bench(history, recipe, progress, KeptResults.under(home), meter)
+        version = _train(shop, place, bench, quick)
+        prune(place.features, shop.tables.digest)
         tend_state(home, state, shop.tables, as_of_us=shop.as_of.us)
     return version
 
 
-def _train(shop: OpenShop, home: Path, quick: bool, progress: Say) -> str:
+def _train(shop: OpenShop, home: Home, bench: Bench, quick: bool) -> str:
     """Return the version of the bundle of an open shop."""
-    history = History(shop.store, shop.as_of)
-    place, recipe = Home(home), load_config(Recipe, "recipe", is_quick=quick)
-    texts = place.checked_texts()  # before hours of training, not after
+    history, say = bench.history, bench.say
+    policy_text, texts = home.policy_text(), home.checked_texts()  # before hours of training, not after
+    challengers = learners(is_quick=quick, home=home.folder)
+    if own := own_settings(challengers):
+        say(own)
+    trials = Trials(bench, parse_policy(policy_text).gate, Incumbents.of(home))
 
-    chosen = learners(is_quick=quick, home=home)
-    if own := own_settings(chosen):
-        progress(own)
-    reads = chain(reads_of_judging(chosen, history, recipe), reads_of_bundle(chosen, history, recipe))
-    with history.store.ahead(reads):
-        evidence = judge(chosen, history, recipe, place.policy_text(), progress)
-        models = fit_all(evidence.learners, history, progress) if recipe.refits else evidence.latest(history, progress)
+    with history.store.ahead(_reads(trials, challengers)):
+        tried = trials.run(challengers)
+        for line in outcome_lines(decisions_of(tried)):
+            say(f"gate: {line}")
+        evidence = gather_evidence({name: each.shipped for name, each in tried.items()}, bench, policy_text)
+        models = _fit(evidence, bench)
 
-        progress("bundle: write")
-        numbers = numbers_of(models, history, evidence.challenge.completion)
-        contents = Assembly(models, place.policy_text()).contents(
-            history,
-            shop.as_of,
-            numbers,
-            metrics=evidence.metrics,
-            recipe=_recipe_record(recipe, evidence.learners, quick),
-            log_until_us=shop.log_until_us,
-        )
-    version = write_bundle(replace(contents, texts=texts), place.bundles)
+        say("bundle: write")
+        with bench.meter.stage("bundle"):
+            contents = Assembly(models, policy_text).contents(
+                history,
+                shop.as_of,
+                numbers_of(models, history, evidence.challenge.numbers),
+                metrics=evidence.metrics,
+                recipe=_recipe_record(bench.recipe, tried, trials.incumbents, quick),
+                log_until_us=shop.log_until_us,
+            )
+            version = write_bundle(replace(contents, texts=texts), home.bundles)
 
-    progress("report: tables and pictures")
-    report = write_report(place.report(version), evidence.judged, evidence.challenge, version)
-    progress("MLflow: log and register the models")
-    about = RunContext(
-        version, shop.as_of, shop.tables.digest, shop.tables.source_name, "quick" if quick else "full", report.folder
+    _record(
+        RunContext.of(shop, version, trials.incumbents.version, quick), home, bench, Outcomes(tried, evidence, models)
     )
-    registered = record_models(Tracker.under(home), evidence.judged, models, about, evidence.challenge)
-    keep_judgement(place, version, judgement_record(evidence.judgements, registered))
-    _promote_first(place, version, progress)
+    promote_first(home, version, say)
     return version
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the models and their challenges showed on weeks that they had not learned from."""
-
-    judged: Mapping[str, Judged]
-    challenge: ChallengeJudgement
-
-    @property
-    def learners(self) -> tuple[Learner, ...]:
-        """Return the models' learners, in order."""
-        return tuple(each.learner for each in self.judged.values())
-
-    @property
-    def judgements(self) -> list[Judgement]:
-        """Return all judgements, the challenge's last."""
-        return [*(each.judgement for each in self.judged.values()), self.challenge.judgement]
-
-    def latest(self, history: History, say: Say) -> dict[str, Fitted]:
-        """Return the models judged at the latest cutoff; one that was not judged is fitted on all that is known."""
-        judged = {name: each.fits[max(each.fits)] for name, each in self.judged.items() if each.fits}
-        missing = tuple(each.learner for name, each in self.judged.items() if name not in judged)
-        return {**judged, **fit_all(missing, history, say)}
-
-    @property
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """Return every judgement's numbers, by model: what the manifest carries."""
-        return {judgement.model: judgement.flat() for judgement in self.judgements}
+def _reads(trials: Trials, challengers: Sequence[Learner]) -> Iterator[Read]:
+    """Yield what training will read, about in its order."""
+    history, recipe = trials.bench.history, trials.bench.recipe
+    yield from reads_of_judging(tuple(trials.unjudged(challengers)), history, recipe)
+    yield from reads_of_challenges(challengers[0], history, recipe)
+    yield from reads_of_bundle(challengers, history, recipe)
 
 
-def judge(chosen: Sequence[Learner], history: History, recipe: Recipe, policy_text: str, say: Say) -> Evidence:
-    """Return the evidence on the recipe's cutoffs: each model by itself, and the challenges that they make together."""
-    judged = judge_all(chosen, history, recipe, say)
-    say("judge challenge: the engine's own challenges of later weeks")
-    return Evidence(judged, judge_challenge(judged, history, recipe, policy_text))
+def _fit(evidence: Evidence, bench: Bench) -> dict[str, Fitted]:
+    """Return the models that ship: fitted on all that is known, or, where the recipe says so, those that were judged.
+
+    A model that was not judged is fitted on all that is known.
+    """
+    models = {} if bench.recipe.refits else evidence.latest()
+    for learner in evidence.learners:
+        if learner.name not in models:
+            bench.say(f"fit {learner.name}")
+            with bench.meter.stage(f"fit {learner.name}"):
+                models[learner.name] = learner.fit(bench.history)
+    return {learner.name: models[learner.name] for learner in evidence.learners}
 
 
-def fit_all(chosen: tuple[Learner, ...], history: History, say: Say) -> dict[str, Fitted]:
-    """Return every model fitted on all that the history knows, by name."""
-    models: dict[str, Fitted] = {}
-    for learner in chosen:
-        say(f"fit {learner.name}")
-        models[learner.name] = learner.fit(history)
-    return models
+def _recipe_record(
+    recipe: Recipe, tried: Mapping[str, Trial], incumbents: Incumbents, is_quick: bool
+) -> dict[str, Any]:  # Any: config values
+    """Return what ran, for the manifest: of each model the config and the code, and where its settings come from."""
+    shipped = {name: each.shipped for name, each in tried.items()}
+    stays = [name for name, each in tried.items() if each.decision.outcome is Outcome.STAYS]
+    return {
+        "pipeline": asdict(recipe),
+        "quick": is_quick,
+        "models": {name: dict(each.recipe.config) for name, each in shipped.items()},
+        "code": {name: each.recipe.code for name, each in shipped.items()},
+        "settings": settings_record(each.learner for each in shipped.values())
+        | {name: {"from": f"champion {incumbents.version}"} for name in stays},
+    }
 
 
-def _recipe_record(recipe: Recipe, chosen: tuple[Learner, ...], is_quick: bool) -> dict[str, Any]:  # Any: config values
-    """Return what ran, for the manifest."""
-    configs = {learner.name: learner.parameters for learner in chosen}
-    return {"pipeline": asdict(recipe), "quick": is_quick, "models": configs, "settings": settings_record(chosen)}
-
-
-def _promote_first(home: Home, version: str, say: Say) -> None:
-    """Make the first bundle of a home the champion, if it passes; say what happened, and what to do when it doesn't."""
-    if home.champion() is not None:
-        say(f"bundle {version} waits for `tercet promote`; {home.champion()} serves on")
-        return
-    try:
-        say(promote(home.folder, version).text.replace("\n", "; "))
-    except GateError as error:
-        say(str(error))
+def _record(context: RunContext, home: Home, bench: Bench, outcomes: Outcomes) -> None:
+    """Write the report and the gate's table beside the bundle, and log everything to MLflow."""
+    bench.say("report: tables and pictures")
+    folder, gate = home.report(context.version), gate_text(outcomes.decisions)
+    write_report(folder, outcomes.evidence, context.version, gate=gate, costs=bench.meter.costs)
+    bench.say("MLflow: log and register the models")
+    registered = record_training(Tracker.under(home.folder), outcomes, context, bench.meter)
+    record = GateRecord(
+        bundle=context.version,
+        champion=context.champion,
+        decisions=tuple(outcomes.decisions),
+        verdict=verdict_of(outcomes.decisions, [outcomes.evidence.challenge.judgement]),
+        results={name: each.results for name, each in outcomes.evidence.judged.items()},
+        registered=registered,
+        judgements=[each.as_dict() for each in outcomes.evidence.judgements],
+    )
+    write_record(folder, record)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.challenge_judging import ChallengeJudgement
+from training.costs import Cost, costs_text
+from training.evidence import Evidence
 from training.judge import Judgement, calibration_text, table_text
-from training.judging import Judged
 
 REPORT_FILE = "report.md"
 
@@ -21,19 +21,26 @@ class Report:
     folder: Path
 
 
-def write_report(folder: Path, judged: Mapping[str, Judged], challenge: ChallengeJudgement, title: str) -> Report:
-    """Write `report.md` and the pictures under `folder`, and return the report."""
-    judgements = [*(each.judgement for each in judged.values()), challenge.judgement]
-    text = report_text(judgements)
+def write_report(folder: Path, evidence: Evidence, title: str, *, gate: str = "", costs: Sequence[Cost] = ()) -> Report:
+    """Write `report.md` and the pictures under `folder`, and return the report; with the gate's table and the costs."""
+    text = report_text(evidence.judgements)
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = _write_pictures(folder, judged, challenge)
-    (folder / REPORT_FILE).write_text(_markdown(title, judged, judgements, pictures), encoding="utf-8")
+    drawn = {
+        f"{name}-{file}": each for name, judged in evidence.judged.items() for file, each in judged.pictures.items()
+    }
+    drawn |= {f"challenge-{file}": each for file, each in evidence.challenge.pictures.items()}
+    for name, picture in drawn.items():
+        (folder / name).write_bytes(picture)
+    parts = [
+        f"# Judgement of {title}",
+        f"Cutoffs: {', '.join(_cutoffs(evidence)) or 'none, the history is too short'}.",
+        _block(text),
+        *(["## The gate", _block(gate)] if gate else []),
+        *(["## What it took", _block(costs_text(costs))] if costs else []),
+        *(f"![{name}]({name})" for name in drawn),
+    ]
+    (folder / REPORT_FILE).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return Report(text, folder)
-
-
-def pictures_of(folder: Path, model: str) -> list[Path]:
-    """Return the pictures that a report has of a model, by name."""
-    return sorted(folder.glob(f"{model}-*.png"))
 
 
 def report_text(judgements: list[Judgement]) -> str:
@@ -49,28 +56,9 @@ def report_text(judgements: list[Judgement]) -> str:
     return "\n\n".join([*parts, *(["Notes", "\n".join(f"- {note}" for note in notes)] if notes else [])])
 
 
-def _write_pictures(folder: Path, judged: Mapping[str, Judged], challenge: ChallengeJudgement) -> list[str]:
-    drawn = {f"{name}-{file}": figure for name, each in judged.items() for file, figure in each.figures.items()}
-    drawn |= {f"challenge-{file}": figure for file, figure in challenge.figures.items()}
-    for name, figure in drawn.items():
-        figure.savefig(folder / name)
-    return list(drawn)
+def _cutoffs(evidence: Evidence) -> list[str]:
+    return sorted({cutoff for judgement in evidence.judgements for cutoff in judgement.cutoffs})
 
 
-def _markdown(title: str, judged: Mapping[str, Judged], judgements: list[Judgement], pictures: list[str]) -> str:
-    cutoffs = sorted({cutoff for judgement in judgements for cutoff in judgement.cutoffs})
-    seconds = "\n".join(
-        f"| {name} | {each.fit_seconds:.1f} | {each.judge_seconds:.1f} |" for name, each in judged.items()
-    )
-    return (
-        "\n\n".join(
-            [
-                f"# Judgement of {title}",
-                f"Cutoffs: {', '.join(cutoffs) or 'none, the history is too short'}.",
-                f"```\n{report_text(judgements)}\n```",
-                f"| model | seconds to fit | seconds to judge |\n| --- | --- | --- |\n{seconds}",
-                *(f"![{name}]({name})" for name in pictures),
-            ]
-        )
-        + "\n"
-    )
+def _block(text: str) -> str:
+    return f"```\n{text}\n```"

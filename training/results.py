@@ -13,8 +13,9 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,6 @@ class ModelRecipe:
     model: str
     config: Mapping[str, Any]  # Any: config values of several types
     code: str
-
-    def is_config_of(self, other: ModelRecipe) -> bool:
-        """Return whether two recipes have the same config, whatever their code."""
-        return _plain(self.config) == _plain(other.config)
-
-    def with_code(self, code: str) -> ModelRecipe:
-        """Return the same config with other code."""
-        return ModelRecipe(self.model, self.config, code)
 
 
 @dataclass(frozen=True)
@@ -69,6 +62,8 @@ class ModelResults:
     key: ResultsKey
     judgement: Judgement
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """What was learned on the way, by name: the joint chance's coefficients."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ class KeptResults:
     def load(self, key: ResultsKey) -> ModelResults | None:
         """Return the results of a key, or None where there are none, or they can't be read."""
         found = self.find(key.recipe.model, key.digest)
-        return None if found is None else ModelResults(key, found.judgement, found.pictures)
+        return None if found is None else replace(found, key=key)
 
     def find(self, model: str, digest: str) -> ModelResults | None:
         """Return the results of a name, or None where there are none, or they can't be read."""
@@ -105,9 +100,9 @@ class KeptResults:
         """Write results, and drop those of the model that were used longest ago."""
         path = self.path(results.key.recipe.model, results.key.digest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_bytes(_written(results))
-        draft.replace(path)
+        with NamedTemporaryFile(prefix=".", dir=path.parent, delete=False) as draft:
+            draft.write(_written(results))
+        Path(draft.name).replace(path)
         for old in sorted(path.parent.glob("[!.]*.npz"), key=_used_at)[:-KEPT_A_MODEL]:
             old.unlink(missing_ok=True)
 
@@ -138,6 +133,7 @@ def _written(results: ModelResults) -> bytes:
         "calibration": [_with_place(vars(each), parts) for each in judgement.calibration],
         "guards": [_with_place(vars(each), parts) for each in judgement.guards],
         "bases": [each.base for each in parts],
+        "numbers": dict(results.numbers),
     }
     arrays: dict[str, Any] = {  # Any: savez takes claims of its own by name as well
         _SUMMARY: _bytes(json.dumps(summary, default=str).encode())
@@ -177,7 +173,7 @@ def _read(content: bytes) -> ModelResults:
         tuple(Guard(**each) for each in _with_sums(summary["guards"], parts)),
     )
     pictures = {name.removeprefix(_PICTURE): each.tobytes() for name, each in arrays.items() if name[:8] == _PICTURE}
-    return ModelResults(_key(summary["key"]), judgement, pictures)
+    return ModelResults(_key(summary["key"]), judgement, pictures, summary["numbers"])
 
 
 def _with_sums(rows: Sequence[Mapping[str, Any]], parts: Sequence[CustomerSums]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ MODEL_CODE = Path(__file__).with_name("registered_model.py")
 MODEL_REQUIREMENTS = ("lightgbm", "numpy", "pandas")
 """Given by hand: letting MLflow infer them takes 7 to 20 seconds a model (measured.md)."""
 
+_MAX_RUNS = 5000
 _log = logging.getLogger(__name__)
 
 
@@ -54,10 +56,13 @@ class RunLog:
         for start in range(0, len(logged), 500):
             self.client.log_batch(self.run_id, metrics=logged[start : start + 500])
 
-    def pictures(self, files: Sequence[Path]) -> None:
-        """Log pictures, where the run's page shows them."""
-        for file in files:
-            self.client.log_artifact(self.run_id, str(file), "pictures")
+    def pictures(self, files: Mapping[str, bytes]) -> None:
+        """Log pictures by file name, where the run's page shows them."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            if files:
+                self.client.log_artifacts(self.run_id, folder, "pictures")
 
     def text(self, text: str, path: str) -> None:
         """Log a text under the run's artifacts."""
@@ -140,13 +145,27 @@ class Tracker:
         self.client.set_registered_model_alias(name, CHALLENGER, made.version)
         return str(made.version)
 
-    def promote_all(self, versions: Mapping[str, str]) -> None:
-        """Give the alias `champion` to a version of each model; a store that can't be reached is a warning."""
+    def forget_runs(self, model: str, tag: str, value: str) -> None:
+        """Delete the runs of `tercet/<model>` with a tag of that value: what they say is about to be logged anew."""
+        found = self.client.search_runs([self._experiment(model)], f"tags.`{tag}` = '{value}'", max_results=_MAX_RUNS)
+        for run in found:
+            self.client.delete_run(run.info.run_id)
+
+    def promote_all(self, versions: Mapping[str, str], tags: Mapping[str, str] | None = None) -> None:
+        """Give the alias `champion` to a version of each model, and tags to it and to the run that it comes from.
+
+        A store that can't be reached is a warning.
+        """
         from mlflow.exceptions import MlflowException
 
         for model, version in versions.items():
+            name = f"tercet-{model}"
             try:
-                self.client.set_registered_model_alias(f"tercet-{model}", CHAMPION, version)
+                self.client.set_registered_model_alias(name, CHAMPION, version)
+                run_id = self.client.get_model_version(name, version).run_id
+                for key, value in (tags or {}).items():
+                    self.client.set_model_version_tag(name, version, key, value)
+                    self.client.set_tag(run_id, key, value)
             except MlflowException as error:
                 _log.warning("MLflow: %s %s did not get the alias %s: %s", model, version, CHAMPION, error.message)
                 return

@@ -8,7 +8,7 @@ import pytest
 
 from features.build import GROUPS, FeatureStore
 from tests.features.tiny import at, line, write_tables
-from training.ahead import reads_of_bundle, reads_of_judging
+from training.ahead import reads_of_bundle, reads_of_challenges, reads_of_judging
 from training.config import load_config
 from training.history import History
 from training.learners import HABIT_TYPE, Learner, learners
@@ -34,7 +34,7 @@ def test_a_habit_reads_its_weeks_before_the_cutoff_and_the_cutoff(
     only = [learner for learner in chosen if learner.name == HABIT_TYPE]
     recipe = Recipe(n_judged=1, n_challenge_weeks=1)
 
-    reads = list(reads_of_judging(only, history, recipe))
+    reads = [*reads_of_judging(only, history, recipe), *reads_of_challenges(only[0], history, recipe)]
 
     cutoff = DAYS - 28
     learned = [(moment.day - at(0).day) for group, moment in reads if group == "customer_types"]
@@ -62,3 +62,4 @@ def test_a_shop_too_young_to_judge_reads_nothing(tmp_path: Path, chosen: tuple[L
     history = History(FeatureStore(write_tables(tmp_path / "t", [line(0, 0)]), tmp_path / "f"), at(3))
 
     assert list(reads_of_judging(chosen, history, Recipe())) == []
+    assert list(reads_of_challenges(chosen[0], history, Recipe())) == []

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from training.boosting import BoostingConfig, fit_trees
+from training.judging import drawn
 from training.plots import importance_figure
 from training.tracking import CHALLENGER, CHAMPION, Tracker
 
@@ -19,19 +20,20 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return Tracker.under(tmp_path_factory.mktemp("home"))
 
 
-def test_a_run_keeps_what_was_logged(tracker: Tracker, tmp_path: Path) -> None:
-    picture = tmp_path / "habit-importance.png"
-    importance_figure({"recency": 1.0}, title="habit").savefig(picture)
+def test_a_run_keeps_what_was_logged(tracker: Tracker) -> None:
+    pictures = drawn({"importance.png": importance_figure({"recency": 1.0}, title="habit")})
     with tracker.run("habit", "habit one", {"bundle": "b1"}) as log:
         log.params({"trees": {"n_trees": 5}, "n_cutoffs": 3})
         log.metrics({"recall": 0.5, "unknown": float("nan")})
-        log.pictures([picture])
+        log.pictures(pictures)
+        log.pictures({})
         log.text("a note", "notes.txt")
     run = tracker.client.get_run(log.run_id)
     assert run.data.params == {"trees.n_trees": "5", "n_cutoffs": "3"}
     assert run.data.metrics == {"recall": 0.5}
     assert run.info.status == "FINISHED"
     assert {each.path for each in tracker.client.list_artifacts(log.run_id)} == {"pictures", "notes.txt"}
+    assert [each.path for each in tracker.client.list_artifacts(log.run_id, "pictures")] == ["pictures/importance.png"]
 
 
 def test_a_run_whose_body_raises_is_marked_failed(tracker: Tracker) -> None:
@@ -54,8 +56,11 @@ def test_a_registered_model_predicts_what_the_trees_do(tracker: Tracker, tmp_pat
 def test_promotion_moves_the_champion_alias(tracker: Tracker, tmp_path: Path) -> None:
     with tracker.run("segments", "segments one") as log:
         version = tracker.register(log, {"segments.json": "{}"}, inputs=[], folder=tmp_path)
-    tracker.promote_all({"segments": version})
-    assert str(tracker.client.get_model_version_by_alias("tercet-segments", CHAMPION).version) == version
+    tracker.promote_all({"segments": version}, {"promoted": "by force"})
+    champion = tracker.client.get_model_version_by_alias("tercet-segments", CHAMPION)
+    assert str(champion.version) == version
+    assert champion.tags["promoted"] == "by force"
+    assert tracker.client.get_run(log.run_id).data.tags["promoted"] == "by force"
     texts = mlflow.pyfunc.load_model(f"models:/tercet-segments@{CHAMPION}").predict(
         pd.DataFrame({"file": ["segments.json"]})
     )
