@@ -142,7 +142,7 @@ class Publisher:
             usual_price=_float(known[c.UNIT_PRICE_MEAN], missing=np.nan),
             private_label=_float(known[c.PRIVATE_LABEL_SHARE], missing=np.nan),
             healthy=self._healthy_shares(),
-            p_shop=np.where(np.isnan(shop), np.nanmean(shop, axis=0) if len(shop) else 0.0, shop).astype(np.float32),
+            p_shop=_or_mean(shop),
             segment=profile[0],
             tier=profile[1],
             channel=profile[2],
@@ -260,6 +260,14 @@ def _rows(values: pd.Series) -> RowArray:
 def _float(values: pd.Series, missing: float | None = None) -> npt.NDArray[np.float32]:
     floats = values.astype(np.float64)
     return (floats if missing is None else floats.fillna(missing)).to_numpy(dtype=np.float32)
+
+
+def _or_mean(chances: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return chances with each column's mean where one is not known; zeros where none is."""
+    is_known = ~np.isnan(chances)
+    sums, n_known = np.where(is_known, chances, 0.0).sum(axis=0, dtype=np.float64), is_known.sum(axis=0)
+    means = np.divide(sums, n_known, out=np.zeros(chances.shape[1]), where=n_known > 0)
+    return np.where(is_known, chances, means).astype(np.float32)
 
 
 def _mean(values: pd.Series, otherwise: float) -> float:

@@ -134,7 +134,7 @@ def measure(by_day: Mapping[str, Observation]) -> Measured:
         metric=together.metric,
         statistic=together.statistic,
         higher_is_better=together.higher_is_better,
-        values={name: _interval(values[name], drawn[name]) for name in values},
+        values={name: _interval(values[name], _centred(together, values[name], drawn[name])) for name in values},
         gains={name: _gain(together, name, (values, drawn)) for name in values if name != OURS},
         by_cutoff={},
         n_rows=len(together.customers),
@@ -186,6 +186,14 @@ def _with_calibration(found: Measured, rows: Observation) -> Measured:
 
 def _outcomes(rows: Observation) -> FloatArray:
     return np.zeros(len(rows.customers)) if rows.outcomes is None else rows.outcomes
+
+
+def _centred(rows: Observation, value: float, drawn: FloatArray) -> FloatArray:
+    """Return draws of an ECE about the value itself: each resample's own noise makes all of them too large."""
+    known = drawn[np.isfinite(drawn)]
+    if rows.statistic != "ece" or len(known) == 0:
+        return drawn
+    return np.maximum(drawn - known.mean() + value, 0.0)
 
 
 def _interval(value: float | FloatArray, drawn: FloatArray) -> Interval:
