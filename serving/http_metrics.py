@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 
 from prometheus_client import (
@@ -18,6 +18,22 @@ from prometheus_client import (
 _LAG_BUCKETS = (1.0, 5.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0, 604_800.0)
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
+_REQUEST_HELP = "Seconds from a request's headers to its answer's last byte."
+_DECISIONS_HELP = "Decisions by whom they were for: personal, common (no consent, holdout), or a cold start."
+_ITEMS_HELP = "Items, offers and actions that were decided for, by role and reason."
+_WITHHELD_HELP = "Offers that were withheld, and answers that fell short, by code."
+_UNKEPT_HELP = "Decisions that were made without the state, because it is away."
+_EVENTS_HELP = "Events told: accepted now, accepted before, rejected."
+_LAG_HELP = "Seconds from when an event happened to when it was told, of those that were taken."
+_STATE_HELP = "Seconds that a read or a write of the state took."
+_FAILURES_HELP = "Reads and writes of the state that failed because it is away, or took too long."
+_LOADED_HELP = "When a worker last took up a bundle, epoch seconds."
+_AS_OF_HELP = "The moment up to which the bundle that serves has learned, epoch seconds."
+_NOW_HELP = "What the server takes for now, epoch seconds; its distance from the bundle's as-of is the bundle's age."
+_VERSION_HELP = "1 for the bundle that a worker serves, 0 for those that it served before."
+_SHARES_HELP = "The share of expected customers in each tenth of a score, by the bundle that serves."
+_ASKING_HELP = "Customers who ask (one decision in four), by the tenth of their score among the expected ones."
+
 
 class Metrics:
     """The server's counters.
@@ -29,108 +45,26 @@ class Metrics:
     def __init__(self, folder: str | None) -> None:
         self._folder = folder
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "tercet_requests_total", "Requests answered.", ["path", "status"], registry=self._registry
-        )
-        self._seconds = Histogram(
-            "tercet_request_seconds",
-            "Seconds from a request's headers to its answer's last byte.",
-            ["path"],
-            registry=self._registry,
-            buckets=_BUCKETS,
-        )
-        self._swaps = Counter(
-            "tercet_bundle_loads_total",
-            "Bundles taken up or refused, each worker.",
-            ["outcome"],
-            registry=self._registry,
-        )
-        self._as_of = Gauge(
-            "tercet_bundle_loaded_timestamp_seconds",
-            "When a worker last took up a bundle, epoch seconds.",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
-        self._events = Counter(
-            "tercet_events_total",
-            "Events told: accepted now, accepted before, rejected.",
-            ["outcome"],
-            registry=self._registry,
-        )
-        self._state_seconds = Histogram(
-            "tercet_state_seconds",
-            "Seconds that a read or a write of the state took.",
-            ["kind"],
-            registry=self._registry,
-            buckets=_BUCKETS,
-        )
-        self._state_failures = Counter(
-            "tercet_state_failures_total",
-            "Reads and writes of the state that failed because it is away, or took too long.",
-            ["kind"],
-            registry=self._registry,
-        )
-        self._unkept = Counter(
-            "tercet_decisions_without_state_total",
-            "Decisions that were made without the state, because it is away.",
-            registry=self._registry,
-        )
-        self._decisions = Counter(
-            "tercet_decisions_total",
-            "Decisions by whom they were for: personal, common (no consent, holdout), or a cold start.",
-            ["path", "whose"],
-            registry=self._registry,
-        )
-        self._items = Counter(
-            "tercet_items_total",
-            "Items, offers and actions that were decided for, by role and reason.",
-            ["path", "role", "reason"],
-            registry=self._registry,
-        )
-        self._withheld = Counter(
-            "tercet_withheld_total",
-            "Offers that were withheld, and answers that fell short, by code.",
-            ["path", "code"],
-            registry=self._registry,
-        )
-        self._event_lag = Histogram(
-            "tercet_event_lag_seconds",
-            "Seconds from when an event happened to when it was told, of those that were taken.",
-            registry=self._registry,
-            buckets=_LAG_BUCKETS,
-        )
-        self._data_until = Gauge(
-            "tercet_bundle_as_of_timestamp_seconds",
-            "The moment up to which the bundle that serves has learned, epoch seconds.",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
-        self._now = Gauge(
-            "tercet_clock_timestamp_seconds",
-            "What the server takes for now, epoch seconds; its distance from the bundle's as-of is the bundle's age.",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
-        self._version = Gauge(
-            "tercet_bundle_info",
-            "1 for the bundle that a worker serves, 0 for those that it served before.",
-            ["version"],
-            registry=self._registry,
-            multiprocess_mode="livemax",
-        )
-        self._scores = Counter(
-            "tercet_asking_customers_total",
-            "Customers who ask (one decision in four), by the tenth of their score among the expected ones.",
-            ["score", "tenth"],
-            registry=self._registry,
-        )
-        self._shares = Gauge(
-            "tercet_expected_share",
-            "The share of expected customers in each tenth of a score, by the bundle that serves.",
-            ["score", "tenth"],
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
+        counter, gauge = partial(Counter, registry=self._registry), partial(Gauge, registry=self._registry)
+        seconds = partial(Histogram, registry=self._registry)
+        self._requests = counter("tercet_requests_total", "Requests answered.", ["path", "status"])
+        self._seconds = seconds("tercet_request_seconds", _REQUEST_HELP, ["path"], buckets=_BUCKETS)
+        self._decisions = counter("tercet_decisions_total", _DECISIONS_HELP, ["path", "whose"])
+        self._items = counter("tercet_items_total", _ITEMS_HELP, ["path", "role", "reason"])
+        self._withheld = counter("tercet_withheld_total", _WITHHELD_HELP, ["path", "code"])
+        self._unkept = counter("tercet_decisions_without_state_total", _UNKEPT_HELP)
+        self._events = counter("tercet_events_total", _EVENTS_HELP, ["outcome"])
+        self._event_lag = seconds("tercet_event_lag_seconds", _LAG_HELP, buckets=_LAG_BUCKETS)
+        self._state_seconds = seconds("tercet_state_seconds", _STATE_HELP, ["kind"], buckets=_BUCKETS)
+        self._state_failures = counter("tercet_state_failures_total", _FAILURES_HELP, ["kind"])
+        self._swaps = counter("tercet_bundle_loads_total", "Bundles taken up or refused, each worker.", ["outcome"])
+        latest = partial(gauge, multiprocess_mode="mostrecent")
+        self._as_of = latest("tercet_bundle_loaded_timestamp_seconds", _LOADED_HELP)
+        self._data_until = latest("tercet_bundle_as_of_timestamp_seconds", _AS_OF_HELP)
+        self._now = latest("tercet_clock_timestamp_seconds", _NOW_HELP)
+        self._version = gauge("tercet_bundle_info", _VERSION_HELP, ["version"], multiprocess_mode="livemax")
+        self._shares = latest("tercet_expected_share", _SHARES_HELP, ["score", "tenth"])
+        self._scores = counter("tercet_asking_customers_total", _ASKING_HELP, ["score", "tenth"])
         # A label look-up takes longer than the count itself, and there are few paths and statuses.
         self._requests_of = cache(lambda path, status: self._requests.labels(path, str(int(status))))
         self._seconds_of = cache(lambda path: self._seconds.labels(path))
