@@ -13,7 +13,7 @@ from features.prune import prune
 from serving.home_lock import working_in
 from serving.state.opening import FILE
 from training.backtest.bundles import PastBundles
-from training.backtest.document import document_of
+from training.backtest.document import document_of, file_name
 from training.backtest.goals import goals_of, verdicts_of
 from training.backtest.logged import log_backtest
 from training.backtest.pages import text, write_pages
@@ -89,7 +89,7 @@ def _runner(shop: OpenShop, home: Path, job: EvaluationJob, say: Say) -> Runner:
 def _reported(shop: OpenShop, home: Path, job: EvaluationJob, backtest: Backtest) -> Report:
     """Return the report, written and logged."""
     tables, day = shop.tables, at_utc(shop.as_of.us).date().isoformat()
-    name = "-".join(["evaluation", tables.source_name, day, *job.only, *(["quick"] if job.is_quick else [])])
+    name = file_name("evaluation", tables.source_name, day, *job.only, *(["quick"] if job.is_quick else []))
     goals = goals_of(tables.source_name)
     verdicts = verdicts_of(backtest.results, goals)
     if job.only:

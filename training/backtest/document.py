@@ -155,7 +155,7 @@ def _section(result: TaskResult, verdicts: Verdicts) -> Section:
         kind=kind,
         lines=(about, *result.notes, *(each for each in tried)),
         grids=(*_peer_grids(result), *_floors(result), *_by_cutoff(result), *_facts(result.facts), *_tables(result)),
-        pictures=tuple(_calibration_pictures(result)),
+        pictures=(*_stability_pictures(result), *_calibration_pictures(result)),
     )
 
 
@@ -168,8 +168,8 @@ def _section_verdict(result: TaskResult, own: Verdicts) -> tuple[str, str]:
         return "", OPEN
     n_better = sum(gain.low > 0 for gain in gains)
     n_worse = sum(gain.high < 0 for gain in gains)
-    text = f"surely better than the best peer in {n_better} of {len(gains)} metrics, surely worse in {n_worse}"
-    return text, MISSED if n_worse else OPEN
+    text = f"better than every peer in {n_better} of {len(gains)}, worse than one in {n_worse}"
+    return text, MISSED if n_worse else MET if n_better == len(gains) else OPEN
 
 
 def _peer_grids(result: TaskResult) -> list[Grid]:
@@ -252,6 +252,21 @@ def _costs(costs: Sequence[Cost]) -> list[Section]:
     return [Section("What it took", lines=lines, grids=(Grid("Stages", header, rows),))] if costs else []
 
 
+def _stability_pictures(result: TaskResult) -> list[Picture]:
+    """Return how much better than the best peer we are at each cutoff, where there are several."""
+    if len(result.cutoffs) < 2:
+        return []
+    lines = [
+        line
+        for each in result.measured
+        for day, gain in each.by_cutoff.items()
+        if (line := _relative(each, gain, f"{each.metric}, {day}")) is not None
+    ]
+    title = f"{result.task}, cutoff by cutoff: % better than the best peer, with 95 % intervals"
+    name = file_name("cutoffs", result.task)
+    return [Picture(name, title, forest(title, lines, "% better than the best peer"))] if lines else []
+
+
 def _calibration_pictures(result: TaskResult) -> list[Picture]:
     return [
         Picture(
@@ -265,18 +280,23 @@ def _calibration_pictures(result: TaskResult) -> list[Picture]:
 
 
 def _forest_of_all(results: Iterable[TaskResult]) -> tuple[Picture, ...]:
-    lines = [line for result in results for each in result.measured if (line := _relative(each)) is not None]
+    lines = [
+        line
+        for result in results
+        for each in result.measured
+        if (line := _relative(each, each.best_gain, f"{each.task}: {each.metric}")) is not None
+    ]
     title = "How much better than the best peer, in % of the peer's value, with 95 % intervals"
     return (Picture("differences", title, forest(title, lines, "% better than the best peer")),) if lines else ()
 
 
-def _relative(found: Measured) -> Line | None:
-    best, gain = found.best_peer, found.best_gain
+def _relative(found: Measured, gain: Interval | None, label: str) -> Line | None:
+    """Return a gain over the best peer as a share of the peer's value; None where that says nothing."""
+    best = found.best_peer
     if best is None or gain is None or not found.values[best].value or found.statistic in _NOT_RELATIVE:
         return None
     per_cent = 100.0 / abs(found.values[best].value)
-    scaled = Interval(gain.value * per_cent, gain.low * per_cent, gain.high * per_cent)
-    return Line(f"{found.task}: {found.metric}", scaled)
+    return Line(label, Interval(gain.value * per_cent, gain.low * per_cent, gain.high * per_cent))
 
 
 _NOT_RELATIVE = ("ece", "expected_over_observed", "brier_skill")

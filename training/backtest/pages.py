@@ -17,7 +17,7 @@ _STYLE = """
 :root{--ink:#e4e7eb;--dim:#9aa5b1;--page:#14181d;--rule:#323f4b;--met:#5fd0a4;--missed:#f0907f}}
 body{margin:0 auto;max-width:72rem;padding:1rem;background:var(--page);color:var(--ink)}
 body{font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid var(--rule);padding-top:1rem}
+h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid var(--rule);padding-top:1rem}
 h3{font-size:1rem;margin-bottom:.3rem}nav ul{list-style:none;padding:0}nav li{padding:.15rem 0}
 a{color:inherit}.verdict{font-weight:600}.met{color:var(--met)}.missed{color:var(--missed)}.open{color:var(--dim)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
@@ -73,7 +73,7 @@ def html(document: Document) -> str:
     """Return the report as one page that needs nothing else: tables, pictures, and a table of contents on top."""
     body = [
         f"<h1>{escape(document.title)}</h1>",
-        *(f"<p>{escape(line)}</p>" for line in document.lines),
+        *(f"<p>{_html_line(line)}</p>" for line in document.lines),
         f"<nav><ul>{''.join(_entry(section) for section in document.sections)}</ul></nav>",
         _html_grid(document.overview),
         *_html_pictures(document.pictures),
@@ -96,9 +96,15 @@ def _badge(section: Section) -> str:
 
 def _html_section(section: Section) -> str:
     parts = [f'<section id="{file_name(section.title)}"><h2>{escape(section.title)}{_badge(section)}</h2>']
-    parts += [f'<p class="about">{escape(line)}</p>' for line in section.lines]
+    parts += [f'<p class="about">{_html_line(line)}</p>' for line in section.lines]
     parts += [_html_grid(grid) for grid in section.grids]
     return "".join([*parts, *_html_pictures(section.pictures), "</section>"])
+
+
+def _html_line(line: str) -> str:
+    """Return a line with what stands between backticks as code."""
+    parts = escape(line).split("`")
+    return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
 
 
 def _html_pictures(pictures: Iterable[Picture]) -> list[str]:

@@ -193,7 +193,7 @@ def _centred(rows: Observation, value: float, drawn: FloatArray) -> FloatArray:
     known = drawn[np.isfinite(drawn)]
     if rows.statistic != "ece" or len(known) == 0:
         return drawn
-    return np.maximum(drawn - known.mean() + value, 0.0)
+    return np.asarray(np.maximum(drawn - known.mean() + value, 0.0), dtype=np.float64)
 
 
 def _interval(value: float | FloatArray, drawn: FloatArray) -> Interval:
