@@ -1,11 +1,11 @@
 """Judging habits: the next basket, the two habit slots of a challenge, and the chances themselves.
 
-- Next basket: customers with at least three baskets; the truth is what they buy in their first basket with a purchase
-  within 28 days after the cutoff. A ranking shorter than k is filled with popular items, ours and the peers' alike
-  (TIFU-KNN has items of its own that they never bought).
+- Next basket: what customers with at least three baskets buy in the first one after the cutoff.
 - Habit slots: the best two of what a customer has bought before, for those with at least three baskets and the last one
   within 56 days. `precision@2` is among those who shop within 7 days, `both` among all of them.
 - Chances: all candidate pairs of everyone, and the two shown.
+
+Baskets are those with merchandise (training/habit_truth.py). Stronger peers, which take longer, are in the backtest.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from features import columns as c
 from features.asof import Moment
 from training import metrics, plots
 from training.comparison import iso_days
+from training.habit_truth import HabitTruth, habit_truth
 from training.history import History
 from training.intervals import bootstrap_interval, paired_interval
 from training.judge import Calibration, Judgement, MetricRow, calibration_of
 from training.levels import Level
-from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
-from training.peers.tifu_knn import TifuConfig, learn
+from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, own_items
 from training.sums import CustomerSums
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,19 +38,11 @@ NEXT_BASKET, SLOTS = "next basket", "habit slots"
 RECALL_10, RECALL_20, NDCG_10, PRECISION_2, BOTH = "recall@10", "recall@20", "ndcg@10", "precision@2", "both"
 ALL_PAIRS, SHOWN = "all pairs", "the two shown"
 
-TIFU = "TIFU-KNN"
-
-_FREQUENCIES = (TOP_FREQUENCY, POPULARITY, DECAYED)
-_BASELINES = (*_FREQUENCIES, TIFU)
+_BASELINES = (TOP_FREQUENCY, POPULARITY, DECAYED)
 _PRIMARY = (TOP_FREQUENCY, POPULARITY)
 _PRIMARY_METRIC = RECALL_10
-_MIN_BASKETS = 3
-_ACTIVE_DAYS = 56
-_BASKET_DAYS = 28
-_WINDOW_DAYS = 7
 _LONGEST = 20
 _N_SLOTS = 2
-_N_POPULAR = 200
 _DRAWS = 500
 _SEED = 7
 
@@ -123,49 +115,37 @@ def figures(fitted: Mapping[Moment, HabitChances], history: History) -> dict[str
 def evidence(model: HabitChances, history: History, moment: Moment) -> Evidence:
     """Return what one model and the peers said as of `moment`, and what came of it."""
     known, level = history.until(moment), model.level
-    chances = chances_at(model, history, moment)
-    tifu = learn(known, moment, level, TifuConfig()).scored(level, _LONGEST)
+    truth = habit_truth(history, moment, level.item)
+    chances = _chances(model, known, moment, truth)
     ranked = _rankings(known, moment, level, chances[ALL_PAIRS])
-    own = {**ranked, TIFU: _first(tifu.own, level)}
-    regular, active = _customers(known, moment)
-    lines = history.purchases_after(moment, _BASKET_DAYS)
-    popular = popular_items(known, moment, level, _N_POPULAR)
-    week = lines[lines[c.DAY_OFFSET] < _WINDOW_DAYS]
-    bought = week.loc[week[c.IS_PURCHASE], [c.CUSTOMER_ROW, level.item]].drop_duplicates()
-    shoppers = np.intersect1d(active, week[c.CUSTOMER_ROW])
     values = (
-        *_basket_values({**ranked, TIFU: tifu.best}, _first_baskets(lines, regular, level), popular, level),
-        _slot_values(PRECISION_2, own, bought, shoppers, level),
-        _slot_values(BOTH, own, bought, active, level),
+        *_basket_values(ranked, truth.next_basket, level),
+        _slot_values(PRECISION_2, ranked, truth.week, truth.shoppers, level),
+        _slot_values(BOTH, ranked, truth.week, truth.active, level),
     )
     return Evidence(values, chances)
 
 
 def chances_at(model: HabitChances, history: History, moment: Moment) -> dict[str, pd.DataFrame]:
     """Return by task the model's chances `p7` as of `moment`, with `n`: 1 where it was bought within 7 days, else 0."""
-    known, level = history.until(moment), model.level
-    week = history.purchases_after(moment, _WINDOW_DAYS)
-    bought = week.loc[week[c.IS_PURCHASE], [c.CUSTOMER_ROW, level.item]].drop_duplicates().assign(**{c.N: 1.0})
+    return _chances(model, history.until(moment), moment, habit_truth(history, moment, model.level.item))
+
+
+def _chances(model: HabitChances, known: History, moment: Moment, truth: HabitTruth) -> dict[str, pd.DataFrame]:
+    level = model.level
+    bought = truth.week.assign(**{c.N: 1.0})
     pairs = model.predict(known, moment).merge(bought, on=[c.CUSTOMER_ROW, level.item], how="left")
     pairs = pairs.fillna({c.N: 0.0})
     best = metrics.rank_within(pairs, [c.CUSTOMER_ROW], c.P7, tie=level.item)
-    _, active = _customers(known, moment)
-    return {ALL_PAIRS: pairs, SHOWN: best[(best[metrics.RANK] <= _N_SLOTS) & best[c.CUSTOMER_ROW].isin(active)]}
-
-
-def _customers(history: History, moment: Moment) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows of customers with enough baskets, and those of them who are active."""
-    customers = history.features("customers", moment, [c.CUSTOMER_ROW, c.N_BASKETS, c.RECENCY_DAYS])
-    regular = customers[customers[c.N_BASKETS] >= _MIN_BASKETS]
-    active = regular[regular[c.RECENCY_DAYS] <= _ACTIVE_DAYS]
-    return regular[c.CUSTOMER_ROW].to_numpy(np.int64), active[c.CUSTOMER_ROW].to_numpy(np.int64)
+    is_shown = (best[metrics.RANK] <= _N_SLOTS) & best[c.CUSTOMER_ROW].isin(truth.active)
+    return {ALL_PAIRS: pairs, SHOWN: best[is_shown]}
 
 
 def _rankings(history: History, moment: Moment, level: Level, chances: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return what ours and frequencies rank best of what a customer has bought before, by customer with `rank`."""
     own = own_items(history, moment, level)
     scored = {OURS: chances.rename(columns={c.P7: c.SCORE})}
-    scored |= {name: own.rename(columns={name: c.SCORE}) for name in _FREQUENCIES}
+    scored |= {name: own.rename(columns={name: c.SCORE}) for name in _BASELINES}
     return {name: _first(frame, level) for name, frame in scored.items()}
 
 
@@ -176,20 +156,8 @@ def _first(scored: pd.DataFrame, level: Level) -> pd.DataFrame:
     return best[best[metrics.RANK] <= _LONGEST]
 
 
-def _first_baskets(lines: pd.DataFrame, customers: npt.NDArray[np.int64], level: Level) -> pd.DataFrame:
-    """Return what each customer buys in the first basket with a purchase, each item once."""
-    bought = lines[lines[c.IS_PURCHASE] & lines[c.CUSTOMER_ROW].isin(customers)]
-    first = bought.sort_values([c.ORDERED_US, c.ORDER_ROW]).groupby(c.CUSTOMER_ROW)[c.ORDER_ROW].first()
-    in_first = bought[c.ORDER_ROW].to_numpy() == bought[c.CUSTOMER_ROW].map(first).to_numpy()
-    baskets: pd.DataFrame = bought.loc[in_first, [c.CUSTOMER_ROW, level.item]].drop_duplicates()
-    return baskets
-
-
-def _basket_values(
-    ranked: Mapping[str, pd.DataFrame], basket: pd.DataFrame, popular: pd.DataFrame, level: Level
-) -> list[Values]:
+def _basket_values(ranked: Mapping[str, pd.DataFrame], basket: pd.DataFrame, level: Level) -> list[Values]:
     customers = np.unique(basket[c.CUSTOMER_ROW].to_numpy(dtype=np.int64))
-    lists = {name: filled(frame, popular, customers, _LONGEST, item=level.item) for name, frame in ranked.items()}
     query = [c.CUSTOMER_ROW]
     asked = (
         (RECALL_10, metrics.recall_at_k, 10),
@@ -200,7 +168,7 @@ def _basket_values(
         Values(
             NEXT_BASKET,
             metric,
-            {name: _floats(score(frame, basket, k, query=query, item=level.item)) for name, frame in lists.items()},
+            {name: _floats(score(frame, basket, k, query=query, item=level.item)) for name, frame in ranked.items()},
             customers,
         )
         for metric, score, k in asked

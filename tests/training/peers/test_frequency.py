@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pytest
 
 from features.build import FeatureStore
 from tests.features.tiny import at, line, write_tables
+from tests.training.peers.bought import N_ITEMS, TODAY, baskets_by_customer, purchases
+from training.errors import ConfigError
 from training.history import History
 from training.levels import PRODUCT
 from training.metrics import rank_within
-from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, filled, own_items, popular_items
+from training.peers import frequency
+from training.peers.frequency import DECAYED, POPULARITY, TOP_FREQUENCY, DecayedConfig, own_items
+from training.peers.past_baskets import NOTHING, PastBaskets, ScoresOfRows, baskets_in_time, first_items
 
 LINES = [
     line(0, 0, product=0),
@@ -43,14 +48,58 @@ def test_equal_counts_go_to_the_more_popular(history: History) -> None:
     assert best(history, TOP_FREQUENCY, 2) == [1, 2]
 
 
-def test_popular_items_are_those_of_most_customers(history: History) -> None:
-    popular = popular_items(history, at(61), PRODUCT, 2)
-    assert popular.to_numpy().tolist() == [[1, 1], [0, 2]]
+def lists(past: PastBaskets, said: ScoresOfRows, k: int = 20) -> list[list[int]]:
+    """Return each customer's list without what pads it."""
+    found = first_items(past, said, np.arange(len(past.customers)), k).best
+    return [[item for item in row if item != NOTHING] for row in found.tolist()]
 
 
-def test_short_lists_are_filled_with_what_is_popular_and_not_in_them() -> None:
-    ranked = pd.DataFrame({"customer_row": [5, 5, 6], "product_row": [9, 1, 7], "rank": [1, 2, 1]})
-    popular = pd.DataFrame({"product_row": [1, 2, 3], "rank": [1, 2, 3]})
-    lists = filled(ranked, popular, [5, 8], 3, item="product_row")
-    assert lists.groupby("customer_row")["product_row"].apply(list).to_dict() == {5: [9, 1, 2], 8: [1, 2, 3]}
-    assert lists.groupby("customer_row")["rank"].apply(list).to_dict() == {5: [1, 2, 3], 8: [1, 2, 3]}
+@pytest.mark.parametrize("seed", range(5))
+def test_p_top_freq_counts_baskets_and_breaks_ties_by_what_was_bought_first(seed: int) -> None:
+    bought = purchases(np.random.default_rng(seed))
+    past = baskets_in_time(bought, "type_row", TODAY)
+    for customer, found in zip(past.customers, lists(past, frequency.p_top_freq(past)), strict=True):
+        baskets = baskets_by_customer(bought)[int(customer)]
+        counts = Counter(item for basket in baskets for item in sorted(basket))  # in the order first seen
+        assert found == [item for item, _ in counts.most_common()]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gp_top_freq_fills_short_lists_with_what_most_customers_bought(seed: int) -> None:
+    bought = purchases(np.random.default_rng(seed))
+    past = baskets_in_time(bought, "type_row", TODAY)
+    by_customer = baskets_by_customer(bought)
+    buyers = Counter(item for baskets in by_customer.values() for item in set().union(*baskets))
+    popular = sorted(range(N_ITEMS), key=lambda item: (-buyers[item], item))
+    for customer, found in zip(past.customers, lists(past, frequency.gp_top_freq(past), N_ITEMS), strict=True):
+        counts = Counter(item for basket in by_customer[int(customer)] for item in basket)
+        own = sorted(counts, key=lambda item: (-counts[item], -buyers[item], item))
+        assert found == own + [item for item in popular if item not in counts]
+
+
+def test_popularity_is_the_same_list_for_everyone_and_orders_what_is_their_own() -> None:
+    past = baskets_in_time(purchases(np.random.default_rng(1)), "type_row", TODAY)
+    found = first_items(past, frequency.popularity(past), np.arange(len(past.customers)), 5)
+    assert (found.best == found.best[0]).all()
+    n_buyers = past.owned.sum(axis=0)
+    for row, (first, second) in enumerate(found.own.tolist()):
+        own = past.owned[[row]].indices
+        assert n_buyers[first] == n_buyers[own].max()
+        assert second == NOTHING or n_buyers[first] >= n_buyers[second]
+
+
+@pytest.mark.parametrize("half_life", [3.0, 40.0])
+def test_decayed_frequency_halves_a_basket_for_every_half_life_of_its_age(half_life: float) -> None:
+    bought = purchases(np.random.default_rng(3))
+    past = baskets_in_time(bought, "type_row", TODAY)
+    scores = frequency.decayed(past, DecayedConfig(half_life)).scores(np.arange(len(past.customers))).toarray()
+    slow = np.zeros_like(scores)
+    for row in bought.drop_duplicates(["customer_row", "order_row", "type_row"]).itertuples(index=False):
+        place = past.customers.tolist().index(row.customer_row)
+        slow[place, row.type_row] += 0.5 ** ((TODAY - row.ordered_day) / half_life)
+    assert scores == pytest.approx(slow)
+
+
+def test_a_half_life_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="half_life_days"):
+        DecayedConfig(0.0)
