@@ -44,6 +44,10 @@ TESTED_TOGETHER = {
     "tests/serving/state/test_shop_decisions.py": ("serving/state/deciding",),
     "tests/serving/state/test_shop_events.py": ("serving/state/log",),
     "tests/serving/state/test_shop_offers.py": ("serving/state/looking", "serving/state/promising"),
+    "tests/training/backtest/test_challenge_task.py": (
+        "training/backtest/challenge_measures",
+        "training/backtest/challenge_week",
+    ),
     "tests/training/simulation/test_fitting.py": ("training/simulation/sold",),
     "tests/test_whole_way.py": (
         "training/assembly",

@@ -8,15 +8,17 @@ before it, and are composed by the very engine that customers meet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from features import columns as c
 from features.asof import Moment, at_utc
 from serving.api import ChallengeRequest
+from serving.api_answers import ChallengeAnswer
 from serving.bundle import Bundle
 from serving.engine import Engine
 from training.history import WEEK_DAYS, History
@@ -27,6 +29,9 @@ EPOCH_WEEKDAY = 3
 N_ITEMS = 3
 NO_DECISION = "0" * 32
 """What is replayed here is not a decision that anybody saw."""
+
+PLACE, COUNTS_LEVEL, COUNTS_ROW = "place", "counts_level", "counts_row"
+TARGET, COMPLETION, REWARD_COST = "target_quantity", "completion_probability", "reward_cost"
 
 ROW_OF_LEVEL = {"product": c.PRODUCT_ROW, "product_type": c.TYPE_ROW, "category": c.CATEGORY_ROW}
 
@@ -67,19 +72,10 @@ class ChallengeRows:
 def concatenated(parts: Sequence[ChallengeRows]) -> ChallengeRows:
     """Return the rows of several weeks one after the other."""
     if not parts:
-        return ChallengeRows(
-            np.zeros(0, dtype=np.int64),
-            np.zeros((0, N_ITEMS)),
-            np.zeros(0),
-            np.zeros((0, N_ITEMS), dtype=np.bool_),
-            np.zeros(0),
-        )
-    return ChallengeRows(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("customers", "chances", "shops", "done", "completion")
-        )
-    )
+        none = np.zeros(0)
+        nothing = np.zeros((0, N_ITEMS))
+        return ChallengeRows(none.astype(np.int64), nothing, none, nothing.astype(np.bool_), none)
+    return ChallengeRows(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(parts[0])))
 
 
 def mondays(start: Moment, end: Moment, time_zone: str) -> list[Moment]:
@@ -105,70 +101,102 @@ def mondays(start: Moment, end: Moment, time_zone: str) -> list[Moment]:
 
 def replay_week(bundle: Bundle, history: History, monday: Moment) -> ChallengeRows:
     """Return the challenges that the engine makes of `bundle` for the week of `monday`, and what came of them."""
-    answers = challenges(bundle, monday)
-    bought = _bought(history, monday)
-    rows = _rows_by_name(history)
-    customer_rows = rows[c.CUSTOMER_ROW]
-    days = WEEK_DAYS - 1
-    kept = [customer_rows[customer_id] for customer_id, _ in answers]
+    return challenge_rows(challenge_items(bundle, history, monday), bundle, history, monday)
+
+
+def challenge_items(
+    bundle: Bundle, history: History, monday: Moment, asked: npt.NDArray[np.int64] | None = None
+) -> pd.DataFrame:
+    """Return what the personal challenges of a week ask for, three rows each: two habits and a stretch.
+
+    The columns are customer_row, place (0 to 2), `counts_level`, `counts_row`, product_row, probability,
+    target_quantity, completion_probability and reward_cost (0 where none is granted). `asked` are the rows of the
+    customers whom it is for; None is everybody. Who gets no personal challenge of three items has no rows.
+    """
+    rows = rows_by_name(history)
+    row_of = rows[c.CUSTOMER_ROW]
+    wanted = None if asked is None else set(asked.tolist())
+    engine, at = Engine(bundle), at_utc(monday.us)
+    found: list[tuple[float | int | str, ...]] = []
+    for customer_id in bundle.customers.id:
+        if wanted is not None and row_of[customer_id] not in wanted:
+            continue
+        answer = engine.challenge(ChallengeRequest(customer_id=customer_id), at, NO_DECISION)
+        if answer["personalized"] and len(answer["items"]) == N_ITEMS:
+            found += _item_rows(answer, row_of[customer_id], rows)
+    cells = list(zip(*found, strict=True)) or [()] * len(_COLUMNS)
+    columns = zip(_COLUMNS.items(), cells, strict=True)
+    return pd.DataFrame({name: np.array(each, dtype=kind) for (name, kind), each in columns})
+
+
+_COLUMNS: Mapping[str, Any] = {  # Any: dtypes
+    c.CUSTOMER_ROW: np.int64,
+    PLACE: np.int64,
+    COUNTS_LEVEL: object,
+    COUNTS_ROW: np.int64,
+    c.PRODUCT_ROW: np.int64,
+    "probability": np.float64,
+    TARGET: np.float64,
+    COMPLETION: np.float64,
+    REWARD_COST: np.float64,
+}
+
+
+def _item_rows(
+    answer: ChallengeAnswer, customer_row: int, rows: Mapping[str, Mapping[str, int]]
+) -> list[tuple[float | int | str, ...]]:
+    reward = answer["reward"]
+    cost = 0.0 if reward is None else reward["cost"]
+    return [
+        (
+            customer_row,
+            place,
+            item["counts"]["level"],
+            rows[ROW_OF_LEVEL[item["counts"]["level"]]][item["counts"]["id"]],
+            rows[c.PRODUCT_ROW][item["product_id"]],
+            item["probability"],
+            item["target_quantity"],
+            answer["completion_probability"],
+            cost,
+        )
+        for place, item in enumerate(answer["items"])
+    ]
+
+
+def challenge_rows(items: pd.DataFrame, bundle: Bundle, history: History, monday: Moment) -> ChallengeRows:
+    """Return the challenges of a frame of `challenge_items` and what came of them in the seven days from `monday`."""
+    first = items[items[PLACE] == 0]
+    customers = first[c.CUSTOMER_ROW].to_numpy(dtype=np.int64)
+    ids = history.tables.read("customers", [c.CUSTOMER_ID, c.CUSTOMER_ROW]).set_index(c.CUSTOMER_ROW)[c.CUSTOMER_ID]
+    place = {customer_id: i for i, customer_id in enumerate(bundle.customers.id)}
+    places = [place[customer_id] for customer_id in ids.loc[customers]]
     return ChallengeRows(
-        customers=np.array(kept, dtype=np.int64),
-        chances=_matrix([[item["probability"] for item in answer["items"]] for _, answer in answers]),
-        shops=np.array([bundle.customers.p_shop[place, days] for place in _places(bundle, answers)], dtype=np.float64),
-        done=_matrix(
-            [
-                [_is_done(item, customer, rows, bought) for item in answer["items"]]
-                for customer, (_, answer) in zip(kept, answers, strict=True)
-            ]
-        ).astype(np.bool_),
-        completion=np.array([answer["completion_probability"] for _, answer in answers], dtype=np.float64),
+        customers=customers,
+        chances=items["probability"].to_numpy(dtype=np.float64).reshape(-1, N_ITEMS),
+        shops=np.asarray(bundle.customers.p_shop[places, WEEK_DAYS - 1], dtype=np.float64),
+        done=is_done(items, history.purchases_after(monday, WEEK_DAYS)).reshape(-1, N_ITEMS),
+        completion=first[COMPLETION].to_numpy(dtype=np.float64),
     )
 
 
-Answer = dict[str, Any]  # Any: the engine's plain JSON answers
+def is_done(items: pd.DataFrame, lines: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return whether each item was bought, at least as many pieces as asked, shape ``(len(items),)``.
+
+    `items` has customer_row, `counts_level`, `counts_row` and target_quantity; `lines` are those of the window
+    (features/labels.sql), of which purchases count, net of returns.
+    """
+    bought = lines[lines[c.IS_PURCHASE]]
+    pieces = np.zeros(len(items))
+    levels = items[COUNTS_LEVEL].to_numpy()
+    for level, row in ROW_OF_LEVEL.items():
+        of_level = np.flatnonzero(levels == level)
+        sums = bought.groupby([c.CUSTOMER_ROW, row])[c.QUANTITY].sum()
+        keys = pd.MultiIndex.from_frame(items.iloc[of_level][[c.CUSTOMER_ROW, COUNTS_ROW]])
+        pieces[of_level] = sums.reindex(keys).fillna(0.0).to_numpy()
+    return np.asarray(pieces >= items[TARGET].to_numpy(), dtype=np.bool_)
 
 
-def challenges(bundle: Bundle, monday: Moment) -> list[tuple[str, Answer]]:
-    """Return the personal challenges of three items that the bundle's customers get for the week of `monday`."""
-    engine, at = Engine(bundle), at_utc(monday.us)
-    made = []
-    for customer_id in bundle.customers.id:
-        answer: Any = engine.challenge(ChallengeRequest(customer_id=customer_id), at, NO_DECISION)
-        if answer["personalized"] and len(answer["items"]) == N_ITEMS:
-            made.append((customer_id, answer))
-    return made
-
-
-def _places(bundle: Bundle, answers: Sequence[tuple[str, Answer]]) -> list[int]:
-    place = {customer_id: i for i, customer_id in enumerate(bundle.customers.id)}
-    return [place[customer_id] for customer_id, _ in answers]
-
-
-def _matrix(values: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
-    return np.array(values, dtype=np.float64).reshape(len(values), N_ITEMS)
-
-
-def _bought(history: History, monday: Moment) -> dict[str, Mapping[tuple[int, int], float]]:
-    """Return the net pieces bought in the week by customer and item, for each level."""
-    lines = history.purchases_after(monday, WEEK_DAYS)
-    lines = lines[lines[c.IS_PURCHASE]]
-    return {
-        level: cast("dict[tuple[int, int], float]", lines.groupby([c.CUSTOMER_ROW, row])[c.QUANTITY].sum().to_dict())
-        for level, row in ROW_OF_LEVEL.items()
-    }
-
-
-def _is_done(
-    item: Answer,
-    customer: int,
-    rows: Mapping[str, Mapping[str, int]],
-    bought: Mapping[str, Mapping[tuple[int, int], float]],
-) -> bool:
-    level, name = item["counts"]["level"], item["counts"]["id"]
-    return bool(bought[level].get((customer, rows[ROW_OF_LEVEL[level]][name]), 0.0) >= item["target_quantity"])
-
-
-def _rows_by_name(history: History) -> dict[str, dict[str, int]]:
+def rows_by_name(history: History) -> dict[str, dict[str, int]]:
     """Return for customers and every level the row of each id or name."""
     tables = history.tables
     named = {

@@ -22,6 +22,7 @@ from training.calibration import MIN_CHANCE, Prior, fit_log_odds, log_odds
 
 FloatArray = npt.NDArray[np.float64]
 
+N_ITEMS = 3
 _PRIOR = Prior(mean=(0.0, 1.0, 0.0), deviation=(1.5, 0.25, 0.5))
 
 
@@ -44,12 +45,12 @@ def fit_completion(chances: npt.ArrayLike, shops: npt.ArrayLike, completed: npt.
 def predict_completion(chances: npt.ArrayLike, shops: npt.ArrayLike, coefficients: Mapping[str, float]) -> FloatArray:
     """Return the joint chances, shape ``(n,)``: the same numbers as serving gives for the same coefficients."""
     weights = np.array([coefficients[name] for name in COMPLETION_KEYS])
-    items = np.asarray(chances, dtype=np.float64)
+    items = np.asarray(chances, dtype=np.float64).reshape(-1, N_ITEMS)
     joint = expit(_terms(items, shops) @ weights)
     return np.asarray(np.minimum(joint, items.min(axis=1)) if len(items) else joint, dtype=np.float64)
 
 
 def _terms(chances: npt.ArrayLike, shops: npt.ArrayLike) -> FloatArray:
     """Return the columns of ``COMPLETION_KEYS``: ones, the sum of the logarithms, the log-odds of a trip."""
-    items = np.maximum(np.asarray(chances, dtype=np.float64), MIN_CHANCE)
+    items = np.maximum(np.asarray(chances, dtype=np.float64).reshape(-1, N_ITEMS), MIN_CHANCE)
     return np.column_stack([np.ones(len(items)), np.log(items).sum(axis=1), log_odds(shops)])

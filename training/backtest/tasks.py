@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from training.backtest.challenge_task import CHALLENGE
 from training.backtest.discover_task import DISCOVER
 from training.backtest.stretch_task import STRETCH
 from training.backtest.task import Task
 
-TASKS: tuple[Task, ...] = (STRETCH, DISCOVER)
+TASKS: tuple[Task, ...] = (STRETCH, DISCOVER, CHALLENGE)
 """Each task's module adds its own here."""
