@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from features.asof import Moment
 from serving.bundle import open_bundle, write_bundle
 from serving.errors import BundleError
 from serving.numbers import Numbers
+from training.ahead import Read, reads_of_bundle
 from training.assembly import Assembly, numbers_of
 from training.backtest.files import read_sealed, write_sealed
 from training.backtest.served import ServedBundle
@@ -25,6 +26,7 @@ from training.costs import Meter
 from training.errors import BacktestError
 from training.history import History
 from training.learners import Learner
+from training.recipe import Recipe
 
 _ABOUT = "about.json"
 _DIGITS = 16
@@ -66,6 +68,11 @@ class PastBundles:
     def digest(self, moment: Moment, needs: Collection[str]) -> str:
         """Return the digest of all that the answers of these models at a moment come from."""
         return digest_of(self._base(moment), {name: self._model_digest(name) for name in sorted(needs)})
+
+    def reads(self, moment: Moment, needs: Collection[str]) -> Iterator[Read]:
+        """Yield the feature groups that making a bundle reads."""
+        chosen = [learner for name, learner in self.learners.items() if name in needs]
+        return reads_of_bundle(chosen, self.history.until(moment), Recipe(refits=True))
 
     def prune(self, needs: Mapping[Moment, Collection[str]]) -> None:
         """Remove all bundles but those that would serve these models at these moments."""

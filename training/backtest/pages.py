@@ -17,7 +17,8 @@ _STYLE = """
 :root{--ink:#e4e7eb;--dim:#9aa5b1;--page:#14181d;--rule:#323f4b;--met:#5fd0a4;--missed:#f0907f}}
 body{margin:0 auto;max-width:72rem;padding:1rem;background:var(--page);color:var(--ink)}
 body{font:16px/1.5 system-ui,sans-serif}
-h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid var(--rule);padding-top:1rem}
+h1{font-size:1.5rem;overflow-wrap:anywhere}
+h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid var(--rule);padding-top:1rem}
 h3{font-size:1rem;margin-bottom:.3rem}nav ul{list-style:none;padding:0}nav li{padding:.15rem 0}
 a{color:inherit}.verdict{font-weight:600}.met{color:var(--met)}.missed{color:var(--missed)}.open{color:var(--dim)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from features.asof import Moment
+from training.ahead import Read
 from training.backtest.bundles import PastBundles, digest_of
 from training.backtest.cutoffs import judged_cutoffs
 from training.backtest.kept import KeptFindings, keep_findings, read_findings
@@ -97,11 +98,19 @@ class Runner:
         found: dict[str, dict[str, Findings]] = {}
         costs: list[Cost] = []
         steps = Steps(plan.n_steps, self.bundles.say)
-        for moment, tasks in plan.by_cutoff.items():
-            for name, kept in self._at(moment, tasks, steps).items():
-                found.setdefault(name, {})[iso_days([moment])[0]] = kept.findings
-                costs += kept.costs
+        with self.bundles.history.store.ahead(self._reads(plan)):
+            for moment, tasks in plan.by_cutoff.items():
+                for name, kept in self._at(moment, tasks, steps).items():
+                    found.setdefault(name, {})[iso_days([moment])[0]] = kept.findings
+                    costs += kept.costs
         return _told(plan, found, tuple(costs))
+
+    def _reads(self, plan: Plan) -> Iterator[Read]:
+        """Yield what the bundles that are still to be made will read, about in that order."""
+        for moment, tasks in plan.by_cutoff.items():
+            left = [task for task in tasks if not self.path(moment, task).exists()]
+            if left:
+                yield from self.bundles.reads(moment, {name for task in left for name in task.needs})
 
     def _at(self, moment: Moment, tasks: Sequence[Task], steps: Steps) -> dict[str, KeptFindings]:
         """Return each task's findings at a cutoff; a bundle is made only where one has not been found out yet."""
