@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from training.backtest.challenge_task import CHALLENGE
 from training.backtest.discover_task import DISCOVER
+from training.backtest.repeat_task import REPEAT_PRODUCTS, REPEAT_TYPES
 from training.backtest.stretch_task import STRETCH
 from training.backtest.task import Task
 
-TASKS: tuple[Task, ...] = (STRETCH, DISCOVER, CHALLENGE)
+TASKS: tuple[Task, ...] = (REPEAT_TYPES, REPEAT_PRODUCTS, STRETCH, DISCOVER, CHALLENGE)
 """Each task's module adds its own here."""
