@@ -98,18 +98,39 @@ class PairGrid:
         return _cells(self.customers, self.categories, customers, categories)
 
 
+def named_categories(history: History) -> IntArray:
+    """Return the rows of the categories of merchandise, rising: where any is named by the source, only the named ones.
+
+    A product without a category is its own one, which is nothing to suggest beside those that are.
+    """
+    categories = history.tables.read("categories", [c.CATEGORY_ROW, c.IS_OWN])
+    products = history.tables.read("products", [c.CATEGORY_ROW, c.IS_MERCHANDISE])
+    sold = categories[categories[c.CATEGORY_ROW].isin(products.loc[products[c.IS_MERCHANDISE], c.CATEGORY_ROW])]
+    named = sold[~sold[c.IS_OWN]]
+    chosen = named if len(named) else sold
+    return np.sort(chosen[c.CATEGORY_ROW].to_numpy(dtype=np.int64))
+
+
 def pair_grid(
-    history: History, moment: Moment, *, active_days: int | None, min_base_rate: float, most: int
+    history: History,
+    moment: Moment,
+    *,
+    active_days: int | None,
+    min_base_rate: float,
+    most: int,
+    among: IntArray | None = None,
 ) -> PairGrid:
     """Return the grid of customers with a trip (within `active_days` when given) and of categories that enough buy.
 
-    Those are the categories that at least `min_base_rate` of the active customers bought in the last 28 days, at most
-    the `most` most bought ones.
+    Those are the categories (of `among`, when given) that at least `min_base_rate` of the active customers bought in
+    the last 28 days, at most the `most` most bought ones.
     """
     customers = history.features("customers", moment)
     if active_days is not None:
         customers = customers[customers[c.RECENCY_DAYS] <= active_days]
     categories = history.features("categories", moment)
+    if among is not None:
+        categories = categories[categories[c.CATEGORY_ROW].isin(among)]
     categories = categories[categories[c.BUYER_SHARE_4W].fillna(0.0) >= min_base_rate]
     categories = categories.nlargest(most, c.BUYER_SHARE_4W, keep="first").sort_values(c.CATEGORY_ROW)
     owned = history.features("customer_categories", moment)

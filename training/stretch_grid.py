@@ -14,7 +14,7 @@ from features import columns as c
 from features.asof import Moment
 from training.collaborative import Collaborative, CollaborativeConfig, learn
 from training.history import History
-from training.pairs import CATEGORY, CUSTOMER, PAIR, PairGrid, pair_grid
+from training.pairs import CATEGORY, CUSTOMER, PAIR, PairGrid, named_categories, pair_grid
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -128,7 +128,14 @@ class StretchGrid:
 
 def stretch_grid(history: History, moment: Moment, rules: StretchRules) -> StretchGrid:
     """Return the grid as of `moment`."""
-    pairs = pair_grid(history, moment, active_days=None, min_base_rate=0.0, most=rules.max_categories).only(_FEATURES)
+    pairs = pair_grid(
+        history,
+        moment,
+        active_days=None,
+        min_base_rate=0.0,
+        most=rules.max_categories,
+        among=named_categories(history),
+    ).only(_FEATURES)
     owned = history.features(
         "customer_categories", moment, [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS, c.FIRST_DAYS]
     )

@@ -31,7 +31,7 @@ from training.backtest.observation import OURS, Fact, Findings, Observation
 from training.backtest.task import Served, Task
 from training.baskets import binary_matrix
 from training.config import load_config
-from training.history import History
+from training.pairs import named_categories
 from training.peers import ease, factors, item_knn, rp3beta, user_knn
 from training.peers.item_scorer import ItemScorer
 
@@ -49,21 +49,20 @@ _NOTHING_NEW = "stretch: fewer than two categories, so that there is nothing to 
 
 @dataclass(frozen=True)
 class Past:
-    """What the peers learn from: who bought which category in 26 weeks, all customers ``(n, m)``, and who is judged."""
+    """What the peers learn from, all customers ``(n, m)``: what each ever bought, and in the last 26 weeks.
 
-    matrix: sp.csr_array
+    `judged` are the rows of the judged customers.
+    """
+
+    ever: sp.csr_array
+    recent: sp.csr_array
     judged: IntArray
-
-    @property
-    def rows(self) -> sp.csr_array:
-        """Return the rows of the judged customers."""
-        return sp.csr_array(self.matrix[self.judged])
 
 
 def observe(served: Served) -> Findings:
     """Return what tercet and the peers put first, and how likely tercet said it was."""
     customers = asked_only(judged_customers(served.known, served.moment), served.customers)
-    categories = eligible_categories(served.known)
+    categories = named_categories(served.known)
     if len(customers) == 0 or len(categories) < 2:
         return Findings(notes=(_NOBODY if len(customers) == 0 else _NOTHING_NEW,))
     board = stretch_board(served, customers, categories)
@@ -84,16 +83,6 @@ def observe(served: Served) -> Findings:
     )
 
 
-def eligible_categories(known: History) -> IntArray:
-    """Return the rows of the categories that may be a stretch: with merchandise, and named where any is named."""
-    categories = known.tables.read("categories", [c.CATEGORY_ROW, c.IS_OWN])
-    products = known.tables.read("products", [c.CATEGORY_ROW, c.IS_MERCHANDISE])
-    sold = categories[categories[c.CATEGORY_ROW].isin(products.loc[products[c.IS_MERCHANDISE], c.CATEGORY_ROW])]
-    named = sold[~sold[c.IS_OWN]]
-    chosen = named if len(named) else sold
-    return np.sort(chosen[c.CATEGORY_ROW].to_numpy(dtype=np.int64))
-
-
 def stretch_board(served: Served, customers: IntArray, categories: IntArray) -> Board:
     """Return the customers × the eligible categories: bought in the 26 weeks before, and in the 28 days after."""
     owned = served.known.features(
@@ -106,25 +95,34 @@ def stretch_board(served: Served, customers: IntArray, categories: IntArray) -> 
 
 
 def past(served: Served, board: Board) -> Past:
-    """Return what is known of everyone's last 26 weeks, over the categories of the board."""
+    """Return what is known of everyone's purchases before the cutoff, over the categories of the board."""
     owned = served.known.features(
         "customer_categories", served.moment, [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS]
     )
-    owned = owned[(owned[c.RECENCY_DAYS] <= SPAN_DAYS) & owned[c.CATEGORY_ROW].isin(board.items)]
+    owned = owned[owned[c.CATEGORY_ROW].isin(board.items)]
     everyone = np.union1d(owned[c.CUSTOMER_ROW].to_numpy(dtype=np.int64), board.customers)
-    what = np.searchsorted(board.items, owned[c.CATEGORY_ROW])
-    who = np.searchsorted(everyone, owned[c.CUSTOMER_ROW])
-    matrix = binary_matrix(who, what, (len(everyone), len(board.items)))
-    return Past(matrix, np.searchsorted(everyone, board.customers))
+    who, what = np.searchsorted(everyone, owned[c.CUSTOMER_ROW]), np.searchsorted(board.items, owned[c.CATEGORY_ROW])
+    is_recent = (owned[c.RECENCY_DAYS] <= SPAN_DAYS).to_numpy()
+    shape = (len(everyone), len(board.items))
+    return Past(
+        ever=binary_matrix(who, what, shape),
+        recent=binary_matrix(who[is_recent], what[is_recent], shape),
+        judged=np.searchsorted(everyone, board.customers),
+    )
 
 
 def peer_scores(known: Past) -> dict[str, FloatArray]:
-    """Return each peer's scores of the judged customers ``(n, m)``, with the settings of `configs/peers`."""
-    buyers = np.asarray(known.matrix.sum(axis=0), dtype=np.float64)
+    """Return each peer's scores of the judged customers ``(n, m)``, with the settings of `configs/peers`.
+
+    Popularity is the customers of 26 weeks; the others learn from all that was ever bought, which served them better
+    on the cutoffs that they were tuned on.
+    """
+    buyers = np.asarray(known.recent.sum(axis=0), dtype=np.float64)
     popularity = np.empty(len(buyers))
     popularity[np.argsort(-buyers, kind="stable")] = -np.arange(len(buyers))  # of equals, the lower row
-    fitted: Mapping[str, ItemScorer] = {name: _fitted(name, known.matrix) for name in _PEERS}
-    scores = {name: scorer.scores(known.rows) for name, scorer in fitted.items()}
+    rows = sp.csr_array(known.ever[known.judged])
+    fitted: Mapping[str, ItemScorer] = {name: _fitted(name, known.ever) for name in _PEERS}
+    scores = {name: scorer.scores(rows) for name, scorer in fitted.items()}
     return {POPULARITY: np.tile(popularity, (len(known.judged), 1))} | scores
 
 

@@ -15,6 +15,7 @@ from tests.training.backtest.asked import AskedFrames, stretches_of
 from training.backtest import stretch_task
 from training.backtest.observation import OURS, Findings
 from training.history import History
+from training.pairs import named_categories
 
 Bought = dict[int, dict[int, int]]
 
@@ -22,7 +23,7 @@ Bought = dict[int, dict[int, int]]
 @pytest.fixture(scope="module")
 def served(shop_history: History, shop_cutoff: Moment) -> AskedFrames:
     """Everyone is shown the same categories in the order of their rows, ten of them, with falling chances."""
-    categories = stretch_task.eligible_categories(shop_history)[:10]
+    categories = named_categories(shop_history)[:10]
     customers = shop_history.features("customers", shop_cutoff)[c.CUSTOMER_ROW].to_numpy()
     rows = pd.DataFrame(
         {
