@@ -129,7 +129,7 @@ test: $(STAMP) ## the fast tests
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## Spark, PostgreSQL, schemathesis, notebooks and whole runs (what a machine lacks is skipped, not in CI)
-	@$(PYTEST) -q -m "slow or e2e"
+	@$(PYTEST) -q -m "slow or e2e" -n 2 --dist loadgroup
 
 .PHONY: bench
 bench: $(STAMP) ## benchmarks, as ratios within one run
