@@ -102,10 +102,11 @@ def train(
 ) -> None:
     """Build features, fit and judge the models, publish a bundle; print its version alone on the last line."""
     moment = _moment(as_of)
-    from training import pipeline
+    from training import gate, pipeline
 
     with Progress() as progress:
         version = pipeline.train(source, home, moment, engine.value, quick, progress, state=state)
+    print(gate.table_of(home, version), end="\n\n")
     print(version)
 
 
@@ -126,6 +127,30 @@ def evaluate(
     with Progress() as progress:
         report = run(EvaluationJob(source, quick, tuple(only or ()), state), home, progress)
     print(report.text)
+
+
+@app.command(epilog="Example: tercet tune ./tables churn --trials 40")
+def tune(
+    source: SourceText,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, peers/<peer>-<task>, or all.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls among them.")] = 40,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Begin no new trial after so many minutes of this call.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed tries the same settings.")] = 1,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on.")] = False,
+    state: StateUrl = DEFAULT_STATE,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Search better settings on days before any test, and write them to the home; stop and go on at any time."""
+    from training.tune_job import Plan
+    from training.tune_job import tune as search
+
+    with Progress() as progress:
+        found = search(source, home, model, Plan(trials, minutes, seed, restart), progress, state=state)
+    print("\n\n".join(each.text for each in found))
+    if any(each.is_stopped for each in found):
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command(epilog="Example: tercet promote 20171231-1a2b3c4d")

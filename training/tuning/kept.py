@@ -36,7 +36,7 @@ def keep(folder: Path, number: int, reached: Sequence[Reached]) -> None:
 def kept(folder: Path, number: int) -> list[Reached] | None:
     """Return what a trial reached, or None when it isn't there in whole."""
     try:
-        with np.load(_file(folder, number), allow_pickle=False) as arrays:
+        with _file(folder, number).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile):
         return None
