@@ -20,6 +20,7 @@ from training.history import History
 from training.judge import Judgement, MetricRow
 from training.learners import FOUR_WEEKS_DAYS, SOURCES, with_config
 from training.sums import CustomerSums
+from training.tuning.peers import peer_tunables
 from training.tuning.tunable import N_CUTOFFS, Days, Reached, Term, Tunable, days_before
 
 TWELVE_WEEKS_DAYS = 84
@@ -64,8 +65,9 @@ GOALS: Mapping[str, Goal] = {
 
 
 def tunables() -> dict[str, Tunable]:
-    """Return all that can be tuned, by name, models first."""
-    return {name: model_tunable(name) for name in SOURCES if name in GOALS and _has_search(name)}
+    """Return all that can be tuned, by name: what has a `[search]` space, models first, then peers."""
+    models = {name: model_tunable(name) for name in SOURCES if name in GOALS}
+    return {name: each for name, each in (models | peer_tunables()).items() if load_search(each.config_class, name)}
 
 
 def named(name: str) -> Tunable:
@@ -144,7 +146,3 @@ def _row(judgement: Judgement, metric: str) -> MetricRow:
 
 def _sums(row: MetricRow) -> CustomerSums:
     return CustomerSums.whole(row.ours) if row.sums is None else row.sums
-
-
-def _has_search(name: str) -> bool:
-    return bool(load_search(SOURCES[name].config_class, name))

@@ -1,0 +1,133 @@
+"""The peers that can be tuned, as the backtest's tasks measure them: a report beside untuned peers proves nothing.
+
+What a peer learns from and is judged on does not depend on its settings: it is made once a cutoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, cast
+
+import numpy as np
+import scipy.sparse as sp
+
+from features.asof import Moment
+from training.backtest import repeat_task, stretch_task
+from training.backtest.new_items import Board, judged_customers
+from training.backtest.task import Served, Task
+from training.errors import TuningError
+from training.habit_truth import habit_truth
+from training.history import History
+from training.pairs import named_categories
+from training.peers import ease, factors, frequency, item_knn, rp3beta, tifu_knn, up_cf, user_knn
+from training.peers.past_baskets import PastBaskets, first_items, past_baskets
+from training.sums import CustomerSums
+from training.tuning.tunable import Reached, Term, Tunable, days_before
+
+FOLDER = "peers/"
+
+_N_KEPT = 8  # boards at once: those of all cutoffs of one search
+_THIRD = 1 / 3
+
+Fit = Callable[[Any, Any], Any]  # Any: each peer has a config and a scorer of its own
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer of one task: its settings' class, how it learns, the metric in words, and what a fit of it reaches."""
+
+    task: Task
+    config_class: type[Any]
+    fit: Fit
+    metric: str
+    reached: Callable[[Fit, Any, History, Moment], Reached]
+
+
+@dataclass(frozen=True)
+class At:
+    """A cutoff, as far as the tasks need it to say what is to be ranked (training.backtest.task.Served)."""
+
+    history: History
+    moment: Moment
+
+    @property
+    def known(self) -> History:
+        """Return what was known at the cutoff."""
+        return self.history.until(self.moment)
+
+
+def peer_tunables() -> dict[str, Tunable]:
+    """Return every peer that can be tuned by the name of its config, ``peers/<peer>-<task>``."""
+    return {FOLDER + name: _tunable(FOLDER + name, peer) for name, peer in _PEERS.items()}
+
+
+def _tunable(name: str, peer: Peer) -> Tunable:
+    days = partial(days_before, window_days=peer.task.window_days, tests=[(peer.task.window_days, peer.task.n_cutoffs)])
+    modules = (peer.config_class.__module__, __name__)
+    return Tunable(name, peer.config_class, peer.metric, partial(peer.reached, peer.fit), days, modules)
+
+
+@lru_cache(maxsize=_N_KEPT)
+def _stretch(history: History, moment: Moment) -> tuple[Board, stretch_task.Past]:
+    """Return what is ranked at a cutoff, and what is known of it."""
+    served = cast(Served, At(history, moment))
+    customers = judged_customers(served.known, moment)
+    categories = named_categories(served.known)
+    if len(customers) == 0 or len(categories) < 2:
+        raise TuningError("stretch can't be judged here: too few customers or categories to tune on")
+    board = stretch_task.stretch_board(served, customers, categories)
+    return board, stretch_task.past(served, board)
+
+
+def _stretch_reached(fit: Fit, config: Any, known: History, cutoff: Moment) -> Reached:
+    board, past = _stretch(known, cutoff)
+    scores = fit(past.ever, config).scores(sp.csr_array(past.ever[past.judged]))
+    ranked = board.ranked(board.best(scores), stretch_task.WINDOW_DAYS)
+    values = (ranked.precision_at_1(), ranked.recall(), ranked.ndcg())
+    return Reached(tuple(Term(CustomerSums.of(each, board.customers), _THIRD) for each in values))
+
+
+@lru_cache(maxsize=_N_KEPT)
+def _repeat(item: str, history: History, moment: Moment) -> tuple[repeat_task.Board, PastBaskets]:
+    """Return who is judged at a cutoff and on what, and the baskets before it."""
+    past = past_baskets(history.until(moment), moment, item)
+    board = repeat_task.Board.of(past, habit_truth(history, moment, item), past.customers, item)
+    if not board.next_basket.nnz:
+        raise TuningError("the next basket can't be judged here: nobody has one to tune on")
+    return board, past
+
+
+def _repeat_reached(at: repeat_task.AtLevel, fit: Fit, config: Any, known: History, cutoff: Moment) -> Reached:
+    board, past = _repeat(at.level.item, known, cutoff)
+    best = first_items(past, fit(past, config), board.places, repeat_task.K).best
+    recall = board.ranked(np.asarray(best), board.next_basket, repeat_task.K).recall()
+    return Reached((Term(CustomerSums.of(recall, board.customers)),))
+
+
+def _of_stretch(config_class: type[Any], fit: Fit) -> Peer:
+    metric = "mean of precision@1, recall@10, ndcg@10"
+    return Peer(stretch_task.STRETCH, config_class, fit, metric, _stretch_reached)
+
+
+def _of_repeat(at: repeat_task.AtLevel, task: Task) -> dict[str, Peer]:
+    reached = partial(_repeat_reached, at)
+    fits: dict[str, tuple[type[Any], Fit]] = {
+        "decayed_frequency": (frequency.DecayedConfig, frequency.decayed),
+        "tifu_knn": (tifu_knn.TifuConfig, tifu_knn.fit),
+        "up_cf": (up_cf.UpCfConfig, up_cf.fit),
+    }
+    return {f"{name}-{at.file}": Peer(task, kind, fit, "recall@10", reached) for name, (kind, fit) in fits.items()}
+
+
+_PEERS: Mapping[str, Peer] = {
+    "ease-stretch": _of_stretch(ease.EaseConfig, ease.fit),
+    "als-stretch": _of_stretch(factors.AlsConfig, factors.fit_als),
+    "bpr-stretch": _of_stretch(factors.BprConfig, factors.fit_bpr),
+    "user_knn-stretch": _of_stretch(user_knn.UserKnnConfig, user_knn.fit),
+    "item_knn-stretch": _of_stretch(item_knn.CosineConfig, item_knn.fit_cosine),
+    "rp3beta-stretch": _of_stretch(rp3beta.Rp3BetaConfig, rp3beta.fit),
+    **_of_repeat(repeat_task.TYPES, repeat_task.REPEAT_TYPES),
+    **_of_repeat(repeat_task.PRODUCTS, repeat_task.REPEAT_PRODUCTS),
+}
