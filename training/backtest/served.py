@@ -183,8 +183,10 @@ class ServedBundle:
 
     @cached_property
     def _asked(self) -> dict[str, list[str]]:
-        ids = self.bundle.customers.id
-        return {ids[int(row)]: [] for row in self.customers}
+        """Return the ids of those who are asked, in the order of `customers`: a bundle has rows of its own."""
+        everyone = self.history.tables.read("customers", [c.CUSTOMER_ROW, c.CUSTOMER_ID])
+        ids = everyone.set_index(c.CUSTOMER_ROW)[c.CUSTOMER_ID]
+        return {str(each): [] for each in ids.loc[self.customers]}
 
     @cached_property
     def _customer_rows(self) -> dict[str, int]:
