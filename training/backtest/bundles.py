@@ -57,9 +57,7 @@ class PastBundles:
 
         A bundle that is kept is opened again, when all that it was made from is as it was; it may hold more models.
         """
-        if unknown := sorted(set(needs) - set(self.learners)):
-            raise BacktestError(f"no model is named {', '.join(unknown)}: there are {', '.join(self.learners)}")
-        wanted = {name: self._model_digest(name) for name in sorted(needs)}
+        wanted = self._wanted(needs)
         fits = Fits(self, moment)
         folder = self._kept(moment, wanted) or self._make(moment, wanted, fits)
         bundle = open_bundle(folder / self._about(folder)["version"], verify=False)
@@ -67,7 +65,7 @@ class PastBundles:
 
     def digest(self, moment: Moment, needs: Collection[str]) -> str:
         """Return the digest of all that the answers of these models at a moment come from."""
-        return digest_of(self._base(moment), {name: self._model_digest(name) for name in sorted(needs)})
+        return digest_of(self._base(moment), self._wanted(needs))
 
     def reads(self, moment: Moment, needs: Collection[str]) -> Iterator[Read]:
         """Yield the feature groups that making a bundle reads."""
@@ -76,9 +74,7 @@ class PastBundles:
 
     def prune(self, needs: Mapping[Moment, Collection[str]]) -> None:
         """Remove all bundles but those that would serve these models at these moments."""
-        serving = {
-            self._kept(moment, {name: self._model_digest(name) for name in names}) for moment, names in needs.items()
-        }
+        serving = {self._kept(moment, self._wanted(names)) for moment, names in needs.items()}
         for folder in self.folder.glob("*"):
             if folder not in serving:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -127,6 +123,12 @@ class PastBundles:
     def _base(self, moment: Moment) -> str:
         """Return the digest of all that a bundle is made from besides its models."""
         return digest_of(self.history.tables.digest, moment.us, self.policy_text, self._code)
+
+    def _wanted(self, needs: Collection[str]) -> dict[str, str]:
+        """Return the digest of each model by name; BacktestError for a name that no model has."""
+        if unknown := sorted(set(needs) - set(self.learners)):
+            raise BacktestError(f"no model is named {', '.join(unknown)}: there are {', '.join(self.learners)}")
+        return {name: self._model_digest(name) for name in sorted(needs)}
 
     def _model_digest(self, name: str) -> str:
         learner = self.learners[name]

@@ -104,9 +104,15 @@ def goals_of(source_name: str) -> dict[tuple[str, str], Goal]:
 
 
 def parse_goals(text: str, source_name: str, *, where: str) -> dict[tuple[str, str], Goal]:
-    """Return the goals of a file when it is of this source; BacktestError names unknown keys."""
+    """Return the goals of a file when it is of this source; BacktestError names unknown keys, or that it has no source.
+
+    >>> parse_goals('source = "shop"', "shop", where="goals/empty.toml")
+    {}
+    """
     table = tomllib.loads(text)
-    if table.get("source") != source_name:
+    if "source" not in table:
+        raise BacktestError(f"{where}: says no source")
+    if table["source"] != source_name:
         return {}
     goals = [_goal(each, where) for each in table.get("goal", [])]
     return {(each.task, each.metric): each for each in goals}
