@@ -30,7 +30,7 @@ def test_days_are_the_tuning_cutoffs_the_latest_first(shop_history: History) -> 
     assert days is not None
     assert days.first_test == judged_cutoffs(shop_history, 28, 2)[0]
     assert list(reversed(days.cutoffs)) == tuning_cutoffs(shop_history, 28, 2, 3)
-    assert all(cutoff.plus_days(28, "UTC").us <= days.first_test.us for cutoff in days.cutoffs)
+    assert all(cutoff.plus_days(28, shop_history.tables.time_zone).us <= days.first_test.us for cutoff in days.cutoffs)
 
 
 def test_the_earliest_test_of_any_task_is_the_one_that_counts(shop_history: History) -> None:
@@ -64,7 +64,9 @@ def test_a_tunable_sees_a_history_that_ends_on_the_first_test_day(shop_history: 
     assert len(list(looking.value(ChurnConfig(), shop_history, days))) == len(days.cutoffs)
     assert {known.known_until for known in seen} == {judged_cutoffs(shop_history, 28, 2)[0]}
     with pytest.raises(EmbargoError):
-        seen[0].features("customers", judged_cutoffs(shop_history, 28, 2)[0].plus_days(1, "UTC"))
+        seen[0].features(
+            "customers", judged_cutoffs(shop_history, 28, 2)[0].plus_days(1, shop_history.tables.time_zone)
+        )
 
 
 def test_a_loss_counts_below_zero_and_a_squared_error_by_its_root() -> None:
