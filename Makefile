@@ -71,6 +71,10 @@ train: $(STAMP) ## features, models, judgement, bundle; every run in MLflow (QUI
 evaluate: $(STAMP) ## the backtest against the baselines, on all cutoffs (QUICK=1: on one)
 	@$(BIN)/tercet evaluate $(SOURCE) $(if $(QUICK),--quick)
 
+.PHONY: thin
+thin: $(STAMP) ## the backtest on poor versions of SOURCE, and on a catalogue of 200,000 products (QUICK=1: without that)
+	@$(BIN)/tercet evaluate $(SOURCE) --thin $(if $(QUICK),--quick)
+
 .PHONY: tune
 tune: $(STAMP) ## search better settings of MODEL=churn (or all) on earlier days (TRIALS=40 MINUTES=10)
 	@$(BIN)/tercet tune $(SOURCE) $(or $(MODEL),all) $(if $(TRIALS),--trials $(TRIALS)) $(if $(MINUTES),--minutes $(MINUTES))

@@ -117,6 +117,9 @@ def evaluate(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="TASK", help="This task alone; may be given several times.")
     ] = None,
+    thin: Annotated[
+        bool, typer.Option("--thin", help="Poor versions of the source instead: no names, no prices, few customers, …")
+    ] = False,
     state: StateUrl = DEFAULT_STATE,
     home: Home = DEFAULT_HOME,
 ) -> None:
@@ -125,7 +128,7 @@ def evaluate(
     from training.evaluate import evaluate as run
 
     with Progress() as progress:
-        report = run(EvaluationJob(source, quick, tuple(only or ()), state), home, progress)
+        report = run(EvaluationJob(source, quick, tuple(only or ()), state, thin), home, progress)
     print(report.text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,10 @@ from training.backtest.goals import goals_of, verdicts_of
 from training.backtest.logged import log_backtest
 from training.backtest.pages import text, write_pages
 from training.backtest.run import Backtest, Runner, chosen_tasks, plan_of
+from training.backtest.task import Task
 from training.backtest.tasks import TASKS
+from training.backtest.thin import THIN_TASKS, ThinBench, thin_backtest
+from training.backtest.thin_variants import LARGE_CATALOGUE, VARIANTS
 from training.history import History
 from training.home import Home
 from training.learners import learners
@@ -34,16 +37,22 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """What is to be evaluated: every task, or those of `only`; with `is_quick` one cutoff and a sample of customers."""
+    """What is to be evaluated: every task, or those of `only`; with `is_quick` one cutoff and a sample of customers.
+
+    With `is_thin` poor versions of the source are judged instead (training.backtest.thin); quick without the large one.
+    """
 
     source: str
     is_quick: bool = False
     only: tuple[str, ...] = ()
     state: str = FILE
+    is_thin: bool = False
 
     @property
     def kind(self) -> str:
-        """Return which settings it runs with: results of the two are not mixed."""
+        """Return which settings it runs with: results of these are not mixed."""
+        if self.is_thin:
+            return "thin"
         return "quick" if self.is_quick else "full"
 
 
@@ -62,14 +71,30 @@ def evaluate(job: EvaluationJob, home: Path, say: Say) -> Report:
     with working_in(home):
         shop = open_shop(job.source, home, None, "duckdb", say, state=job.state)
         with _alone(home / "backtest", say):
-            runner = _runner(shop, home, job, say)
-            plan = plan_of(tasks, runner.bundles.history, is_quick=job.is_quick)
-            backtest = runner.run(plan)
-            if not job.only:
-                runner.prune(plan)
+            backtest = (_thin if job.is_thin else _whole)(shop, home, job, tasks, say)
         report = _reported(shop, home, job, backtest)
         prune(Home(home).features, shop.tables.digest)
     return report
+
+
+def _whole(shop: OpenShop, home: Path, job: EvaluationJob, tasks: Sequence[Task], say: Say) -> Backtest:
+    runner = _runner(shop, home, job, say)
+    plan = plan_of(tasks, runner.bundles.history, is_quick=job.is_quick)
+    backtest = runner.run(plan)
+    if not job.only:
+        runner.prune(plan)
+    return backtest
+
+
+def _thin(shop: OpenShop, home: Path, job: EvaluationJob, tasks: Sequence[Task], say: Say) -> Backtest:
+    bench = ThinBench(
+        folder=home / "backtest" / job.kind,
+        learners={each.name: each for each in learners(is_quick=True, home=home)},
+        tasks=tasks if job.only else [each for each in tasks if each.name in THIN_TASKS],
+        policy_text=Home(home).policy_text(),
+        say=say,
+    )
+    return thin_backtest(bench, VARIANTS if job.is_quick else (*VARIANTS, LARGE_CATALOGUE), shop.tables)
 
 
 def _runner(shop: OpenShop, home: Path, job: EvaluationJob, say: Say) -> Runner:
@@ -89,8 +114,9 @@ def _runner(shop: OpenShop, home: Path, job: EvaluationJob, say: Say) -> Runner:
 def _reported(shop: OpenShop, home: Path, job: EvaluationJob, backtest: Backtest) -> Report:
     """Return the report, written and logged."""
     tables, day = shop.tables, at_utc(shop.as_of.us).date().isoformat()
-    name = file_name("evaluation", tables.source_name, day, *job.only, *(["quick"] if job.is_quick else []))
-    goals = goals_of(tables.source_name)
+    kinds = [kind for kind, is_so in (("thin", job.is_thin), ("quick", job.is_quick)) if is_so]
+    name = file_name("evaluation", tables.source_name, day, *job.only, *kinds)
+    goals = {} if job.is_thin else goals_of(tables.source_name)
     verdicts = verdicts_of(backtest.results, goals)
     if job.only:
         goals = {key: goals[key] for key in verdicts}
