@@ -31,6 +31,13 @@ def outcome_lines(decisions: Iterable[Decision]) -> list[str]:
     return [f"{each.model}: {_line(each)}" for each in decisions]
 
 
+def summary_lines(decisions: Sequence[Decision]) -> list[str]:
+    """Return which models came to what in one line, and a line for each that has more to say than that."""
+    by_outcome = {outcome: [each.model for each in decisions if each.outcome is outcome] for outcome in Outcome}
+    named = [f"{outcome} {', '.join(models)}" for outcome, models in by_outcome.items() if models]
+    return ["; ".join(named), *outcome_lines(each for each in decisions if each.why or each.champion_from)]
+
+
 def gate_frame(decisions: Sequence[Decision]) -> pd.DataFrame:
     """Return the table for MLflow, a row a number, with the outcome of its model."""
     rows = [

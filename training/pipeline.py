@@ -25,7 +25,7 @@ from training.evidence import Evidence, gather_evidence
 from training.gate import promote_first
 from training.gate_record import GateRecord, verdict_of, write_record
 from training.gate_rules import Outcome
-from training.gate_table import gate_text, outcome_lines
+from training.gate_table import gate_text, summary_lines
 from training.gate_trials import Trial, Trials, decisions_of
 from training.history import History
 from training.home import Home
@@ -88,7 +88,7 @@ def _train(shop: OpenShop, home: Home, bench: Bench, quick: bool) -> str:
 
     with history.store.ahead(_reads(trials, challengers)):
         tried = trials.run(challengers)
-        for line in outcome_lines(decisions_of(tried)):
+        for line in summary_lines(decisions_of(tried)):
             say(f"gate: {line}")
         evidence = gather_evidence({name: each.shipped for name, each in tried.items()}, bench, policy_text)
         models = _fit(evidence, bench)
