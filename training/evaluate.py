@@ -24,7 +24,7 @@ from training.backtest.thin import THIN_TASKS, ThinBench, thin_backtest
 from training.backtest.thin_variants import LARGE_CATALOGUE, VARIANTS
 from training.history import History
 from training.home import Home
-from training.learners import learners
+from training.learners import learners, own_settings
 from training.opening import OpenShop, open_shop
 from training.report import Report
 from training.tracking import Tracker
@@ -68,6 +68,8 @@ def evaluate(job: EvaluationJob, home: Path, say: Say) -> Report:
         When the source breaks the contract, the policy or a config has mistakes, or no task has a given name.
     """
     tasks = chosen_tasks(TASKS, job.only)
+    if own := own_settings(learners(is_quick=job.is_quick, home=home)):
+        say(own)
     with working_in(home):
         shop = open_shop(job.source, home, None, "duckdb", say, state=job.state)
         with _alone(home / "backtest", say):
