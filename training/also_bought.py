@@ -21,9 +21,10 @@ from training.basket_tasks import K, Tasks, best_rows
 from training.baskets import Baskets, baskets_of, known_lines
 from training.comparison import iso_days
 from training.history import History
-from training.judge import Judgement
+from training.judge import COVERAGE, TOP_SHARE, Guard, Judgement
 from training.neighbours import SPARE, AlsoBoughtConfig, also_bought
 from training.ranking import Label, Queries
+from training.sums import CustomerSums
 from training.topk import place_in_run
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,7 +135,7 @@ def judge(fitted: Mapping[Moment, FittedAlsoBought], history: History) -> Judgem
         )
     rows = tuple(_pooled([trial.queries[key] for trial in trials]).row(label) for key, label in _LABELS.items())
     notes = {note for model in fitted.values() for note in model.notes} | {trial.note for trial in trials}
-    return Judgement(AlsoBoughtModel.name, iso_days(fitted), rows, (), tuple(sorted(notes)))
+    return Judgement(AlsoBoughtModel.name, iso_days(fitted), rows, (), tuple(sorted(notes)), _guards(trials))
 
 
 def figures(fitted: Mapping[Moment, FittedAlsoBought], history: History) -> dict[str, Figure]:
@@ -160,7 +161,19 @@ class _Trial:
 
     n_baskets: int
     queries: Mapping[str, Queries]
-    note: str
+    share: FloatArray
+    """The ten best sellers' part of each basket's answers, NaN without any."""
+    coverage: float
+    """The part of the products sold that are among the first ten answers to another."""
+
+    @property
+    def note(self) -> str:
+        """Return what the answers are made of, in words."""
+        share = float(np.nanmean(self.share)) if np.isfinite(self.share).any() else 0.0
+        return (
+            f"also bought: {share:.0%} of the answers are the ten best sellers; {self.coverage:.0%} of the products "
+            "sold are among the first ten of another"
+        )
 
 
 @lru_cache(maxsize=8)  # the judgement and its pictures ask for the same trials
@@ -169,9 +182,9 @@ def _trial(moment: Moment, model: FittedAlsoBought, history: History) -> _Trial:
     later = baskets_of(history.purchases_after(moment, days), len(model.popularity))
     tasks = Tasks.draw(later, model.popularity, n=N_BASKETS, seed=SEED)
     if len(tasks) == 0:
-        return _Trial(0, {}, "")
+        return _Trial(0, {}, np.zeros(0), 0.0)
     scores = model.scores()
-    return _Trial(len(tasks), _queries(tasks, scores), _made_of(tasks, scores))
+    return _Trial(len(tasks), _queries(tasks, scores), _best_sellers(tasks, scores), _coverage(tasks, scores))
 
 
 def _queries(tasks: Tasks, scores: sp.csr_array) -> dict[str, Queries]:
@@ -188,17 +201,26 @@ def _queries(tasks: Tasks, scores: sp.csr_array) -> dict[str, Queries]:
     }
 
 
-def _made_of(tasks: Tasks, scores: sp.csr_array) -> str:
-    """Return what the answers are made of, in words."""
+def _best_sellers(tasks: Tasks, scores: sp.csr_array) -> FloatArray:
+    """Return the part of each basket's answers that are the ten best sellers, ``(n_baskets,)``; NaN without any."""
     answers = tasks.neighbours_of_one(scores)
-    given = answers[answers >= 0]
-    share = float(np.isin(given, tasks.popular(K)).mean()) if len(given) else 0.0
+    n_given = (answers >= 0).sum(axis=1)
+    n_best = (np.isin(answers, tasks.popular(K)) & (answers >= 0)).sum(axis=1)
+    shares: FloatArray = np.divide(n_best, n_given, out=np.full(len(answers), np.nan), where=n_given > 0)
+    return shares
+
+
+def _coverage(tasks: Tasks, scores: sp.csr_array) -> float:
     shown = np.unique(best_rows(scores, K))
-    coverage = float((shown >= 0).sum() / max((tasks.popularity > 0).sum(), 1))
-    return (
-        f"also bought: {share:.0%} of the answers are the ten best sellers; {coverage:.0%} of the products sold "
-        "are among the first ten of another"
-    )
+    return float((shown >= 0).sum() / max((tasks.popularity > 0).sum(), 1))
+
+
+def _guards(trials: list[_Trial]) -> tuple[Guard, ...]:
+    """Return what a better model must not spoil: the best sellers' part of the answers, and what is ever shown."""
+    customers = np.concatenate([trial.queries["recall"].customers for trial in trials])
+    share = CustomerSums.of(np.concatenate([trial.share for trial in trials]), customers)
+    coverage = CustomerSums.whole(float(np.mean([trial.coverage for trial in trials])))
+    return (Guard(_ONE, TOP_SHARE, share, higher_is_better=False), Guard(_ONE, COVERAGE, coverage))
 
 
 def _pooled(parts: list[Queries]) -> Queries:

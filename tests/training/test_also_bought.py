@@ -14,6 +14,7 @@ from tests.features.tiny import at, line, write_tables
 from training.also_bought import AlsoBoughtModel, FittedAlsoBought, figures, judge
 from training.config import load_config, load_search
 from training.history import History
+from training.judge import COVERAGE, TOP_SHARE
 from training.neighbours import AlsoBoughtConfig
 
 
@@ -42,6 +43,9 @@ def test_it_beats_popularity(fitted: FittedAlsoBought, shop_history: History, sh
     assert judgement.primary[0].gain_low > 0
     assert rows["the rest of a basket to one product", "mrr"].gain_low > 0
     assert any("best sellers" in note for note in judgement.notes)
+    guards = {guard.metric: guard.sums.value for guard in judgement.guards}
+    assert 0 < guards[TOP_SHARE] < 1
+    assert 0 < guards[COVERAGE] <= 1
     assert set(figures({shop_cutoff: fitted}, shop_history)) == {"gains.png"}
 
 
