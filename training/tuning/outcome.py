@@ -8,12 +8,15 @@ from pathlib import Path
 
 from training.config import Study, parse_study
 from training.errors import ConfigError
+from training.home_configs import CONFIGS, PEERS
 from training.intervals import Interval
 from training.tuning.config_text import with_values
 from training.tuning.subject import Subject
 from training.tuning.trials import Found
 
 _DIGITS = 6
+_MODEL = "`tercet train` and `tercet evaluate` go by it from now on, and the gate decides whether it serves"
+_PEER = f"copied to training/{CONFIGS}/{PEERS}, it is what the backtest compares with"
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,7 @@ class Outcome:
             f"on {', '.join(study.cutoffs)}, before any day that it is tested on",
             f"{study.metric}: {study.value:.5g}, what ships {study.shipped_value:.5g}, gain {_gain(study)}",
             *self._changes(),
-            f"written to {self.subject.own_config}: `tercet train` and `tercet evaluate` go by it from now on, and the "
-            "gate decides whether it serves",
+            f"written to {self.subject.own_config}: {_PEER if self.subject.tunable.name.startswith(PEERS) else _MODEL}",
         ]
         if len(self.found.trials) < self.n_asked:
             lines.append(f"{study.trials} of {self.n_asked} trials are done: the same command goes on")

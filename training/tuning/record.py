@@ -35,7 +35,8 @@ def record(tracker: Tracker, outcome: Outcome) -> None:
         _summary(log, outcome)
         for trial in outcome.found.trials:
             name = f"{subject.tunable.name} trial {trial.number:03d}{' (ships)' if trial.number == 0 else ''}"
-            with tracker.run(experiment, name, {**tags, PARENT: log.run_id}) as nested:
+            state = "given up" if trial.is_pruned else "whole"
+            with tracker.run(experiment, name, {**tags, PARENT: log.run_id, "state": state}) as nested:
                 _one(nested, trial, subject.cutoffs)
 
 
@@ -59,7 +60,6 @@ def _one(log: RunLog, trial: Trial, cutoffs: tuple[str, ...]) -> None:
     log.params(trial.settings)
     by_cutoff = {f"value.{day}": value for day, value in zip(cutoffs, trial.by_cutoff, strict=False)}
     log.metrics(by_cutoff | ({} if trial.value is None else {"value": trial.value}) | {"seconds": trial.seconds})
-    log.tags({"state": "given up" if trial.is_pruned else "whole"})
 
 
 def trials_table(outcome: Outcome) -> pd.DataFrame:
