@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from features.contracts import CONSENTS, Column, Contract, Kind, rough
+from features.contracts import CONSENTS, MAX_ID_LENGTH, Column, Contract, Kind, rough
 from features.sources.base import ROW, RawTable, literal, quoted
 
 REASON = "_reason"
@@ -121,6 +121,8 @@ def parse_column(column: Column, given: str) -> ParsedColumn:
     not_understood = " and ".join(f"{quoted(name)} is null" for name in kept_as(column))
     if column.kind not in (Kind.ID, Kind.TEXT):
         breaches[f"{column.name} is not {column.kind.value}"] = f"{present} and {not_understood}"
+    if column.kind is Kind.ID:
+        breaches[f"{column.name} is longer than {MAX_ID_LENGTH} characters"] = f"length({own}) > {MAX_ID_LENGTH}"
     if column.choices:
         allowed = ", ".join(literal(choice) for choice in column.choices)
         breaches[f"{column.name} is none of {', '.join(column.choices)}"] = f"{own} not in ({allowed})"

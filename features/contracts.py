@@ -13,6 +13,8 @@ from features import columns as c
 
 # Share of bad rows in one table above which the source as a whole is not to be trusted.
 BAD_SHARE_LIMIT = 0.20
+# Characters: no call of the API takes a longer one (serving.api.MAX_ID_LENGTH), so nobody could ever ask for it.
+MAX_ID_LENGTH = 200
 
 EVENT_TYPES = (
     "view",

@@ -15,8 +15,10 @@ import pytest
 
 from features import columns as c
 from features.conform import Prepared
+from features.contracts import MAX_ID_LENGTH
 from features.errors import DataContractError, TablesError
 from features.tables import TABLE_NAMES, TableSet
+from serving.api import MAX_ID_LENGTH as ASKED_LENGTH
 from tests.contracts.folders import prepared, quarantine, snapshot, transactions_csv, write_folder
 
 BARE = "customer_id,order_id,product_id,ordered_at\n"
@@ -274,6 +276,18 @@ def test_csv_of_other_marks_and_line_ends_reads_the_same(tmp_path: Path, mark: s
 
     pd.testing.assert_frame_equal(got.read("lines"), expected.read("lines"))
     pd.testing.assert_frame_equal(got.read("products"), expected.read("products"))
+
+
+def test_an_id_that_no_call_could_name_is_kept_out_and_any_other_is_kept(tmp_path: Path) -> None:
+    longest, odd = "x" * MAX_ID_LENGTH, "кл 1 \u00fc \U0001f642"
+    good = [f"{odd},o,商品 1,2024-03-01", *(f"{longest},o{i},p{i},2024-03-01" for i in range(20))]
+    tables = shop(tmp_path, transactions=BARE + "\n".join([*good, f"{longest}x,o,p,2024-03-01"]) + "\n").tables
+
+    assert set(tables.read("customers")[c.CUSTOMER_ID]) == {odd, longest}
+    assert "商品 1" in set(tables.read("products")[c.PRODUCT_ID])
+    found = quarantine(tmp_path / "home", "transactions")
+    assert list(found["reason"]) == [f"customer_id is longer than {MAX_ID_LENGTH} characters"]
+    assert MAX_ID_LENGTH == ASKED_LENGTH
 
 
 def test_row_numbers_hold_after_quoted_line_ends_blank_lines_and_lines_that_can_not_be_split(tmp_path: Path) -> None:
