@@ -18,8 +18,9 @@ SHOP_SOURCE = f"synthetic:customers={SHOP.customers},weeks={SHOP.weeks},seed={SH
 TOGETHER = {
     "tests/features/test_spark.py": "spark",  # one Java machine at a time: each takes gigabytes
     "tests/training/test_train_spark.py": "spark",
-    "tests/test_whole_way.py": "trained",  # one training for both
+    "tests/test_whole_way.py": "trained",  # one training for all
     "tests/test_notebooks.py": "trained",
+    "tests/training/test_gate_training.py": "trained",
 }
 """Files of slow tests that one process runs; every other file is one by itself."""
 
@@ -74,3 +75,25 @@ def trained_home(shop_home: Path) -> Path:
 
     train(SHOP_SOURCE, shop_home, None, "duckdb", True, lambda _: None)
     return shop_home
+
+
+@pytest.fixture(scope="session")
+def twice_trained_home(trained_home: Path) -> Path:
+    """The same home after a second training with other settings of two models, of which one does harm.
+
+    The first bundle serves on; the second, the latest, waits to be promoted.
+    """
+    from training.config import shipped_text
+    from training.pipeline import train
+
+    configs = trained_home / "configs"
+    configs.mkdir()
+    changes = {"also_bought": ("n_neighbours = 60", "n_neighbours = 1"), "churn": ("n_cutoffs = 8", "n_cutoffs = 6")}
+    for name, (shipped, own) in changes.items():
+        text = shipped_text(name)
+        assert shipped in text
+        (configs / f"{name}.toml").write_text(text.replace(shipped, own))
+    train(SHOP_SOURCE, trained_home, None, "duckdb", True, lambda _: None)
+    for name in changes:
+        (configs / f"{name}.toml").unlink()
+    return trained_home

@@ -48,10 +48,10 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 @pytest.mark.timeout(SECONDS_OF_TRAINING + SECONDS_A_NOTEBOOK)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs(path: Path, twice_trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 
-    monkeypatch.setenv("TERCET_HOME", str(trained_home))
+    monkeypatch.setenv("TERCET_HOME", str(twice_trained_home))
     monkeypatch.setenv("TERCET_SOURCE", SHOP_SOURCE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parent.parent), os.environ.get("PYTHONPATH", "")]))
     client = NotebookClient(read(path), timeout=SECONDS_A_NOTEBOOK, resources={"metadata": {"path": str(path.parent)}})
