@@ -24,6 +24,7 @@ from training.calibration import fit_calibration, log_odds
 from training.discover_grid import BUYER_SHARE, DiscoverGrid, DiscoverRules, discover_grid
 from training.discover_judging import figures, judge
 from training.first_week import TwoChances, fit_first_week
+from training.guard import ranks_better
 from training.history import History
 from training.topk import place_in_run, top_of_each
 
@@ -36,6 +37,7 @@ MIN_EVENTS = 200
 """With fewer first purchases than this to learn from, a product's share of buyers stands in for the trees."""
 
 HORIZON_DAYS = 28
+NO_BETTER = "discover: the trees rank no better than a product's share of buyers here, which stands in"
 TOO_FEW = "discover: too few first purchases to learn from; a product's share of buyers stands in"
 
 
@@ -180,9 +182,11 @@ class DiscoverModel:
         learned = _Rows.of([rows.only(~rows.is_held_out) for rows in weeks])
         trees = _trees(learned, config)
         held_out = _Rows.of([rows.only(rows.is_held_out) for rows in weeks])
+        notes = () if trees else (TOO_FEW,)
+        if trees and not _is_worth(trees, held_out):
+            trees, notes = None, (NO_BETTER,)
         margin = margin_of(trees, held_out.features)
         shown = top_of_each(held_out.owner, margin, config.n_shown)
-        notes = () if trees else (TOO_FEW,)
         within_28 = fit_calibration(margin[shown], np.isfinite(held_out.day[shown]), n_bends=0)
         # On the same rows: the trees' margins of rows that they had seen say more than those of any other.
         first_week = fit_first_week(margin[shown], held_out.day[shown])
@@ -256,6 +260,12 @@ def _trees(rows: _Rows, config: DiscoverConfig) -> BoostedTrees | None:
     n_trees = int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees))
     features = rows.features.loc[:, rows.features.notna().any()]
     return fit_trees(features, labels, replace(config.trees, n_trees=n_trees))
+
+
+def _is_worth(trees: BoostedTrees, rows: _Rows) -> bool:
+    """Return whether the trees rank what customers bought whom they have not seen better than popularity does."""
+    learned, popular = (margin_of(each, rows.features) for each in (trees, None))
+    return ranks_better(learned, popular, groups=rows.owner, is_hit=np.isfinite(rows.day))
 
 
 _COLUMN, _PAIR = "grid_column", "pair"

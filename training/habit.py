@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig, fit_trees
 from training.calibration import MarginCalibration, fit_calibration, keeping_level, log_odds
 from training.errors import ConfigError
+from training.guard import ranks_better
 from training.habit_features import (
     FIRST_DAY_BOUGHT,
     HAS_SHOPPED,
@@ -49,6 +50,7 @@ MIN_EVENTS = 300
 
 _BLOCK_ROWS = 500_000  # pairs described at once when predicting: bounds memory at about 500 MB
 _TOO_FEW = f"fewer than {MIN_EVENTS} repeat purchases to learn from: shares of recent baskets stand in"
+_NO_BETTER = "trees rank no better than how often something was bought; recent shares of baskets stand in"
 _RATE_COLUMNS = (SHARE_H112, c.N_BASKETS)
 
 
@@ -156,14 +158,16 @@ class HabitModel:
         shop = fit_hazard(history, self.config.shop)
         weeks = self._weeks(history)
         early, late = early_and_late(weeks, self.config.n_held_out)
-        trial = FittedHabit(self.config, shop, self._trees(early))
+        trial, fallback = FittedHabit(self.config, shop, self._trees(early)), _TOO_FEW
+        if trial.trees and not _is_worth(trial, late):
+            trial, fallback = replace(trial, trees=None), _NO_BETTER
         margin = _joined([trial.margin(week.pairs, trial.shop_chances(history, week.moment, "trial")) for week in late])
         first_day = _joined([week.pairs[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64) for week in late])
         calibration = fit_calibration(margin, np.isfinite(first_day), n_bends=self.config.n_bends)
         windows = fit_windows(calibration.probability(margin), first_day, seed=self.config.seed)
         trees = self._trees(weeks) if trial.trees and late else trial.trees
         calibration = keeping_level(calibration, margin) if trees else calibration
-        notes = shop.notes if trees else (*shop.notes, f"habit ({self.config.level}): {_TOO_FEW}")
+        notes = shop.notes if trees else (*shop.notes, f"habit ({self.config.level}): {fallback}")
         return FittedHabit(self.config, shop, trees, calibration, windows, notes)
 
     def _weeks(self, history: History) -> list[_Week]:
@@ -197,6 +201,17 @@ class _Week:
 
     moment: Moment
     pairs: pd.DataFrame
+
+
+def _is_worth(trial: FittedHabit, late: Sequence[_Week]) -> bool:
+    """Return whether the trees rank what is bought in weeks that they have not seen better than top frequency does."""
+    pairs = [week.pairs for week in late]
+    return ranks_better(
+        _joined([trial.chance_given_shops(each) for each in pairs]),
+        _joined([each[c.N_BASKETS].to_numpy(dtype=np.float64) for each in pairs]),
+        groups=np.concatenate([np.zeros(0, dtype=np.int64), *(each[c.CUSTOMER_ROW].to_numpy() for each in pairs)]),
+        is_hit=np.isfinite(_joined([each[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64) for each in pairs])),
+    )
 
 
 def _joined(parts: Sequence[FloatArray]) -> FloatArray:

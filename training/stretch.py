@@ -22,8 +22,9 @@ from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
 from training.calibration import MarginCalibration, fit_calibration, log_odds
 from training.first_week import WINDOW_DAYS, TwoChances, fit_first_week
+from training.guard import ranks_better
 from training.history import History
-from training.stretch_grid import POPULARITY_SCORE, StretchGrid, StretchRules, first_days, stretch_grid
+from training.stretch_grid import TAKEN_UP, StretchGrid, StretchRules, first_days, stretch_grid
 from training.stretch_judging import figures, judge
 from training.stretch_links import links
 from training.topk import top_of_each
@@ -38,7 +39,11 @@ MIN_EVENTS = 200
 """With fewer new purchases than this to learn from, a category's share of buyers stands in for the trees."""
 
 HORIZON_DAYS = 28
+THIN_EVENTS = 5_000
+"""With fewer than this it is looked at first, on the latest weeks, whether trees rank better than popularity."""
+
 _LEAVES_APART = 40  # leaves that a small sample may at most be divided into
+NO_BETTER = "stretch: trees rank no better than a category's share of buyers here, which stands in"
 TOO_FEW = "stretch: too few new purchases to learn from; a category's share of buyers stands in"
 
 
@@ -106,12 +111,12 @@ class FittedStretch:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Return what the model reads."""
-        return self.trees.feature_names if self.trees else (POPULARITY_SCORE,)
+        return self.trees.feature_names if self.trees else (TAKEN_UP,)
 
     @property
     def importance(self) -> dict[str, float]:
         """Return what the trees gained by each feature."""
-        return self.trees.importance if self.trees else {POPULARITY_SCORE: 1.0}
+        return self.trees.importance if self.trees else {TAKEN_UP: 1.0}
 
     def artifacts(self) -> dict[str, str]:
         """Return the files that hold the whole model."""
@@ -148,11 +153,13 @@ class StretchModel:
             latest = [*latest, week][-self.config.n_latest :]
         learned = _Sample.of(samples)
         trees = _trees(learned, self.config)
+        notes = () if trees else (TOO_FEW,)
+        if trees and np.isfinite(learned.day).sum() < THIN_EVENTS and not self._is_worth(samples, cutoffs, latest[-1]):
+            trees, notes = None, (NO_BETTER,)
         shown = _shown(latest, trees, self.config)
         # without trees a category's share of buyers is no chance yet, and nothing that could have been overfitted
         within_28 = MarginCalibration() if trees else fit_calibration(shown.margin, np.isfinite(shown.day), n_bends=0)
         chances = TwoChances(within_28, fit_first_week(margin_of(trees, learned.features), learned.day))
-        notes = () if trees else (TOO_FEW,)
         return FittedStretch(
             config=self.config,
             trees=trees,
@@ -160,6 +167,24 @@ class StretchModel:
             windows=fit_windows(chances.p7(shown.margin), shown.week_day, seed=self.config.seed),
             notes=notes,
         )
+
+    def _is_worth(self, samples: list[_Sample], cutoffs: list[Moment], latest: _Week) -> bool:
+        """Return whether trees of the weeks that had ended by the latest cutoff rank better there than popularity."""
+        ended = [each for each, at in zip(samples, cutoffs, strict=True) if at.day + HORIZON_DAYS <= latest.moment.day]
+        trees = _trees(_Sample.of(ended), self.config)
+        if trees is None:
+            return True
+        grid, parts = latest.grid, []
+        for start, stop in grid.blocks():
+            cells = grid.new_cells(start, stop)
+            cells = cells[grid.is_learner[cells // grid.width]]
+            features = grid.features(cells, start, stop)
+            is_hit = np.isfinite(latest.first_day[cells])
+            parts.append((margin_of(trees, features), _start(features), cells // grid.width, is_hit))
+        if not parts:
+            return True
+        ours, popular, groups, is_hit = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return ranks_better(ours, popular, groups=groups, is_hit=is_hit)
 
 
 def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
@@ -169,8 +194,8 @@ def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
 
 
 def _start(features: pd.DataFrame) -> FloatArray:
-    """Return where the trees start: the log-odds of the category's share of buyers, so that few data stay near it."""
-    share = features.get(POPULARITY_SCORE, pd.Series(0.0, index=features.index))
+    """Return where the trees start: the log-odds of how fast the category is taken up, so that few data stay near it."""
+    share = features.get(TAKEN_UP, pd.Series(0.0, index=features.index))
     return log_odds(share.fillna(0.0).clip(1e-4, 0.5))
 
 

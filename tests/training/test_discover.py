@@ -9,7 +9,7 @@ import pytest
 from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig
 from training.config import load_config, load_search
-from training.discover import DiscoverConfig, DiscoverModel, FittedDiscover, figures, judge
+from training.discover import NO_BETTER, DiscoverConfig, DiscoverModel, FittedDiscover, figures, judge
 from training.discover_grid import DiscoverRules, discover_grid
 from training.history import History
 
@@ -124,3 +124,11 @@ def test_the_shipped_configs_are_read() -> None:
     assert load_config(DiscoverConfig, "discover").max_per_customer == 100
     assert load_config(DiscoverConfig, "discover", is_quick=True).n_customers < 700
     assert load_search(DiscoverConfig, "discover")
+
+
+def test_trees_that_rank_no_better_than_popularity_are_not_taken(
+    shop_history: History, shop_cutoff: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.discover.ranks_better", lambda *_, **__: False)
+    fitted = DiscoverModel(SMALL).fit(shop_history.until(shop_cutoff))
+    assert (fitted.trees, fitted.notes) == (None, (NO_BETTER,))

@@ -139,3 +139,12 @@ def test_weeks_held_out_of_habit_and_hazard_must_be_the_same() -> None:
 def test_at_most_half_of_the_weeks_are_held_out() -> None:
     with pytest.raises(ConfigError, match="n_held_out"):
         HabitConfig(n_cutoffs=6)
+
+
+def test_trees_that_rank_no_better_than_frequency_are_not_taken(
+    history: History, cutoff: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.habit.ranks_better", lambda *_, **__: False)
+    fitted = HabitModel(SMALL).fit(history.until(cutoff))
+    assert fitted.trees is None
+    assert "rank no better" in fitted.notes[-1]

@@ -12,7 +12,7 @@ from features.sources.synthetic import Truth
 from training.boosting import BoostedTrees, BoostingConfig
 from training.config import load_config, load_search
 from training.history import History
-from training.stretch import TOO_FEW, FittedStretch, StretchConfig, StretchModel, figures, judge
+from training.stretch import NO_BETTER, TOO_FEW, FittedStretch, StretchConfig, StretchModel, figures, judge
 
 SMALL = StretchConfig(
     n_cutoffs=6,
@@ -131,3 +131,27 @@ def test_the_shipped_configs_are_read() -> None:
         load_config(StretchConfig, "stretch", is_quick=True).n_cutoffs < load_config(StretchConfig, "stretch").n_cutoffs
     )
     assert load_search(StretchConfig, "stretch")
+
+
+def test_trees_that_rank_no_better_than_popularity_are_not_taken(
+    shop_history: History, shop_cutoff: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def no_better(ours: np.ndarray, _simpler: np.ndarray, *, groups: np.ndarray, is_hit: np.ndarray) -> bool:
+        asked.append(len(ours))
+        assert len(ours) == len(groups) == len(is_hit)
+        return False
+
+    monkeypatch.setattr("training.stretch.ranks_better", no_better)
+    fitted = StretchModel(SMALL).fit(shop_history.until(shop_cutoff))
+    assert asked
+    assert (fitted.trees, fitted.notes) == (None, (NO_BETTER,))
+
+
+def test_many_purchases_are_proof_enough(
+    shop_history: History, shop_cutoff: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.stretch.THIN_EVENTS", 0)
+    monkeypatch.setattr("training.stretch.ranks_better", lambda *_, **__: False)
+    assert StretchModel(SMALL).fit(shop_history.until(shop_cutoff)).trees is not None
