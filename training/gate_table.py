@@ -32,10 +32,12 @@ def outcome_lines(decisions: Iterable[Decision]) -> list[str]:
 
 
 def summary_lines(decisions: Sequence[Decision]) -> list[str]:
-    """Return which models came to what in one line, and a line for each that has more to say than that."""
+    """Return which models came to what in one line, and a line for those of which there is more to say."""
     by_outcome = {outcome: [each.model for each in decisions if each.outcome is outcome] for outcome in Outcome}
     named = [f"{outcome} {', '.join(models)}" for outcome, models in by_outcome.items() if models]
-    return ["; ".join(named), *outcome_lines(each for each in decisions if each.why or each.champion_from)]
+    said = [(_line(each), each.model) for each in decisions if each.why or each.champion_from]
+    models_of = {line: [model for text, model in said if text == line] for line, _ in said}
+    return ["; ".join(named), *(f"{', '.join(models)}: {line}" for line, models in models_of.items())]
 
 
 def gate_frame(decisions: Sequence[Decision]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ OTHER_CODE = "it was made by other code, of which nothing is kept on this data: 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of one model: the decision, what ships, and what lost, where anything was compared."""
+    """What became of one model: the decision, what ships, and what lost (without its fits), where two were compared."""
 
     decision: Decision
     shipped: Judged
@@ -90,8 +90,8 @@ class Trials:
             decision, how = decide(challenger.judgement, kept.judgement, self.bounds), KEPT_CODE
         decision = replace(decision, champion_from=how)
         if decision.outcome is Outcome.STAYS:
-            return Trial(decision, champion, challenger)
-        return Trial(decision, challenger, champion)
+            return Trial(decision, champion, replace(challenger, fits={}))
+        return Trial(decision, challenger, replace(champion, fits={}))
 
     def _kept(self, challenger: Judged, recipe: ModelRecipe) -> ModelResults | None:
         """Return what is kept of a recipe's own code on this data, where it can be compared."""

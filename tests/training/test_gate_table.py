@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from serving.decisioning.policy import default_policy
 from tests.training.gate_judgements import judgement
-from training.gate_rules import Outcome, decide
+from training.gate_rules import Outcome, decide, decide_alone
 from training.gate_table import gate_frame, gate_text, outcome_lines, summary_lines
 
 BOUNDS = default_policy().gate
@@ -37,3 +39,11 @@ def test_the_summary_names_models_by_outcome_and_explains_only_what_needs_it() -
     first, *rest = summary_lines([SAME, STAYS])
     assert first == "same habit; stays habit"
     assert rest == outcome_lines([STAYS])
+
+
+def test_the_same_reason_for_several_models_is_said_once() -> None:
+    alone = [replace(decide_alone(judgement()), model=name, why="the champion can't be read") for name in "ab"]
+    assert summary_lines(alone) == [
+        "first a, b",
+        "a, b: first: there is no champion to compare with: the champion can't be read",
+    ]
