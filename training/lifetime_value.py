@@ -1,8 +1,9 @@
 """Lifetime value: what a customer will spend in the next 84 days, net of returns, all lines counted.
 
 Two answers to two questions. The mean is what a shop may add up over customers; the median is what one customer most
-nearly spends (the smallest absolute error). Both are boosted trees upon a linear model of past spend: the line carries
-what grows without end, which trees cannot, and the trees bend it.
+nearly spends (the smallest absolute error). Each is boosted trees upon a line through past spend, of the same aim: the
+line carries what grows without end, which trees cannot, and the trees bend it. Spend counts as a rate over the time
+that a customer was known, so that what was learned from a young history holds for an older one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
-from sklearn.linear_model import LinearRegression
 
 from features import columns as c
 from features.asof import Moment
@@ -27,87 +27,85 @@ from training.comparison import Contest, absolute_error, iso_days, loss_rows, sq
 from training.examples import Examples, gather, steady_columns
 from training.history import History
 from training.judge import Judgement
+from training.peers import linear_spend
+from training.peers.linear_spend import LinearModel, LinearSpendConfig, with_rates
 
 FloatArray = npt.NDArray[np.float64]
 
 MIN_EXAMPLES = 500
 """With fewer examples the linear model stands alone."""
 
-PAST_SPEND = (c.SPEND_4W, c.SPEND_12W, c.SPEND_26W)
-LINE = (*PAST_SPEND, c.SPEND_PER_BASKET, c.N_BASKETS_4W, c.N_BASKETS_12W, c.N_BASKETS_26W, c.RECENCY_DAYS)
-PLAIN = "linear on past spend"
-TASK = "spend of active customers, 84 days"
+PLAIN = "linear, by mean"
+TASK = "spend of everyone known, 84 days"
 NO_AMOUNTS = "lifetime value: off, the source has no amounts"
+
+WINDOWED = frozenset((c.SPEND_12W, c.SPEND_26W, c.N_BASKETS_12W, c.N_BASKETS_26W))
+"""Sums over windows that a young history doesn't fill: trees read the rates instead."""
 
 
 @dataclass(frozen=True)
 class LifetimeValueConfig:
-    """Settings of the value model; learned from customers who had shopped within `active_days` of a cutoff."""
+    """Settings of the value model, learned from everyone who had bought before a cutoff.
+
+    `mean_trees` and `median_trees` bend the lines of the same names; their objectives are set by the model.
+    """
 
     horizon_days: int = 84
-    active_days: int = 84
     n_cutoffs: int = 3
     step_days: int = 28
-    trees: BoostingConfig = field(default_factory=lambda: BoostingConfig(objective="regression"))
+    line: LinearSpendConfig = field(default_factory=LinearSpendConfig)
+    mean_trees: BoostingConfig = field(default_factory=lambda: BoostingConfig(objective="regression"))
+    median_trees: BoostingConfig = field(default_factory=lambda: BoostingConfig(objective="regression_l1"))
 
 
 @dataclass(frozen=True)
-class LinearModel:
-    """``intercept + Σ weight × column``, a missing value counting as 0."""
+class Bent:
+    """A line, and trees upon it where there was enough to learn them from."""
 
-    intercept: float
-    columns: tuple[str, ...] = ()
-    weights: tuple[float, ...] = ()
+    line: LinearModel
+    trees: BoostedTrees | None = None
 
-    def predict(self, frame: pd.DataFrame) -> FloatArray:
-        """Return predictions, shape ``(n_rows,)``."""
-        total = np.full(len(frame), self.intercept)
-        for column, weight in zip(self.columns, self.weights, strict=True):
-            total += weight * _filled(frame, [column])[:, 0]
-        return total
+    def of(self, customers: pd.DataFrame) -> FloatArray:
+        """Return expected spend, at least 0, ``(n_customers,)``; `customers` have rates (`with_rates`)."""
+        line = self.line.predict(customers)
+        return np.maximum(line if self.trees is None else line + self.trees.margin(customers), 0.0)
 
 
 @dataclass(frozen=True)
 class FittedLifetimeValue:
-    """A fitted value model; without trees both answers are the line, without a line there is no answer (NaN)."""
+    """A fitted value model: an answer by mean and one by median; without amounts neither (NaN)."""
 
     config: LifetimeValueConfig
-    line: LinearModel | None
-    mean_trees: BoostedTrees | None
-    median_trees: BoostedTrees | None
+    mean: Bent | None
+    median: Bent | None
     baselines: Mapping[str, LinearModel]
     feature_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return `customer_row`, `value_mean`, `value_median` (money, at least 0) for everyone who ever bought."""
-        customers = history.features("customers", moment)
+        customers = with_rates(history.features("customers", moment))
+        unknown = np.full(len(customers), np.nan)
         return pd.DataFrame(
             {
                 c.CUSTOMER_ROW: customers[c.CUSTOMER_ROW],
-                c.VALUE_MEAN: self.score(customers, self.mean_trees),
-                c.VALUE_MEDIAN: self.score(customers, self.median_trees),
+                c.VALUE_MEAN: unknown if self.mean is None else self.mean.of(customers),
+                c.VALUE_MEDIAN: unknown if self.median is None else self.median.of(customers),
             }
         )
-
-    def score(self, customers: pd.DataFrame, trees: BoostedTrees | None) -> FloatArray:
-        """Return expected spend by the line and the given trees upon it; NaN when there is no line."""
-        if self.line is None:
-            return np.full(len(customers), np.nan)
-        line = self.line.predict(customers)
-        return np.maximum(line if trees is None else line + trees.margin(customers), 0.0)
 
     @property
     def importance(self) -> dict[str, float]:
         """Return what the trees of the mean gained by each feature; empty without trees."""
-        return {} if self.mean_trees is None else self.mean_trees.importance
+        return {} if self.mean is None or self.mean.trees is None else self.mean.trees.importance
 
     def artifacts(self) -> dict[str, str]:
         """Return the files that hold the whole model."""
-        line = None if self.line is None else asdict(self.line)
-        texts = {"line.json": json.dumps({"line": line, "notes": self.notes}, indent=1)}
-        trees = {"mean.txt": self.mean_trees, "median.txt": self.median_trees}
-        return texts | {name: each.to_text() for name, each in trees.items() if each is not None}
+        parts = {"mean": self.mean, "median": self.median}
+        lines = {name: None if part is None else asdict(part.line) for name, part in parts.items()}
+        texts = {"line.json": json.dumps({"lines": lines, "notes": self.notes}, indent=1)}
+        trees = {name: part.trees for name, part in parts.items() if part is not None}
+        return texts | {f"{name}.txt": each.to_text() for name, each in trees.items() if each is not None}
 
 
 class LifetimeValueModel:
@@ -119,9 +117,9 @@ class LifetimeValueModel:
         self.config = config
 
     def fit(self, history: History) -> FittedLifetimeValue:
-        """Return the fitted model; with too little to learn from, the line alone; without amounts, nothing."""
+        """Return the fitted model; with too little to learn from, the lines alone; without amounts, nothing."""
         if not history.tables.has_amounts:
-            return FittedLifetimeValue(self.config, None, None, None, {}, (), (NO_AMOUNTS,))
+            return FittedLifetimeValue(self.config, None, None, {}, (), (NO_AMOUNTS,))
         cutoffs = history.cutoff_before(
             self.config.horizon_days, self.config.n_cutoffs, step_days=self.config.step_days
         )
@@ -131,47 +129,39 @@ class LifetimeValueModel:
                 f"lifetime value: no {self.config.horizon_days} days to learn from yet: the spend of the last 12 weeks"
             )
             last = LinearModel(0.0, (c.SPEND_12W,), (self.config.horizon_days / 84,))
-            return FittedLifetimeValue(self.config, last, None, None, {PLAIN: last}, (c.SPEND_12W,), (note,))
-        line = fit_line(examples, LINE)
-        baselines = {PLAIN: fit_line(examples, PAST_SPEND)}
+            return self._fitted(Bent(last), Bent(last), (c.SPEND_12W,), (note,))
+        mean, median = (self._line(examples, aim) for aim in ("mean", "median"))
         if len(examples) < MIN_EXAMPLES:
-            note = f"lifetime value: {len(examples)} examples, fewer than {MIN_EXAMPLES}: the {PLAIN} model"
-            return FittedLifetimeValue(self.config, baselines[PLAIN], None, None, baselines, PAST_SPEND, (note,))
-        return self._boosted(examples, line, baselines)
-
-    def _boosted(
-        self, examples: Examples, line: LinearModel, baselines: Mapping[str, LinearModel]
-    ) -> FittedLifetimeValue:
-        """Return the model with trees upon the line, for the mean and for the median."""
-        names = steady_columns(examples.features)
-        features = examples.features[list(names)]
-        options = FitOptions(offset=line.predict(examples.features))
-        median = with_objective(self.config.trees, "regression_l1")
-        return FittedLifetimeValue(
-            config=self.config,
-            line=line,
-            mean_trees=fit_trees(features, examples.labels, with_objective(self.config.trees, "regression"), options),
-            median_trees=fit_trees(features, examples.labels, median, options),
-            baselines=baselines,
-            feature_names=names,
+            note = f"lifetime value: {len(examples)} examples, fewer than {MIN_EXAMPLES}: lines of past spend"
+            return self._fitted(Bent(mean), Bent(median), linear_spend.COLUMNS, (note,))
+        names = tuple(name for name in steady_columns(examples.features) if name not in WINDOWED)
+        bent = (
+            self._bent(examples, names, mean, with_objective(self.config.mean_trees, "regression")),
+            self._bent(examples, names, median, with_objective(self.config.median_trees, "regression_l1")),
         )
+        return self._fitted(*bent, names)
+
+    def _line(self, examples: Examples, aim: linear_spend.Aim) -> LinearModel:
+        return linear_spend.fit(examples.features, examples.labels, linear_spend.COLUMNS, aim, self.config.line)
+
+    def _bent(self, examples: Examples, names: Sequence[str], line: LinearModel, config: BoostingConfig) -> Bent:
+        options = FitOptions(offset=line.predict(examples.features))
+        return Bent(line, fit_trees(examples.features[list(names)], examples.labels, config, options))
+
+    def _fitted(
+        self, mean: Bent, median: Bent, names: tuple[str, ...], notes: tuple[str, ...] = ()
+    ) -> FittedLifetimeValue:
+        return FittedLifetimeValue(self.config, mean, median, {PLAIN: mean.line}, names, notes)
 
 
 def examples_at(history: History, moment: Moment, config: LifetimeValueConfig) -> Examples:
-    """Return the customers active at `moment`, labelled with what they spent in the days after it."""
-    customers = history.features("customers", moment)
-    customers = customers[customers[c.RECENCY_DAYS] <= config.active_days].reset_index(drop=True)
+    """Return all who had bought before `moment`, labelled with what they spent in the days after it."""
+    customers = with_rates(history.features("customers", moment))
     bought = history.purchases_after(moment, config.horizon_days)
     spent = bought.groupby(c.CUSTOMER_ROW)[c.AMOUNT].sum()
     rows = customers[c.CUSTOMER_ROW]
     labels = rows.map(spent).fillna(0.0).to_numpy(dtype=np.float64)
     return Examples(customers, labels, rows.to_numpy(dtype=np.int64))
-
-
-def fit_line(examples: Examples, columns: Sequence[str]) -> LinearModel:
-    """Return the least-squares line of the labels by the named columns."""
-    fitted = LinearRegression().fit(_filled(examples.features, columns), examples.labels)
-    return LinearModel(float(fitted.intercept_), tuple(columns), tuple(float(w) for w in fitted.coef_))
 
 
 def customer_scores(values: pd.DataFrame, churn: pd.DataFrame, customers: pd.DataFrame) -> pd.DataFrame:
@@ -198,7 +188,7 @@ def judge(fitted: Mapping[Moment, FittedLifetimeValue], history: History) -> Jud
 
     The median answers for the absolute error, the mean for the squared one.
     """
-    known = {moment: model for moment, model in fitted.items() if model.line is not None}
+    known = {moment: model for moment, model in fitted.items() if model.mean is not None}
     rows = []
     if known:
         rows = loss_rows(_contest(known, history, is_mean=False), "mae", absolute_error, is_primary=True)
@@ -218,7 +208,7 @@ def evidence(fitted: Mapping[Moment, FittedLifetimeValue], history: History) -> 
 
 def figures(fitted: Mapping[Moment, FittedLifetimeValue], history: History) -> dict[str, Figure]:
     """Return the pictures of the judgement, and what the latest model looks at; nothing when value is switched off."""
-    known = {moment: model for moment, model in fitted.items() if model.line is not None}
+    known = {moment: model for moment, model in fitted.items() if model.mean is not None}
     if not known:
         return {}
     contest = evidence(known, history)
@@ -236,11 +226,7 @@ def _contest(fitted: Mapping[Moment, FittedLifetimeValue], history: History, *, 
     for moment, model in fitted.items():
         at = examples_at(history, moment, model.config)
         baselines = {name: np.maximum(each.predict(at.features), 0.0) for name, each in model.baselines.items()}
-        ours = model.score(at.features, model.mean_trees if is_mean else model.median_trees)
+        answer = model.mean if is_mean else model.median
+        ours = np.full(len(at), np.nan) if answer is None else answer.of(at.features)
         parts.append(Contest(LifetimeValueModel.name, TASK, ours, baselines, at.labels, at.customers))
     return Contest.pooled(parts)
-
-
-def _filled(frame: pd.DataFrame, columns: Sequence[str]) -> FloatArray:
-    """Return columns as an array ``(n_rows, n_columns)`` with 0 for what is missing."""
-    return np.asarray(np.nan_to_num(frame[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -107,18 +107,32 @@ def fit_logistic(
     outcome = np.asarray(labels, dtype=np.float64)
     if min(outcome.sum(), len(outcome) - outcome.sum()) < MIN_OF_EACH_CLASS:
         return base_rate(outcome)
-    terms = [term for column in columns for term in _terms_of(frame, column, settings.n_knots)]
+    terms = terms_of(frame, columns, settings.n_knots)
     if not terms:
         return base_rate(outcome)
-    logs = {column: _values(frame, column) for column in columns}
+    fitted = LogisticRegression(C=settings.inverse_penalty, solver="newton-cholesky", max_iter=MAX_ITERATIONS)
+    fitted.fit(design_of(frame, terms), outcome)
+    return LogisticModel(float(fitted.intercept_[0]), with_weights(terms, fitted.coef_[0]))
+
+
+def terms_of(frame: pd.DataFrame, columns: Sequence[str], n_knots: int) -> list[Term]:
+    """Return the terms of the named columns that vary in `frame`, with weight 0."""
+    return [term for column in columns for term in _terms_of(frame, column, n_knots)]
+
+
+def design_of(frame: pd.DataFrame, terms: Sequence[Term]) -> FloatArray:
+    """Return the terms' standardised values, shape ``(n_rows, n_terms)``."""
+    logs = {column: _values(frame, column) for column in {term.column for term in terms}}
     design = np.empty((len(frame), len(terms)))
     for i, term in enumerate(terms):
         values = _term_values(logs[term.column], term.kind, term.knot, term.fill)
         design[:, i] = (values - term.mean) / term.scale
-    fitted = LogisticRegression(C=settings.inverse_penalty, solver="newton-cholesky", max_iter=MAX_ITERATIONS)
-    fitted.fit(design, outcome)
-    weighted = [Term(**{**asdict(term), "weight": float(w)}) for term, w in zip(terms, fitted.coef_[0], strict=True)]
-    return LogisticModel(float(fitted.intercept_[0]), tuple(weighted))
+    return design
+
+
+def with_weights(terms: Sequence[Term], weights: npt.ArrayLike) -> tuple[Term, ...]:
+    """Return the terms with these weights, one each."""
+    return tuple(replace(term, weight=float(w)) for term, w in zip(terms, np.asarray(weights), strict=True))
 
 
 def base_rate(labels: npt.ArrayLike) -> LogisticModel:

@@ -138,6 +138,12 @@ class PropensityModel:
         return FittedPropensity(config, plain, trees, names)
 
 
+def pairs_at(history: History, moment: Moment, config: PropensityConfig) -> pd.DataFrame:
+    """Return `customer_row` and `category_row` of all the pairs that `examples_at` has, in its order."""
+    grid = _grid(history, moment, config, active_days=config.active_days)
+    return grid.rows(np.arange(len(grid), dtype=np.int64))
+
+
 def examples_at(history: History, moment: Moment, config: PropensityConfig, *, n_rows: int | None = None) -> Examples:
     """Return pairs of active customers at `moment`, labelled 1 where they bought of the category in the days after it.
 
