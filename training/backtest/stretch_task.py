@@ -43,6 +43,7 @@ SHOWN_28, SHOWN_7 = "stretch: the one shown, 28 days", "stretch: the one shown, 
 POPULARITY = "popularity"
 WINDOW_DAYS, WEEK_DAYS = 28, 7
 N_SERVED = 24
+N_CATEGORIES = 1_500
 _NOBODY = "stretch: nobody was a customer for long enough to be judged here"
 _NOTHING_NEW = "stretch: fewer than two categories, so that there is nothing to rank"
 
@@ -62,7 +63,7 @@ class Past:
 def observe(served: Served) -> Findings:
     """Return what tercet and the peers put first, and how likely tercet said it was."""
     customers = asked_only(judged_customers(served.known, served.moment), served.customers)
-    categories = named_categories(served.known)
+    categories = ranked_categories(served)
     if len(customers) == 0 or len(categories) < 2:
         return Findings(notes=(_NOBODY if len(customers) == 0 else _NOTHING_NEW,))
     board = stretch_board(served, customers, categories)
@@ -81,6 +82,19 @@ def observe(served: Served) -> Findings:
         tables=stretch_worth.tables(served, lists),
         notes=stretch_worth.notes(served),
     )
+
+
+def ranked_categories(served: Served) -> IntArray:
+    """Return the categories that everybody ranks, ascending: at most `N_CATEGORIES`, those that most customers bought.
+
+    Without categories each product is its own, and no peer that weighs all pairs of them could be fitted.
+    """
+    categories = named_categories(served.known)
+    if len(categories) <= N_CATEGORIES:
+        return categories
+    buyers = served.known.features("categories", served.moment, [c.CATEGORY_ROW, c.N_CUSTOMERS])
+    counts = buyers.set_index(c.CATEGORY_ROW)[c.N_CUSTOMERS].reindex(categories).fillna(0.0).to_numpy()
+    return np.sort(categories[np.argsort(-counts, kind="stable")[:N_CATEGORIES]])
 
 
 def stretch_board(served: Served, customers: IntArray, categories: IntArray) -> Board:

@@ -141,3 +141,15 @@ def test_a_source_without_amounts_or_old_customers_says_so(thin_history: History
         bundle = stretches_of(3, rows, len(history.tables.read("products")))
         told = stretch_task.observe(AskedFrames(history, moment, {("discover", "category"): rows}, bundle))
         assert told.notes
+
+
+def test_of_more_categories_than_peers_can_weigh_the_most_bought_are_ranked(
+    served: AskedFrames, shop_history: History, shop_cutoff: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretch_task, "N_CATEGORIES", 4)
+    ranked = stretch_task.ranked_categories(served)
+    buyers = shop_history.features("categories", shop_cutoff).set_index(c.CATEGORY_ROW)[c.N_CUSTOMERS]
+    left_out = buyers.reindex(np.setdiff1d(named_categories(shop_history), ranked)).fillna(0)
+    assert len(ranked) == 4
+    assert ranked.tolist() == sorted(ranked)
+    assert buyers.loc[ranked].min() >= left_out.max()
