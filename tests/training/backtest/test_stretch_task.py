@@ -152,4 +152,4 @@ def test_of_more_categories_than_peers_can_weigh_the_most_bought_are_ranked(
     left_out = buyers.reindex(np.setdiff1d(named_categories(shop_history), ranked)).fillna(0)
     assert len(ranked) == 4
     assert ranked.tolist() == sorted(ranked)
-    assert buyers.loc[ranked].min() >= left_out.max()
+    assert buyers.reindex(ranked).min() >= left_out.max()
