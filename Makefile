@@ -68,8 +68,8 @@ train: $(STAMP) ## features, models, judgement, bundle; every run in MLflow (QUI
 	@$(BIN)/tercet train $(SOURCE) $(if $(QUICK),--quick)
 
 .PHONY: evaluate
-evaluate: $(STAMP) ## the backtest against the baselines, on all cutoffs (QUICK=1: on one)
-	@$(BIN)/tercet evaluate $(SOURCE) $(if $(QUICK),--quick)
+evaluate: $(STAMP) ## the backtest beside tuned peers, goes on where it stopped (QUICK=1: one cutoff, a sample; ONLY=stretch)
+	@$(BIN)/tercet evaluate $(SOURCE) $(if $(QUICK),--quick) $(foreach task,$(ONLY),--only $(task))
 
 .PHONY: thin
 thin: $(STAMP) ## the backtest on poor versions of SOURCE, and on a catalogue of 200,000 products (QUICK=1: without that)
