@@ -1,7 +1,9 @@
-"""Scores of what a customer does not have by what others have who are like them: EASE, nearest items, factors.
+"""Scores of what is new to a customer by what others have who are like them: EASE, factors, nearest customers.
 
-Everything works on a 0/1 matrix of customers × categories. An entry that is 0 for a customer is scored from their
-ones alone, so a score never knows what it is to predict.
+Everything works on matrices of customers × categories. What is new is scored from what a customer bought before, so a
+score never knows what it is to predict. Each method sees the past its own way (`Past`): what was bought in 26 weeks, in
+how many baskets, ever, or ever with the older fading. What was had once and lapsed counts for a customer, too: it comes
+back more often than what was never had.
 """
 
 from __future__ import annotations
@@ -12,50 +14,110 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from training.item_to_item import FactorConfig, factorise, nearest_items
-from training.peers.ease import ease_weights
+from training.item_to_item import FactorConfig, Factors, factorise
+from training.peers import ease, user_knn
+from training.peers.user_knn import UserKnnConfig, UserKnnScorer
 
 FloatArray = npt.NDArray[np.float64]
 
-EASE, NEAREST, FACTORS = "score_ease", "score_nearest", "score_factors"
+EASE, EASE_COUNTS, EASE_EVER, EASE_LATEST = "score_ease", "score_ease_counts", "score_ease_ever", "score_ease_latest"
+FACTORS, FACTORS_COUNTS, FACTORS_EVER = "score_factors", "score_factors_counts", "score_factors_ever"
+NEIGHBOURS = "score_neighbours"
+
+_KNN_SEED = 20171009
 
 
 @dataclass(frozen=True)
 class CollaborativeConfig:
-    """Settings of the scores: EASE's ridge in customers, and how many neighbours and factors there are."""
+    """Settings of the scores.
+
+    The ridges of EASE are in customers. Neighbours are looked for among `n_known` customers at most: each is compared
+    with all of them.
+    """
 
     ridge: float = 600.0
-    n_neighbours: int = 60
-    popularity_power: float = 0.5
+    ridge_counts: float = 1000.0
+    ridge_ever: float = 600.0
+    n_known: int = 4_000
+    neighbours: UserKnnConfig = field(default_factory=lambda: UserKnnConfig(150, 0.0, 0.4, 4.0))
     factors: FactorConfig = field(default_factory=FactorConfig)
+    factors_counts: FactorConfig = field(default_factory=lambda: FactorConfig(n_factors=16, confidence=3.0))
+    factors_ever: FactorConfig = field(default_factory=lambda: FactorConfig(n_factors=12, regularization=30.0))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What customers bought before a moment, each ``(n_customers, n_items)`` over the same customers and items.
+
+    Attributes
+    ----------
+    recent, latest, ever
+        1 for what was bought in 26 weeks, in 4 weeks, at any time.
+    counts
+        In how many baskets of 26 weeks.
+    fading
+        Of what was ever bought 1, halved for every 26 weeks since.
+    """
+
+    recent: sp.csr_array
+    latest: sp.csr_array
+    ever: sp.csr_array
+    counts: sp.csr_array
+    fading: sp.csr_array
 
 
 @dataclass(frozen=True)
 class Collaborative:
-    """What was learned from a matrix ``(n_customers, n_items)``: scores of its own customers, in blocks."""
+    """What was learned from a `Past`: scores of its own customers, in blocks."""
 
-    owned: sp.csr_array
+    past: Past
     weights: FloatArray
-    near: sp.csr_array
-    customer_factors: FloatArray
-    item_factors: FloatArray
+    weights_counts: FloatArray
+    weights_ever: FloatArray
+    factors: Factors
+    factors_counts: Factors
+    factors_ever: Factors
+    neighbours: UserKnnScorer
 
     def scores(self, start: int, stop: int) -> dict[str, FloatArray]:
         """Return each score of the customers from `start` to `stop`, by name, ``(stop − start, n_items)``."""
-        owned = self.owned[start:stop]
-        n_owned = np.maximum(np.diff(owned.indptr), 1)[:, None]
+        past, block = self.past, slice(start, stop)
         return {
-            EASE: np.asarray(owned @ self.weights),
-            NEAREST: np.asarray((owned @ self.near).todense()) / np.sqrt(n_owned),
-            FACTORS: self.customer_factors[start:stop] @ self.item_factors.T,
+            EASE: np.asarray(past.recent[block] @ self.weights),
+            EASE_COUNTS: np.asarray(_logarithms(sp.csr_array(past.counts[block])) @ self.weights_counts),
+            EASE_EVER: np.asarray(past.fading[block] @ self.weights_ever),
+            EASE_LATEST: np.asarray(past.latest[block] @ self.weights),
+            FACTORS: self.factors.rows[block] @ self.factors.items.T,
+            FACTORS_COUNTS: self.factors_counts.rows[block] @ self.factors_counts.items.T,
+            FACTORS_EVER: self.factors_ever.rows[block] @ self.factors_ever.items.T,
+            NEIGHBOURS: self.neighbours.scores(sp.csr_array(past.ever[block])),
         }
 
 
-def learn(owned: sp.csr_array, config: CollaborativeConfig) -> Collaborative:
-    """Return what `owned`, 0 or 1, teaches; cost: n_items³, and Σ over customers of what they own squared."""
-    n_items = owned.shape[1]
-    popularity = np.maximum(np.bincount(owned.indices, minlength=n_items), 1.0)
-    scaled = sp.csr_array(owned @ sp.diags_array(popularity**-config.popularity_power))
-    near = nearest_items(scaled, n_items, k=config.n_neighbours, n_threads=config.factors.n_threads)
-    factors = factorise(owned, n_items, config.factors)
-    return Collaborative(owned, ease_weights(owned, config.ridge), near, factors.rows, factors.items)
+def learn(past: Past, config: CollaborativeConfig) -> Collaborative:
+    """Return what the past teaches; cost: n_items³, and Σ over customers of what they own squared."""
+    n_items = past.recent.shape[1]
+    counts = _logarithms(past.counts)
+    return Collaborative(
+        past=past,
+        weights=ease.ease_weights(past.recent, config.ridge),
+        weights_counts=ease.ease_weights(counts, config.ridge_counts),
+        weights_ever=ease.ease_weights(past.ever, config.ridge_ever),
+        factors=factorise(past.recent, n_items, config.factors),
+        factors_counts=factorise(counts, n_items, config.factors_counts),
+        factors_ever=factorise(past.ever, n_items, config.factors_ever),
+        neighbours=user_knn.fit(_some(past.ever, config.n_known), config.neighbours),
+    )
+
+
+def _logarithms(counts: sp.csr_array) -> sp.csr_array:
+    """Return ln(1 + count)."""
+    return sp.csr_array((np.log1p(counts.data), counts.indices, counts.indptr), shape=counts.shape)
+
+
+def _some(matrix: sp.csr_array, n: int) -> sp.csr_array:
+    """Return at most `n` rows, drawn evenly and always the same."""
+    if matrix.shape[0] <= n:
+        return matrix
+    chosen = np.sort(np.random.default_rng(_KNN_SEED).choice(matrix.shape[0], n, replace=False))
+    return sp.csr_array(matrix[chosen])

@@ -194,7 +194,7 @@ def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
 
 
 def _start(features: pd.DataFrame) -> FloatArray:
-    """Return where the trees start: the log-odds of how fast the category is taken up, so that few data stay near it."""
+    """Return where the trees start: the log-odds of how fast it is taken up, so that few data stay near it."""
     share = features.get(TAKEN_UP, pd.Series(0.0, index=features.index))
     return log_odds(share.fillna(0.0).clip(1e-4, 0.5))
 

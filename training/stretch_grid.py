@@ -12,7 +12,17 @@ import scipy.sparse as sp
 
 from features import columns as c
 from features.asof import Moment
-from training.collaborative import Collaborative, CollaborativeConfig, learn
+from training.adoption import Adoption, Newness, adoption
+from training.collaborative import (
+    EASE_COUNTS,
+    EASE_EVER,
+    FACTORS_COUNTS,
+    NEIGHBOURS,
+    Collaborative,
+    CollaborativeConfig,
+    Past,
+    learn,
+)
 from training.history import History
 from training.pairs import CATEGORY, CUSTOMER, PAIR, PairGrid, named_categories, pair_grid
 
@@ -27,8 +37,16 @@ DEPARTMENT_SHARE = "department_share"
 DEPARTMENT_OWNED = "department_owned"
 PRICE_LEVEL = "price_level"
 NEW_4W = "n_new_categories_4w"
-POPULARITY_SCORE = CATEGORY + c.BUYER_SHARE_4W
+TAKEN_UP = "taken_up_4w"
+"""Of those to whom a category was new four weeks ago, the share who have bought it since: where a model starts."""
 
+TAKEN_UP_BEFORE, TAKEN_UP_2W = "taken_up_4w_before", "taken_up_2w"
+N_TAKEN_UP_4W, N_TAKEN_UP_8W = "n_taken_up_4w", "n_taken_up_8w"
+
+_RANKED = (EASE_EVER, EASE_COUNTS, FACTORS_COUNTS, NEIGHBOURS)
+_LATEST_DAYS = 28
+
+_OWNED = (c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS, c.FIRST_DAYS, c.N_BASKETS_26W)
 _FEATURES = (
     *(
         PAIR + name
@@ -68,6 +86,11 @@ class StretchRules:
     max_categories: int = 300
     scores: CollaborativeConfig = field(default_factory=CollaborativeConfig)
 
+    @property
+    def newness(self) -> Newness:
+        """Return what is new, and for whom a model learns."""
+        return Newness(self.new_days, self.active_days, self.min_baskets, self.first_weeks_days)
+
 
 @dataclass(frozen=True)
 class StretchGrid:
@@ -80,11 +103,17 @@ class StretchGrid:
     departments: IntArray
     is_learner: BoolArray
     n_new_4w: FloatArray
+    adoption: Adoption
 
     @property
     def width(self) -> int:
         """Return the number of categories."""
         return len(self.pairs.categories)
+
+    @property
+    def n_buyers(self) -> FloatArray:
+        """Return how many customers bought each category in the days after which it is new, ``(width,)``."""
+        return np.asarray(self.owned.sum(axis=0), dtype=np.float64)
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Yield ranges of customers, small enough to have all their cells in memory."""
@@ -106,12 +135,15 @@ class StretchGrid:
         if price is not None and CUSTOMER + c.UNIT_PRICE_MEAN in known:
             more[PRICE_LEVEL] = (price / known[CUSTOMER + c.UNIT_PRICE_MEAN]).to_numpy()
         more[NEW_4W] = self.n_new_4w[who]
+        taken = self.adoption
+        more |= {TAKEN_UP: taken.share[what], TAKEN_UP_BEFORE: taken.share_before[what]}
+        more |= {TAKEN_UP_2W: taken.share_2w[what], N_TAKEN_UP_4W: taken.n_4w[who], N_TAKEN_UP_8W: taken.n_8w[who]}
         return known.assign(**{name: np.asarray(values, dtype=np.float32) for name, values in more.items()})
 
     def _tables(self, start: int, stop: int) -> dict[str, FloatArray]:
         scores = self.scores.scores(start, stop)
         is_owned = np.asarray(self.owned[start:stop].todense()) > 0
-        ranks = {RANK_OF + name: _ranks(np.where(is_owned, -np.inf, table)) for name, table in scores.items()}
+        ranks = {RANK_OF + name: _ranks(np.where(is_owned, -np.inf, scores[name])) for name in _RANKED}
         n_departments = int(self.departments.max(initial=-1)) + 1
         member = np.zeros((self.width, n_departments))
         member[np.arange(self.width), self.departments] = 1.0
@@ -136,21 +168,21 @@ def stretch_grid(history: History, moment: Moment, rules: StretchRules) -> Stret
         most=rules.max_categories,
         among=named_categories(history),
     ).only(_FEATURES)
-    owned = history.features(
-        "customer_categories", moment, [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS, c.FIRST_DAYS]
-    )
-    recent = _owned(pairs, owned[owned[c.RECENCY_DAYS] <= rules.new_days])
-    new_4w = _owned(pairs, owned[owned[c.FIRST_DAYS] <= 28])
+    owned = history.features("customer_categories", moment, _OWNED)
+    past = _past(pairs, owned, rules)
+    new_4w = _owned(pairs, owned[owned[c.FIRST_DAYS] <= _LATEST_DAYS])
     table = history.tables.read("categories", [c.CATEGORY_ROW, c.DEPARTMENT]).set_index(c.CATEGORY_ROW)
     departments = pd.factorize(table[c.DEPARTMENT].reindex(pairs.categories).fillna(""))[0]
+    newness = rules.newness
     return StretchGrid(
         rules=rules,
         pairs=pairs,
-        owned=recent,
-        scores=learn(recent, rules.scores),
+        owned=past.recent,
+        scores=learn(past, rules.scores),
         departments=departments.astype(np.int64),
-        is_learner=_learners(history, moment, rules, pairs.customers),
+        is_learner=np.isin(pairs.customers, newness.learners(history, moment)),
         n_new_4w=np.diff(new_4w.indptr).astype(np.float64),
+        adoption=adoption(history, moment, pairs.customers, pairs.categories, newness),
     )
 
 
@@ -163,11 +195,27 @@ def first_days(grid: StretchGrid, lines: pd.DataFrame) -> FloatArray:
     return np.where(np.isfinite(first), first, np.nan)
 
 
-def _owned(pairs: PairGrid, owned: pd.DataFrame) -> sp.csr_array:
-    """Return which customer has which category, 0 or 1, ``(n_customers, n_categories)``."""
+def _past(pairs: PairGrid, owned: pd.DataFrame, rules: StretchRules) -> Past:
+    """Return who bought what before, of the customers and categories of the grid."""
+    age = owned[c.RECENCY_DAYS].to_numpy(dtype=np.float64)
+    is_recent = age <= rules.new_days
+    baskets = owned[c.N_BASKETS_26W].to_numpy(dtype=np.float64)
+    return Past(
+        recent=_owned(pairs, owned[is_recent]),
+        latest=_owned(pairs, owned[age <= _LATEST_DAYS]),
+        ever=_owned(pairs, owned),
+        counts=_owned(pairs, owned[is_recent & (baskets > 0)], baskets[is_recent & (baskets > 0)]),
+        fading=_owned(pairs, owned, np.exp2(-age / rules.new_days)),
+    )
+
+
+def _owned(pairs: PairGrid, owned: pd.DataFrame, values: FloatArray | None = None) -> sp.csr_array:
+    """Return a value (or 1) for what which customer has, ``(n_customers, n_categories)``."""
     keys = _cells(pairs, owned)
-    who, what = np.divmod(keys[keys >= 0], max(len(pairs.categories), 1))
-    return sp.csr_array((np.ones(len(who)), (who, what)), shape=(len(pairs.customers), len(pairs.categories)))
+    is_known = keys >= 0
+    who, what = np.divmod(keys[is_known], max(len(pairs.categories), 1))
+    entries = np.ones(len(who)) if values is None else values[is_known]
+    return sp.csr_array((entries, (who, what)), shape=(len(pairs.customers), len(pairs.categories)))
 
 
 def _cells(pairs: PairGrid, rows: pd.DataFrame) -> IntArray:
@@ -175,20 +223,6 @@ def _cells(pairs: PairGrid, rows: pd.DataFrame) -> IntArray:
     who = pd.Index(pairs.customers).get_indexer(pd.Index(rows[c.CUSTOMER_ROW]))
     what = pd.Index(pairs.categories).get_indexer(pd.Index(rows[c.CATEGORY_ROW]))
     return np.where((who >= 0) & (what >= 0), who * len(pairs.categories) + what, -1).astype(np.int64)
-
-
-def _learners(history: History, moment: Moment, rules: StretchRules, customers: IntArray) -> BoolArray:
-    """Return which of the customers a model learns from and is judged on."""
-    span = moment.day - history.tables.first_day
-    min_tenure = min(rules.new_days, max(span - rules.first_weeks_days, 0))
-    wanted = [c.CUSTOMER_ROW, c.N_BASKETS_26W, c.RECENCY_DAYS, c.TENURE_DAYS]
-    frame = history.features("customers", moment, wanted).set_index(c.CUSTOMER_ROW).reindex(customers)
-    is_learner = (
-        (frame[c.N_BASKETS_26W] >= rules.min_baskets)
-        & (frame[c.RECENCY_DAYS] <= rules.active_days)
-        & (frame[c.TENURE_DAYS] >= min_tenure)
-    )
-    return is_learner.to_numpy(dtype=np.bool_)
 
 
 def _ranks(scores: FloatArray) -> FloatArray:

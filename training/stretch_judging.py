@@ -24,7 +24,6 @@ from training.comparison import iso_days
 from training.first_week import TwoChances
 from training.history import History
 from training.judge import Judgement, calibration_of
-from training.pairs import CATEGORY
 from training.ranking import Label, Queries, Ranked
 from training.stretch_grid import StretchGrid, StretchRules, first_days, stretch_grid
 from training.topk import place_in_run, top_of_each
@@ -35,7 +34,6 @@ IntArray = npt.NDArray[np.int64]
 NAME, TASK, POPULARITY = "stretch", "new category in 28 days", "popularity"
 SHOWN_28, SHOWN_7 = "the one shown, 28 days", "the one shown, 7 days"
 K, HORIZON_DAYS, WINDOW_DAYS = 10, 28, 7
-_POPULAR = CATEGORY + c.N_CUSTOMERS
 
 
 class StretchChances(Protocol):
@@ -182,7 +180,7 @@ def _ranked(
     cells = cells[grid.is_learner[cells // grid.width]]
     features = grid.features(cells, start, stop)
     margin = model.margin(features)
-    popularity = features[_POPULAR].to_numpy(dtype=np.float64) if _POPULAR in features else np.zeros(len(cells))
+    popularity = grid.n_buyers[cells % grid.width]
     place = np.searchsorted(learners, cells // grid.width)
     ours, popular = (_first_ten(place, score, np.isfinite(day[cells]), len(learners)) for score in (margin, popularity))
     first = top_of_each(place, margin, 1)
