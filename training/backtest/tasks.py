@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from training.backtest.basket_task import BASKETS
 from training.backtest.category_task import CATEGORIES
 from training.backtest.challenge_task import CHALLENGE
 from training.backtest.coupon_task import OFFERS
@@ -16,6 +17,7 @@ TASKS: tuple[Task, ...] = (
     REPEAT_PRODUCTS,
     STRETCH,
     DISCOVER,
+    BASKETS,
     CHURN,
     LONG_CHURN,
     TRIP,

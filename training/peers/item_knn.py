@@ -22,15 +22,20 @@ from training.peers.item_scorer import FloatArray, SimilarItems, similar_pairs
 
 @dataclass(frozen=True)
 class CosineConfig:
-    """Settings of the cosine; `shrink` counts in the matrix's own products (rows with both, where it is 0 or 1)."""
+    """Settings of the cosine.
+
+    A row weighs (its entries)^−`size_power`: what lies in a large basket says less of each pair. `shrink` counts in
+    weighted rows with both, where the matrix is 0 or 1.
+    """
 
     shrink: float = 20.0
+    size_power: float = 0.0
     n_neighbours: int = 200
 
     def __post_init__(self) -> None:
         """Refuse settings that have no meaning."""
-        if self.shrink < 0 or self.n_neighbours < 1:
-            raise ConfigError("item_knn: shrink is at least 0, and there is at least one neighbour")
+        if min(self.shrink, self.size_power) < 0 or self.n_neighbours < 1:
+            raise ConfigError("item_knn: shrink and size_power are at least 0, and there is at least one neighbour")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ class Bm25Config:
 
 def fit_cosine(matrix: sp.csr_array, config: CosineConfig) -> SimilarItems:
     """Return the scorer of a matrix ``(n_rows, n_items)``; cost: about the sum of squared row sizes."""
+    if config.size_power:
+        row_weights = np.maximum(np.diff(matrix.indptr), 1.0) ** (-config.size_power / 2)
+        matrix = sp.csr_array(sp.diags_array(row_weights) @ matrix)
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0), dtype=np.float64).ravel())
 
     def score(pairs: sp.coo_array) -> FloatArray:

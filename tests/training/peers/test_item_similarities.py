@@ -126,6 +126,13 @@ def test_swing_by_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(FITS["swing"](matrix).similar.toarray(), whole)
 
 
+def test_a_row_of_many_items_may_weigh_less() -> None:
+    pairs = sp.csr_array([[1.0, 1, 0, 0, 0], [0, 1, 1, 1, 1]])
+    similar = fit_cosine(pairs, CosineConfig(shrink=0.0, size_power=1.0)).similar
+    assert similar[0, 1] == pytest.approx((1 / 2) / np.sqrt(1 / 2 * (1 / 2 + 1 / 4)))
+    assert similar[1, 2] == pytest.approx((1 / 4) / np.sqrt((1 / 2 + 1 / 4) * 1 / 4))
+
+
 def test_swing_looks_at_some_rows_and_scales_up() -> None:
     everyone = sp.csr_array(np.ones((40, 2)))  # all pairs of rows are the same: a sample of them says it all
     whole = swing.fit(everyone, SwingConfig(max_rows=40)).similar
