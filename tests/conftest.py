@@ -88,7 +88,10 @@ def twice_trained_home(trained_home: Path) -> Path:
 
     configs = trained_home / "configs"
     configs.mkdir()
-    changes = {"also_bought": ("n_neighbours = 60", "n_neighbours = 1"), "churn": ("n_cutoffs = 8", "n_cutoffs = 6")}
+    changes = {
+        "also_bought": ("max_basket_products = 250", "max_basket_products = 2"),
+        "churn": ("n_cutoffs = 8", "n_cutoffs = 6"),
+    }
     for name, (shipped, own) in changes.items():
         text = shipped_text(name)
         assert shipped in text

@@ -58,7 +58,7 @@ def test_one_bad_model_does_not_hold_back_the_others(home: Home, record: GateRec
 def test_the_bundle_is_made_of_the_winners(home: Home, record: GateRecord) -> None:
     recipe = open_bundle(home.bundle(record.bundle), verify=False).manifest.recipe
     shipped = {each.name: each for each in learners(is_quick=True)}
-    assert recipe["models"]["also_bought"]["n_neighbours"] == shipped["also_bought"].config.n_neighbours
+    assert recipe["models"]["also_bought"] == shipped["also_bought"].parameters
     assert recipe["settings"]["also_bought"] == {"from": f"champion {record.champion}"}
     assert set(recipe["code"]) == set(shipped)
 
@@ -74,7 +74,7 @@ def test_mlflow_has_both_recipes_under_the_same_names(client: MlflowClient, reco
     beaten = client.get_run(run_of(client, "also_bought", record.bundle, recipe_of="challenger")).data
     assert (shipped.tags["gate"], beaten.tags["gate"]) == ("stays", "beaten")
     assert shipped.tags["champion_version"] == record.champion
-    assert (shipped.params["n_neighbours"], beaten.params["n_neighbours"]) == ("60", "1")
+    assert (shipped.params["max_basket_products"], beaten.params["max_basket_products"]) == ("250", "2")
     judged = {name for name in shipped.metrics if not name.startswith("cost.")}
     assert judged == set(beaten.metrics)
     pictures = [
