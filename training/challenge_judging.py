@@ -22,6 +22,7 @@ from serving.decisioning.policy import default_policy, parse_policy, with_values
 from serving.decisioning.texts import shipped_texts
 from training import metrics, plots
 from training.assembly import FOR_CHALLENGE, Assembly, numbers_of
+from training.best_sellers import BestSellers
 from training.challenge_weeks import ChallengeRows, concatenated, mondays, replay_week
 from training.comparison import Contest, iso_days, loss_rows
 from training.completion import fit_completion, predict_completion
@@ -73,9 +74,10 @@ def in_a_language_that_ships(policy_text: str) -> str:
 
 def _models_by_cutoff(judged: Mapping[str, Judged]) -> dict[Moment, dict[str, Any]]:
     """Return for every cutoff at which all models of a challenge were fitted those models by name."""
-    needed = {name: judged[name].fits for name in (*FOR_CHALLENGE, "discover")}
+    needed = {name: judged[name].fits for name in FOR_CHALLENGE}
     shared = set.intersection(*(set(fits) for fits in needed.values()))
-    return {cutoff: {name: fits[cutoff] for name, fits in needed.items()} for cutoff in sorted(shared)}
+    chooser = {"discover": BestSellers()}  # of products within a stretch's category: what counts is the category
+    return {cutoff: {name: fits[cutoff] for name, fits in needed.items()} | chooser for cutoff in sorted(shared)}
 
 
 def _replayed(assembly: Assembly, history: History, cutoff: Moment, monday: Moment) -> ChallengeRows:

@@ -27,6 +27,7 @@ from training.backtest.challenge_reward import Stakes, reward_facts, reward_tabl
 from training.backtest.challenge_week import WeekMaker, WeekSeen, see_week
 from training.backtest.observation import OURS, Fact, Findings, Observation
 from training.backtest.task import Served, Task
+from training.best_sellers import BestSellers
 from training.challenge_weeks import ChallengeRows, challenge_items, challenge_rows, concatenated, mondays
 from training.completion import fit_completion
 from training.habit import HabitModel
@@ -35,6 +36,7 @@ from training.next_purchase import NextPurchaseModel
 from training.stretch import StretchModel
 
 WINDOW_DAYS, EARLIER_DAYS = 28, 28
+QUICK_WEEKS = 1
 NO_WEEK = "challenge: no week from Monday to Monday lies within the four weeks after this cutoff"
 NOBODY = "challenge: nobody could be given a personal challenge of three items"
 NOT_BEFORE = "challenge: no earlier week to fit the chance of all three on; the plain product stands in"
@@ -50,7 +52,7 @@ def observe(served: Served) -> Findings:
     """Return how the challenges of the weeks after the cutoff went."""
     zone = served.history.tables.time_zone
     ends = min(served.history.known_until, served.moment.plus_days(WINDOW_DAYS, zone))
-    starts = mondays(served.moment, ends, zone)
+    starts = mondays(served.moment, ends, zone)[: QUICK_WEEKS if served.is_quick else None]
     if not starts:
         return Findings(notes=(NO_WEEK,))
     earlier = earlier_rows(served)
@@ -83,15 +85,15 @@ CHALLENGE = Task(
 def earlier_rows(served: Served) -> ChallengeRows:
     """Return the challenges of the weeks before the cutoff, by models of the same settings from before those weeks.
 
-    Without such weeks, none. Only the products that are shown for a stretch are chosen by today's model.
+    Without such weeks, none, nor where answers are to be quick. The products shown for a stretch are best sellers.
     """
     known, zone = served.known, served.known.tables.time_zone
     start = served.moment.plus_days(-EARLIER_DAYS, zone)
-    if start.day <= known.tables.first_day:
+    if served.is_quick or start.day <= known.tables.first_day:
         return concatenated([])
     before = known.until(start)
     models = {name: _MODELS[name](served.models[name].config).fit(before) for name in FOR_CHALLENGE}
-    models["discover"] = served.models["discover"]
+    models["discover"] = BestSellers()
     maker = WeekMaker(models, known, start, _policy_text(served))
     plain = fit_completion([], [], [])
     weeks = ((monday, maker.bundle(monday, plain)) for monday in mondays(start, served.moment, zone))

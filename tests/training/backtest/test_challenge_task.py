@@ -17,7 +17,7 @@ from serving.decisioning.policy import default_policy_text
 from training.backtest import challenge_task
 from training.backtest.challenge_measures import ALL, BOTH, COMPLETION, STRETCH, TASK, groups
 from training.backtest.challenge_rivals import FREQUENT, RANDOM
-from training.backtest.challenge_task import CHALLENGE, NO_WEEK, earlier_rows, observe, pooled
+from training.backtest.challenge_task import CHALLENGE, NO_WEEK, NOT_BEFORE, earlier_rows, observe, pooled
 from training.backtest.challenge_week import WeekMaker, see_week
 from training.backtest.observation import OURS, Findings, Observation
 from training.challenge_weeks import ChallengeRows, mondays
@@ -45,6 +45,7 @@ class Answers:
     moment: Moment
     bundle: Bundle
     models: dict[str, Any]
+    is_quick: bool = False
 
     @property
     def known(self) -> History:
@@ -186,7 +187,8 @@ def test_the_task_asks_for_what_a_challenge_needs() -> None:
     assert (CHALLENGE.window_days, CHALLENGE.n_cutoffs) == (28, 3)
 
 
-def test_four_columns_of_a_few_customers_are_judged_too(tmp_path: Path) -> None:
+def bare_history(folder: Path) -> History:
+    """Return eight customers with nothing but ids and days."""
     first = date(2025, 1, 6)
     rows = [
         f"c{customer},o{customer}-{week},p{(customer + week + extra) % 5},{first + timedelta(7 * week + customer % 7)}"
@@ -194,14 +196,31 @@ def test_four_columns_of_a_few_customers_are_judged_too(tmp_path: Path) -> None:
         for week in range(11)
         for extra in range(2)
     ]
-    (tmp_path / "s").mkdir()
-    (tmp_path / "s" / "transactions.csv").write_text("\n".join(["customer_id,order_id,product_id,ordered_at", *rows]))
-    tables = prepare(str(tmp_path / "s"), tmp_path, time_zone=None, progress=lambda _: None).tables
+    (folder / "s").mkdir()
+    (folder / "s" / "transactions.csv").write_text("\n".join(["customer_id,order_id,product_id,ordered_at", *rows]))
+    tables = prepare(str(folder / "s"), folder, time_zone=None, progress=lambda _: None).tables
     end = local_midnight(tables.last_day + 1, tables.time_zone)
-    history = History(FeatureStore(tables, tmp_path / "groups"), end)
-    found = observe(answers(history, end.plus_days(-28, tables.time_zone), tmp_path))  # type: ignore[arg-type]
+    return History(FeatureStore(tables, folder / "groups"), end)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    folder = tmp_path_factory.mktemp("bare")
+    history = bare_history(folder)
+    return answers(history, history.known_until.plus_days(-28, history.tables.time_zone), folder)
+
+
+def test_four_columns_of_a_few_customers_are_judged_too(bare: Answers) -> None:
+    found = observe(bare)  # type: ignore[arg-type]
     assert set(of(found, TASK, BOTH).values) == {OURS, FREQUENT, RANDOM}
     assert not any(each.title.startswith("Rewards") for each in found.tables)
+
+
+def test_a_quick_look_takes_one_week_and_the_plain_product(bare: Answers) -> None:
+    found = observe(replace(bare, is_quick=True))  # type: ignore[arg-type]
+    assert NOT_BEFORE in found.notes
+    customers = of(found, TASK, BOTH).customers
+    assert len(np.unique(customers)) == len(customers)
 
 
 def test_a_new_shop_has_no_week_to_judge(new_history: History) -> None:
