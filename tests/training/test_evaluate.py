@@ -13,6 +13,7 @@ from features.asof import Moment
 from tests.training.backtest.conftest import TINY_SOURCE
 from tests.training.backtest.small_bench import CountingModel, CountingTask, learner_of
 from training import cli, evaluate
+from training.backtest.logged import EXPERIMENT
 from training.errors import BacktestError
 from training.evaluate import EvaluationJob
 from training.opening import OpenShop, open_shop
@@ -62,7 +63,7 @@ def test_it_writes_a_report_and_logs_a_run_that_another_can_be_laid_beside(count
     assert "who leaves" in report.text
     assert {"report.md", "report.html"} <= {each.name for each in report.folder.iterdir()}
     client = Tracker.under(home).client
-    experiment = client.get_experiment_by_name("tercet/backtest")
+    experiment = client.get_experiment_by_name(f"tercet/{EXPERIMENT}")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
     assert {"who-leaves/brier", "who-leaves/brier.low", "who-leaves/brier.gain"} <= run.data.metrics.keys()
