@@ -6,7 +6,7 @@ Products are those that sell: the ones that most customers bought in the last 28
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from features import columns as c
 from features.asof import Moment
 from training.baskets import entries_at
+from training.discover_scores import SellerConfig, Sellers
 from training.history import History
 from training.item_to_item import nearest_items
 from training.topk import top_of_each
@@ -38,6 +39,10 @@ TYPE_RATE, CATEGORY_RATE, TYPE_SHARE, CATEGORY_SHARE = (
     "share_of_category",
 )
 PRICE_LEVEL, PRICE_IN_TYPE, NEW_PRODUCTS = "price_level", "price_in_type", "n_new_products_4w"
+TAKEN_UP = "taken_up"
+"""The share of active customers who bought a product for the first time in so many days (in the column's name)."""
+
+_TAKEN_UP_WINDOWS = {"1w": (0, 7), "2w": (0, 14), "4w": (0, 28), "4w_before": (28, 56)}
 TYPE_COMMON, BUYER_SHARE = "type_common", "product_" + c.BUYER_SHARE_4W
 _PRODUCT = (
     *(c.N_CUSTOMERS, c.N_CUSTOMERS_4W, c.N_BASKETS_4W, c.TREND_4W_12W, c.ADOPTION_4W, c.REBUY_RATE, c.PRICE_MEAN),
@@ -60,6 +65,8 @@ class DiscoverRules:
     n_neighbours: int = 50
     popularity_power: float = 0.4
     type_prior: float = 0.3
+    n_ease: int = 40
+    sellers: SellerConfig = field(default_factory=SellerConfig)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,8 @@ class DiscoverGrid:
     brand_shares: sp.csr_array
     store_baskets: sp.csr_array
     stores: IntArray
+    sellers: Sellers
+    taken_up: pd.DataFrame
 
     @property
     def width(self) -> int:
@@ -153,8 +162,19 @@ class Block:
             scores = np.where(self.is_owned, -1.0, table).ravel()
             best = top_of_each(row, scores, n)
             chosen.append(best[scores[best] > 0])
+        chosen.append(self._best_sellers(rules.n_ease))
         place, column = np.divmod(np.unique(np.concatenate(chosen)), max(width, 1))
         return np.asarray(self.who[place] * width + column, dtype=np.int64)
+
+    def _best_sellers(self, n: int) -> IntArray:
+        """Return the places in the table ``(n, m)`` of each customer's `n` best of the best sellers, by EASE."""
+        columns = self.grid.sellers.columns
+        if len(columns) == 0 or n == 0:
+            return np.zeros(0, dtype=np.int64)
+        scores = np.where(self.is_owned[:, columns], -np.inf, self.grid.sellers.ease(self.who)).ravel()
+        best = top_of_each(np.repeat(np.arange(len(self.who)), len(columns)), scores, n)
+        row, column = np.divmod(best[scores[best] > 0], len(columns))
+        return np.asarray(row * self.grid.width + columns[column], dtype=np.int64)
 
     def popular(self) -> FloatArray:
         """Return how many customers bought each product in 28 days, −1 where the customer has had it."""
@@ -186,6 +206,8 @@ class Block:
             BUYER_SHARE: grid.product_features[c.BUYER_SHARE_4W].to_numpy(dtype=np.float64)[column],
             NEW_PRODUCTS: grid.customer_features[NEW_PRODUCTS].to_numpy()[row],
         }
+        cell |= grid.sellers.at(who, local, column)
+        cell |= {str(name): grid.taken_up[name].to_numpy()[column] for name in grid.taken_up}
         frame = pd.concat([product, customer], axis=1).astype(np.float32)
         return frame.assign(**{name: np.asarray(values, dtype=np.float32) for name, values in cell.items()})
 
@@ -220,7 +242,19 @@ def discover_grid(history: History, moment: Moment, rules: DiscoverRules) -> Dis
         brand_shares=_brand_shares(recent, brands),
         store_baskets=_matrix(store_products, (store_rows, rows), c.PRODUCT_ROW, c.N_BASKETS_4W, c.STORE_ROW),
         stores=stores,
+        sellers=Sellers.of(recent, rules.sellers),
+        taken_up=_taken_up(own, rows, int((customers[c.RECENCY_DAYS] <= NEW_DAYS).sum())),
     )
+
+
+def _taken_up(own: pd.DataFrame, products: IntArray, n_active: int) -> pd.DataFrame:
+    """Return for each window the customers who first bought each product in it ÷ the active ones, a row a product."""
+    place, days = pd.Index(products).get_indexer(pd.Index(own[c.PRODUCT_ROW])), own[c.FIRST_DAYS].to_numpy()
+    columns = {}
+    for name, (young, old) in _TAKEN_UP_WINDOWS.items():
+        is_in = (place >= 0) & (days > young) & (days <= old) if young else (place >= 0) & (days <= old)
+        columns[f"{TAKEN_UP}_{name}"] = np.bincount(place[is_in], minlength=len(products)) / max(n_active, 1)
+    return pd.DataFrame(columns)
 
 
 def _products(history: History, moment: Moment, rules: DiscoverRules) -> pd.DataFrame:
