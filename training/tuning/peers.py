@@ -13,15 +13,18 @@ from typing import Any, cast
 import numpy as np
 import scipy.sparse as sp
 
+from features import columns as c
 from features.asof import Moment
-from training.backtest import repeat_task, stretch_task
+from training.backtest import basket_task, repeat_task, stretch_task
 from training.backtest.new_items import Board, judged_customers
 from training.backtest.task import Served, Task
+from training.basket_tasks import K, Tasks
+from training.baskets import Baskets, baskets_of, known_lines
 from training.errors import TuningError
 from training.habit_truth import habit_truth
 from training.history import History
 from training.pairs import named_categories
-from training.peers import ease, factors, frequency, item_knn, rp3beta, tifu_knn, up_cf, user_knn
+from training.peers import ease, factors, frequency, item_knn, rp3beta, swing, tifu_knn, up_cf, user_knn
 from training.peers.past_baskets import PastBaskets, first_items, past_baskets
 from training.sums import CustomerSums
 from training.tuning.tunable import Reached, Term, Tunable, days_before
@@ -29,6 +32,7 @@ from training.tuning.tunable import Reached, Term, Tunable, days_before
 FOLDER = "peers/"
 
 _N_KEPT = 8  # boards at once: those of all cutoffs of one search
+_N_BASKETS = 10_000
 _THIRD = 1 / 3
 
 Fit = Callable[[Any, Any], Any]  # Any: each peer has a config and a scorer of its own
@@ -106,6 +110,33 @@ def _repeat_reached(at: repeat_task.AtLevel, fit: Fit, config: Any, known: Histo
     return Reached((Term(CustomerSums.of(recall, board.customers)),))
 
 
+@lru_cache(maxsize=_N_KEPT)
+def _baskets(history: History, moment: Moment) -> tuple[Tasks, Baskets]:
+    """Return the tasks of the baskets after a cutoff, and the baskets before it."""
+    n_products = len(history.tables.read("products", [c.PRODUCT_ROW]))
+    known = baskets_of(known_lines(history.until(moment)), n_products)
+    later = baskets_of(history.purchases_after(moment, basket_task.WINDOW_DAYS), n_products)
+    tasks = Tasks.draw(later, known.popularity, n=_N_BASKETS, seed=basket_task.SEED)
+    if len(tasks) == 0:
+        raise TuningError("also bought can't be judged here: no later basket has two products that were sold before")
+    return tasks, known
+
+
+def _basket_reached(from_one: bool, fit: Fit, config: Any, known: History, cutoff: Moment) -> Reached:
+    tasks, before = _baskets(known, cutoff)
+    similar = fit(before.matrix, config).similar
+    if from_one:
+        value = tasks.from_one(tasks.neighbours_of_one(similar))[0]
+    else:
+        value = (tasks.places(similar) <= K).astype(np.float64)
+    return Reached((Term(CustomerSums.of(value, tasks.baskets.customers)),))
+
+
+def _of_baskets(config_class: type[Any], fit: Fit, *, from_one: bool = True) -> Peer:
+    metric = "recall@10 from one product" if from_one else "hit@10 from the rest of a basket"
+    return Peer(basket_task.BASKETS, config_class, fit, metric, partial(_basket_reached, from_one))
+
+
 def _of_stretch(config_class: type[Any], fit: Fit) -> Peer:
     metric = "mean of precision@1, recall@10, ndcg@10"
     return Peer(stretch_task.STRETCH, config_class, fit, metric, _stretch_reached)
@@ -130,4 +161,9 @@ _PEERS: Mapping[str, Peer] = {
     "rp3beta-stretch": _of_stretch(rp3beta.Rp3BetaConfig, rp3beta.fit),
     **_of_repeat(repeat_task.TYPES, repeat_task.REPEAT_TYPES),
     **_of_repeat(repeat_task.PRODUCTS, repeat_task.REPEAT_PRODUCTS),
+    "item_knn-basket_one": _of_baskets(item_knn.CosineConfig, item_knn.fit_cosine),
+    "item_knn-basket_rest": _of_baskets(item_knn.CosineConfig, item_knn.fit_cosine, from_one=False),
+    "bm25-basket": _of_baskets(item_knn.Bm25Config, item_knn.fit_bm25),
+    "rp3beta-basket": _of_baskets(rp3beta.Rp3BetaConfig, rp3beta.fit),
+    "swing-basket": _of_baskets(swing.SwingConfig, swing.fit),
 }

@@ -14,6 +14,7 @@ import pandas as pd
 
 from features import columns as c
 from features.asof import Moment, local_midnight
+from training.backtest.coupon_task import judged_offers
 from training.config import load_search
 from training.errors import TuningError
 from training.history import History
@@ -24,8 +25,7 @@ from training.tuning.peers import peer_tunables
 from training.tuning.tunable import N_CUTOFFS, Days, Reached, Term, Tunable, days_before
 
 TWELVE_WEEKS_DAYS = 84
-N_CAMPAIGNS = 10
-_MIN_CAMPAIGN_DAYS = 14
+_MIN_HISTORY_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -104,29 +104,24 @@ def of_judgement(judgement: Judgement, weights: Mapping[str, float]) -> Reached:
 
 
 def campaign_days(history: History, n: int) -> Days | None:
-    """Return the days before the `n` latest campaigns that had ended before the first of those that are tested.
+    """Return the days on which the `n` latest offers began that had ended before the first of those that are tested.
 
-    Tested are the ten latest that have ended. None where there are no earlier ones.
+    None where there are no earlier ones.
     """
-    sent = history.features("customer_offers", history.known_until, [c.SENT_DAY, c.IS_SENT, c.IS_OVER])
-    starts = _starts(sent)
-    if len(starts) <= N_CAMPAIGNS:
+    tested = judged_offers(history)
+    if not tested:
         return None
     zone = history.tables.time_zone
-    first = _midnight(starts[-N_CAMPAIGNS], zone)
-    before = history.features("customer_offers", first, [c.SENT_DAY, c.IS_SENT, c.IS_OVER])
-    earlier = [day for day in _starts(before) if day >= history.tables.first_day + _MIN_CAMPAIGN_DAYS]
-    return Days(tuple(_midnight(day, zone) for day in reversed(earlier[-n:])), first) if earlier else None
+    first = local_midnight(min(each.moment.day for each in tested), zone)
+    sent = history.features("customer_offers", first, [c.SENT_DAY, c.IS_SENT, c.IS_OVER])
+    earlier = [day for day in _starts(sent) if day >= history.tables.first_day + _MIN_HISTORY_DAYS]
+    return Days(tuple(local_midnight(day, zone) for day in reversed(earlier[-n:])), first) if earlier else None
 
 
 def _starts(sent: pd.DataFrame) -> list[int]:
     """Return the days on which what has ended was sent, each once, in order."""
     ended = sent[sent[c.IS_SENT].astype(bool) & sent[c.IS_OVER].astype(bool)]
     return sorted({int(day) for day in ended[c.SENT_DAY].dropna()})
-
-
-def _midnight(day: int, time_zone: str) -> Moment:
-    return local_midnight(day, time_zone)
 
 
 def _tests_of(model: str) -> list[tuple[int, int]]:
