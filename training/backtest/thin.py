@@ -32,7 +32,7 @@ from training.learners import Learner
 TASK = "thin data"
 SAMPLE = 1000
 """At most how many customers of a variant are asked."""
-THIN_TASKS = ("repeat-types", "stretch")
+THIN_TASKS = ("repeat-types", "stretch", "baskets", "churn")
 """The tasks that a variant is judged by, of those that there are."""
 _BASELINES = ("popularity", "P-TopFreq")
 
