@@ -79,8 +79,14 @@ def _header(line: str) -> str | None:
 
 
 def _without_study(lines: list[str]) -> list[str]:
+    """Return the lines without the study, and without the comment that stands right above it."""
     start, stop = _section(lines, _STUDY)
-    return lines if start < 0 else [*_trimmed(lines[: start - 1]), *([""] if lines[stop:] else []), *lines[stop:]]
+    if start < 0:
+        return lines
+    first = start - 1
+    while first and lines[first - 1].startswith("#"):
+        first -= 1
+    return [*_trimmed(lines[:first]), *([""] if lines[stop:] else []), *lines[stop:]]
 
 
 def _study_lines(study: Study) -> list[str]:

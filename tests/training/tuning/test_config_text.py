@@ -54,7 +54,7 @@ def test_the_study_is_written_and_takes_the_place_of_the_one_before() -> None:
 
 
 def test_a_study_between_tables_goes_without_its_neighbours() -> None:
-    between = TEXT.replace("[search]", "[study]\nname = 'old'\n\n[search]")
+    between = TEXT.replace("[search]", "# By hand.\n[study]\nname = 'old'\n\n[search]")
     assert with_values(between, {}, None) == TEXT
 
 
