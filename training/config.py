@@ -74,7 +74,7 @@ class Study:
     cutoffs, metric, value
         On which cutoffs (ISO dates) it judged them, by what, and what the chosen ones reached there.
     data_digest, date
-        The checked tables that it saw, and the last day that these knew.
+        The checked tables that it saw, and the day up to which these were known.
     seed
         What it drew with; None for a search by hand.
     shipped_value, gain, gain_low, gain_high
