@@ -30,6 +30,7 @@ def slow_scores(matrix: list[list[float]], row: list[float], config: UserKnnConf
     ]
 
 
+@pytest.mark.parametrize("dense_items", [0, 100])
 @pytest.mark.parametrize(
     "config",
     [
@@ -38,8 +39,11 @@ def slow_scores(matrix: list[list[float]], row: list[float], config: UserKnnConf
         UserKnnConfig(n_neighbours=100, shrink=1.0, popularity_power=0.25, sharpness=0.0),
     ],
 )
-def test_scores_are_those_of_the_slow_version(config: UserKnnConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_those_of_the_slow_version(
+    config: UserKnnConfig, dense_items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(user_knn, "_AT_ONCE", 4)
+    monkeypatch.setattr(user_knn, "_DENSE_ITEMS", dense_items)
     rng = np.random.default_rng(3)
     matrix = np.where(rng.random((25, 8)) < 0.35, rng.uniform(0.5, 2.0, (25, 8)), 0.0)  # no two rows equally alike
     matrix[9] = 0.0
