@@ -7,9 +7,11 @@ ship stay, and `[study]` names the search that confirmed them. For whoever makes
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from training.config import Study, parse_study, shipped_text
 from training.errors import TuningError
@@ -20,7 +22,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / CONFIGS
 
 
 def adopted(tuned: str, shipped: str, *, where: str) -> str:
-    """Return the text that ships: the tuned one where it gained more than noise, else what ships, confirmed.
+    """Return the text that ships: with the tuned values where these gained more than noise, else as it is, confirmed.
 
     Raises
     ------
@@ -31,8 +33,21 @@ def adopted(tuned: str, shipped: str, *, where: str) -> str:
     if study is None or study.shipped_value is None or study.gain is None:
         raise TuningError(f"{where} has no [study] of `tercet tune`: only what was searched is adopted")
     if study.gain_low is not None and study.gain_low > 0:
-        return tuned
+        return with_values(shipped, _searched(tuned, shipped), study)
     return with_values(shipped, {}, replace(study, value=study.shipped_value, gain=0.0, gain_low=None, gain_high=None))
+
+
+def _searched(tuned: str, shipped: str) -> dict[str, Any]:  # Any: settings of several types
+    """Return the tuned values of what is searched, by dotted name; what else the shipped text says is its own."""
+    found, values = tomllib.loads(tuned), {}
+    for name in tomllib.loads(shipped).get("search", {}):
+        *tables, key = name.split(".")
+        table = found
+        for each in tables:
+            table = table.get(each, {})
+        if key in table:
+            values[name] = table[key]
+    return values
 
 
 def adopt(home: Path, names: Sequence[str] = ()) -> list[str]:
@@ -50,7 +65,8 @@ def _adopt_one(folder: Path, name: str) -> str:
     text = adopted(tuned, shipped_text(name), where=str(path))
     (SHIPPED / f"{name}.toml").write_text(text, encoding="utf-8")
     study = parse_study(tuned, where=str(path))
-    return f"{name}: {'adopted' if text == tuned else 'confirmed what ships'}, {_said(study)}"
+    is_new = study is not None and study.gain_low is not None and study.gain_low > 0
+    return f"{name}: {'adopted' if is_new else 'confirmed what ships'}, {_said(study)}"
 
 
 def _said(study: Study | None) -> str:

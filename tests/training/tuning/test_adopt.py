@@ -11,7 +11,7 @@ from training.tuning.adopt import adopt, adopted
 from training.tuning.config_text import with_values
 
 STUDY = Study("churn-1", 9, ("2017-08-14",), "auc", 0.9, "d1", "2018-01-01", 1, 0.8, 0.1, 0.05, 0.15)
-SHIPPED = "n_cutoffs = 12\n"
+SHIPPED = "n_cutoffs = 12\n\n[search]\nn_cutoffs = {low = 2, high = 20}\n"
 
 
 def tuned(low: float | None) -> str:
@@ -21,6 +21,11 @@ def tuned(low: float | None) -> str:
 
 def test_a_gain_above_noise_ships_with_its_study() -> None:
     assert adopted(tuned(0.05), SHIPPED, where="") == tuned(0.05)
+
+
+def test_what_was_not_searched_stays_as_it_ships_today() -> None:
+    today = "seed = 5\n" + SHIPPED
+    assert adopted(tuned(0.05), today, where="") == "seed = 5\n" + tuned(0.05)
 
 
 @pytest.mark.parametrize("low", [-0.01, 0.0, None])
@@ -44,7 +49,7 @@ def test_the_configs_of_a_home_are_written_to_those_that_ship(tmp_path: Path, mo
     monkeypatch.setattr(adopting, "SHIPPED", tmp_path / "shipped")
     for folder in ("shipped/peers", "home/configs/peers"):
         (tmp_path / folder).mkdir(parents=True)
-    churn = with_values(shipped_text("churn"), {"n_cutoffs": 4}, STUDY)
+    churn = with_values(shipped_text("churn"), {"blend.boosted_weight": 0.25}, STUDY)
     (tmp_path / "home/configs/churn.toml").write_text(churn, encoding="utf-8")
     ease = with_values(shipped_text("peers/ease-stretch"), {"ridge": 1.0}, Study(**{**vars(STUDY), "gain_low": -1.0}))
     (tmp_path / "home/configs/peers/ease-stretch.toml").write_text(ease, encoding="utf-8")
