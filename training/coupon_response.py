@@ -28,9 +28,10 @@ from training.comparison import (
     squared_error,
 )
 from training.examples import Examples, feature_columns
-from training.history import History
+from training.history import WEEK_DAYS, History
 from training.judge import Judgement
 from training.logistic import LogisticConfig, LogisticModel, base_rate, fit_logistic
+from training.offer_rows import described
 
 MIN_EVENTS = 30
 """With fewer redemptions or refusals than this the past redemption rate stands alone."""
@@ -39,7 +40,7 @@ ANSWERS = (c.N_REDEEMED, c.IS_SENT, c.IS_OVER, c.IS_CURRENT, c.SENT_DAY)
 """What tells the outcome or the calendar, and is no feature."""
 
 GROWING = (
-    *(c.N_SENT_BEFORE, c.N_REDEEMED_BEFORE, c.N_REDEEMS_BEFORE, c.N_REDEEMS_12W, c.N_CUSTOMERS, c.N_BASKETS),
+    *(c.N_SENT_BEFORE, c.N_REDEEMED_BEFORE, c.N_REDEEMS_BEFORE, c.N_CUSTOMERS, c.N_BASKETS),
     *(c.TENURE_DAYS, c.N_PRODUCTS_OWNED, c.N_BASKETS_OWNED),
 )
 """Totals that grow with the age of the source, or with how much is sent: what they meant before they don't mean now.
@@ -56,15 +57,12 @@ TASK = "redeemed, given sent"
 NO_OFFERS = "coupon response: off, no `send` event of an offer is known"
 CALIBRATION_BINS = 15
 
-OWNED_SHARE = "owned_share"
-REDEEMED_PER_SENT = "redeemed_per_sent"
-OWNED_BASKET_SHARE = "owned_basket_share"
-
 
 @dataclass(frozen=True)
 class CouponResponseConfig:
-    """Settings of the coupon response model."""
+    """Settings of the coupon response model; sendings of the latest `n_weeks` are learned from."""
 
+    n_weeks: int = 52
     blend: BlendConfig = field(default_factory=BlendConfig)
 
 
@@ -84,7 +82,7 @@ class FittedCouponResponse:
         For an offer that they have, it is the chance as of its sending; else the chance if it were sent now.
         """
         offers = history.features("customer_offers", moment)
-        return self._chances(offers[~offers[c.IS_OVER].astype(bool)])
+        return self._chances(history, offers, ~offers[c.IS_OVER].astype(bool))
 
     def response(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return `customer_row`, `p`: the chance of an answer to an offer of the kind now common, by customer.
@@ -92,14 +90,19 @@ class FittedCouponResponse:
         It is the mean over the offers that run at `moment` and the five that began last.
         """
         offers = history.features("customer_offers", moment)
-        chances = self._chances(offers[offers[c.IS_CURRENT].astype(bool)])
+        chances = self._chances(history, offers, offers[c.IS_CURRENT].astype(bool))
         return chances.groupby(c.CUSTOMER_ROW)[c.P].mean().reset_index()
 
-    def _chances(self, offers: pd.DataFrame) -> pd.DataFrame:
-        if self.blend is None:
-            offers = offers.head(0)
-        chances = np.zeros(0) if self.blend is None else self.blend.predict(with_shares(offers))
-        return offers[[c.CUSTOMER_ROW, c.OFFER_ROW]].reset_index(drop=True).assign(**{c.P: chances})
+    def _chances(self, history: History, offers: pd.DataFrame, chosen: pd.Series[bool]) -> pd.DataFrame:
+        """Return the chances of the chosen rows, offer by offer, so that memory does not grow with their number."""
+        rows = offers[chosen].sort_values([c.OFFER_ROW, c.CUSTOMER_ROW]) if self.blend is not None else offers.head(0)
+        chances = [
+            self.blend.predict(described(history, part, offers))
+            for _, part in rows.groupby(c.OFFER_ROW)
+            if self.blend is not None
+        ]
+        said = rows[[c.CUSTOMER_ROW, c.OFFER_ROW]].assign(**{c.P: np.concatenate([np.zeros(0), *chances])})
+        return said.sort_values([c.CUSTOMER_ROW, c.OFFER_ROW], ignore_index=True)
 
     @property
     def importance(self) -> dict[str, float]:
@@ -124,7 +127,8 @@ class CouponResponseModel:
         offers = history.features("customer_offers", history.known_until)
         if not offers[c.IS_SENT].any():
             return FittedCouponResponse(self.config, None, {}, (), (NO_OFFERS,))
-        examples = ended_examples(offers)
+        latest = offers[c.SENT_DAY] >= history.known_until.day - self.config.n_weeks * WEEK_DAYS
+        examples = ended_examples(history, offers, chosen=latest)
         baselines = {
             PLAIN: fit_logistic(examples.features, examples.labels, PAST_RATE, BASELINE),
             "same for all": base_rate(examples.labels),
@@ -139,22 +143,16 @@ class CouponResponseModel:
         return FittedCouponResponse(self.config, fit_blend(examples, names, self.config.blend), baselines, names)
 
 
-def ended_examples(offers: pd.DataFrame) -> Examples:
-    """Return what was sent and had ended, labelled 1 where it was redeemed, from the `customer_offers` group."""
-    ended = offers[offers[c.IS_SENT].astype(bool) & offers[c.IS_OVER].astype(bool)].reset_index(drop=True)
-    labels = np.asarray(ended[c.N_REDEEMED] > 0, dtype=np.float64)
-    return Examples(with_shares(ended), labels, ended[c.CUSTOMER_ROW].to_numpy(dtype=np.int64))
+def ended_examples(history: History, offers: pd.DataFrame, *, chosen: pd.Series[bool] | None = None) -> Examples:
+    """Return what was sent and had ended, labelled 1 where it was redeemed, from the `customer_offers` group.
 
-
-def with_shares(offers: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with how much of the offer the customer knows, and how they answered so far.
-
-    Past answers are drawn towards 5 % as if ten more offers had been sent.
+    All of it, or the rows of `offers` that are `chosen`.
     """
-    owned = offers[c.N_PRODUCTS_OWNED] / offers[c.N_OFFER_PRODUCTS].clip(lower=1)
-    answered = (offers[c.N_REDEEMED_BEFORE] + 0.5) / (offers[c.N_SENT_BEFORE] + 10.0)
-    baskets = offers[c.N_BASKETS_OWNED_12W] / offers[c.N_BASKETS_12W].clip(lower=1)
-    return offers.assign(**{OWNED_SHARE: owned, REDEEMED_PER_SENT: answered, OWNED_BASKET_SHARE: baskets})
+    is_known = offers[c.IS_SENT].astype(bool) & offers[c.IS_OVER].astype(bool)
+    ended = offers[is_known if chosen is None else is_known & chosen]
+    rows = described(history, ended, offers).reset_index(drop=True)
+    labels = np.asarray(rows[c.N_REDEEMED] > 0, dtype=np.float64)
+    return Examples(rows, labels, rows[c.CUSTOMER_ROW].to_numpy(dtype=np.int64))
 
 
 def evidence(fitted: Mapping[Moment, FittedCouponResponse], history: History) -> Contest | None:
@@ -168,7 +166,8 @@ def evidence(fitted: Mapping[Moment, FittedCouponResponse], history: History) ->
     for moment, following in zip(moments, [*moments[1:], None], strict=True):
         model = fitted[moment]
         until = history.known_until.day if following is None else following.day
-        at = ended_examples(offers[(offers[c.SENT_DAY] >= moment.day) & (offers[c.SENT_DAY] < until)])
+        later = (offers[c.SENT_DAY] >= moment.day) & (offers[c.SENT_DAY] < until)
+        at = ended_examples(history, offers, chosen=later)
         if model.blend is None or len(at) == 0:
             continue
         baselines = {name: each.predict(at.features) for name, each in model.baselines.items()}

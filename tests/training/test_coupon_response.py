@@ -24,12 +24,12 @@ from training.coupon_response import (
     evidence,
     figures,
     judge,
-    with_shares,
 )
 from training.history import History
+from training.offer_rows import with_shares
 
 SMALL = CouponResponseConfig(
-    BlendConfig(trees=BoostingConfig(n_trees=60, n_leaves=4, min_rows_per_leaf=30, n_threads=1))
+    blend=BlendConfig(trees=BoostingConfig(n_trees=60, n_leaves=4, min_rows_per_leaf=30, n_threads=1))
 )
 
 
@@ -67,7 +67,7 @@ def test_later_offers_are_judged_by_models_that_had_not_seen_them(
 
 def test_only_what_had_ended_is_learned_from(shop_history: History, cutoff: Moment) -> None:
     offers = shop_history.features("customer_offers", cutoff)
-    examples = ended_examples(offers)
+    examples = ended_examples(shop_history.until(cutoff), offers)
     assert len(examples) == int((offers["is_sent"] & offers["is_over"]).sum())
     assert examples.n_positive == int((offers.loc[offers["is_sent"] & offers["is_over"], "n_redeemed"] > 0).sum())
 

@@ -45,7 +45,9 @@ def observe(served: Served) -> Findings:
     if not sent:
         return Findings(notes=(f"{TASK}: no offer was sent and had ended, with others that had ended before it",))
     model = CouponResponseModel(served.models["coupon_response"].config)
-    outcomes = ended_examples(served.history.features("customer_offers", served.history.known_until))
+    offers = served.history.features("customer_offers", served.history.known_until)
+    chosen = offers[c.OFFER_ROW].isin([each.offer_row for each in sent])
+    outcomes = ended_examples(served.history, offers, chosen=chosen)
     parts = [_told(model, served.history, each, outcomes) for each in sent]
     rows = _concat([part for part, _ in parts])
     names = {OURS, RECENCY_FREQUENCY, PAST_RATE}
@@ -89,7 +91,7 @@ def _told(
     rows = outcomes.only((outcomes.features[c.OFFER_ROW] == sent.offer_row).to_numpy(dtype=np.bool_))
     said = fitted.predict(known, sent.moment)
     of_offer = said[said[c.OFFER_ROW] == sent.offer_row].set_index(c.CUSTOMER_ROW)[c.P]
-    learned = ended_examples(known.features("customer_offers", sent.moment))
+    learned = ended_examples(known, known.features("customer_offers", sent.moment))
     chances = {OURS: of_offer.reindex(rows.customers).to_numpy(dtype=np.float64)}
     settings = recency_frequency.RecencyFrequencyConfig()
     for name, columns in (
