@@ -1,7 +1,8 @@
 """Habit: the chance that a customer buys again, within 7 days, what they have bought before.
 
 The chance is p(buys it | shops) × p(shops): boosted trees over customer × item pairs learn the first from those who
-came within the week, `training.trip_hazard` gives the second. The shape of their product is calibrated on weeks that
+came within the week, `training.trip_hazard` gives the second. Each customer's order is drawn towards that of their next
+basket (`training.habit_order`). The shape of the product is calibrated on weeks that
 neither part had learned from when it predicted them; the parts that ship are then fitted on all weeks, and have their
 level from all of them.
 """
@@ -9,8 +10,9 @@ level from all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -36,8 +38,10 @@ from training.habit_features import (
     surroundings,
 )
 from training.habit_judging import figures, judge
+from training.habit_order import BasketOrder, OrderConfig, fit_order
 from training.history import History
 from training.levels import Level, level_named
+from training.topk import run_starts
 from training.trip_hazard import P_SHOP, HazardConfig, Stage, TripHazard, early_and_late, fit_hazard
 from training.windows import WindowPairs, fit_windows
 
@@ -67,6 +71,7 @@ class HabitConfig:
     candidates: CandidateRules = field(default_factory=CandidateRules)
     trees: BoostingConfig = field(default_factory=BoostingConfig)
     shop: HazardConfig = field(default_factory=HazardConfig)
+    order: OrderConfig = field(default_factory=OrderConfig)
 
     def __post_init__(self) -> None:
         """Refuse another objective, and held-out weeks that leave none to learn from."""
@@ -90,6 +95,7 @@ class FittedHabit:
     config: HabitConfig
     shop: TripHazard
     trees: BoostedTrees | None = None
+    order: BasketOrder | None = None
     calibration: MarginCalibration = field(default_factory=MarginCalibration)
     windows: WindowPairs = ()
     notes: tuple[str, ...] = ()
@@ -104,8 +110,7 @@ class FittedHabit:
         pairs = shortlist(history, moment, self.level, self.config.candidates)
         around = surroundings(history, moment, self.level, self.config.candidates)
         p_shop = self.shop_chances(history, moment, "raw")
-        blocks = (pairs.iloc[start : start + _BLOCK_ROWS] for start in range(0, len(pairs), _BLOCK_ROWS))
-        margin = _joined([self.margin(described(block, around), p_shop) for block in blocks])
+        margin = _joined([self.margin(described(block, around), p_shop) for block in _blocks(pairs)])
         frame = pairs[[c.CUSTOMER_ROW, self.level.item]].assign(**{c.P7: self.calibration.probability(margin)})
         order = np.lexsort((frame[self.level.item], -frame[c.P7], frame[c.CUSTOMER_ROW]))
         return frame.iloc[order].reset_index(drop=True)
@@ -116,9 +121,10 @@ class FittedHabit:
         return chances
 
     def margin(self, pairs: pd.DataFrame, p_shop: pd.Series[float]) -> FloatArray:
-        """Return the log-odds of p(buys it | shops) × p(shops) before calibration, ``(n_pairs,)``."""
+        """Return the log-odds of p(buys it | shops) × p(shops), in their order, before calibration, ``(n_pairs,)``."""
         of_pair = pairs[c.CUSTOMER_ROW].map(p_shop).to_numpy(dtype=np.float64, na_value=0.0)
-        return log_odds(self.chance_given_shops(pairs) * of_pair)
+        margin = log_odds(self.chance_given_shops(pairs) * of_pair)
+        return self.order.drawn(pairs, margin) if self.order else margin
 
     def chance_given_shops(self, pairs: pd.DataFrame) -> FloatArray:
         """Return p(buys it within 7 days | shops within 7 days), ``(n_pairs,)``."""
@@ -139,9 +145,15 @@ class FittedHabit:
 
     def artifacts(self) -> dict[str, str]:
         """Return the files that hold the whole model."""
-        about = {"level": self.config.level, "windows": self.windows, "notes": self.notes}
+        about = {
+            "level": self.config.level,
+            "order_share": self.config.order.share,
+            "windows": self.windows,
+            "notes": self.notes,
+        }
         texts = {"habit.json": json.dumps(about, indent=1), "calibration.json": self.calibration.to_json()}
-        parts = {"trees.txt": self.trees, "shop.txt": self.shop.trees}
+        order = self.order.trees if self.order else None
+        parts = {"trees.txt": self.trees, "order.txt": order, "shop.txt": self.shop.trees}
         return texts | {name: trees.to_text() for name, trees in parts.items() if trees is not None}
 
 
@@ -158,17 +170,17 @@ class HabitModel:
         shop = fit_hazard(history, self.config.shop)
         weeks = self._weeks(history)
         early, late = early_and_late(weeks, self.config.n_held_out)
-        trial, fallback = FittedHabit(self.config, shop, self._trees(early)), _TOO_FEW
+        trial, fallback = FittedHabit(self.config, shop, *self._trees(early)), _TOO_FEW
         if trial.trees and not _is_worth(trial, late):
-            trial, fallback = replace(trial, trees=None), _NO_BETTER
+            trial, fallback = replace(trial, trees=None, order=None), _NO_BETTER
         margin = _joined([trial.margin(week.pairs, trial.shop_chances(history, week.moment, "trial")) for week in late])
         first_day = _joined([week.pairs[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64) for week in late])
         calibration = fit_calibration(margin, np.isfinite(first_day), n_bends=self.config.n_bends)
         windows = fit_windows(calibration.probability(margin), first_day, seed=self.config.seed)
-        trees = self._trees(weeks) if trial.trees and late else trial.trees
+        trees, order = self._trees(weeks) if trial.trees and late else (trial.trees, trial.order)
         calibration = keeping_level(calibration, margin) if trees else calibration
         notes = shop.notes if trees else (*shop.notes, f"habit ({self.config.level}): {fallback}")
-        return FittedHabit(self.config, shop, trees, calibration, windows, notes)
+        return FittedHabit(self.config, shop, trees, order, calibration, windows, notes)
 
     def _weeks(self, history: History) -> list[_Week]:
         """Return the labelled pairs of every training cutoff, each thinned evenly to its part of `max_rows`."""
@@ -185,14 +197,19 @@ class HabitModel:
             weeks.append(_Week(moment, _narrow(labelled(history, moment, pairs, level))))
         return weeks
 
-    def _trees(self, weeks: Sequence[_Week]) -> BoostedTrees | None:
-        """Return trees for p(buys it | shops) from those who shopped; None when the weeks hold too little."""
-        rows = pd.concat([week.pairs[week.pairs[HAS_SHOPPED]] for week in weeks]) if weeks else pd.DataFrame()
+    def _trees(self, weeks: Sequence[_Week]) -> tuple[BoostedTrees | None, BasketOrder | None]:
+        """Return trees for p(buys it | shops) from those who shopped, and the order of the next basket.
+
+        Both are None when the weeks hold too little.
+        """
+        pairs = pd.concat([week.pairs for week in weeks]) if weeks else pd.DataFrame({HAS_SHOPPED: []}, dtype=bool)
+        rows = pairs[pairs[HAS_SHOPPED]]
         n_events = int(rows[FIRST_DAY_BOUGHT].notna().sum()) if len(rows) else 0
         if min(n_events, len(rows) - n_events) < MIN_EVENTS:
-            return None
+            return None, None
         names = list(learnable_columns(rows))
-        return fit_trees(rows[names], rows[FIRST_DAY_BOUGHT].notna(), self.config.trees)
+        trees = fit_trees(rows[names], rows[FIRST_DAY_BOUGHT].notna(), self.config.trees)
+        return trees, fit_order(pairs, self.config.trees, self.config.order)
 
 
 @dataclass(frozen=True)
@@ -212,6 +229,14 @@ def _is_worth(trial: FittedHabit, late: Sequence[_Week]) -> bool:
         groups=np.concatenate([np.zeros(0, dtype=np.int64), *(each[c.CUSTOMER_ROW].to_numpy() for each in pairs)]),
         is_hit=np.isfinite(_joined([each[FIRST_DAY_BOUGHT].to_numpy(dtype=np.float64) for each in pairs])),
     )
+
+
+def _blocks(pairs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield pairs by customer a block after the other, each with all of its customers' pairs."""
+    starts = run_starts(pairs[c.CUSTOMER_ROW].to_numpy())
+    cuts = starts[np.flatnonzero(np.diff(starts // _BLOCK_ROWS, prepend=0))]
+    for start, stop in pairwise([0, *cuts.tolist(), len(pairs)]):
+        yield pairs.iloc[start:stop]
 
 
 def _joined(parts: Sequence[FloatArray]) -> FloatArray:

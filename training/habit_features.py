@@ -11,6 +11,7 @@ import pandas as pd
 from features import columns as c
 from features.asof import Moment
 from training.examples import feature_columns
+from training.habit_truth import first_baskets, known_after
 from training.history import History
 from training.levels import Level
 
@@ -22,6 +23,8 @@ ITEM_PREFIX = "item_"
 CUSTOMER_PREFIX = "customer_"
 FIRST_DAY_BOUGHT = "first_day_bought"
 HAS_SHOPPED = "has_shopped"
+IN_NEXT_BASKET = "in_next_basket"
+NEXT_BASKET_SIZE = "next_basket_size"
 PLACE = "place"
 SHARE_H14 = "share_h14"
 SHARE_H56 = "share_h56"
@@ -39,7 +42,7 @@ CUSTOMER_FEATURES = (
     *(c.GAP_MEAN_DAYS, c.GAP_RATIO, c.LINES_PER_BASKET, c.N_TYPES, c.N_CATEGORIES_PER_BASKET, c.SPEND_PER_BASKET),
     *(c.BASKET_TREND_4W_12W, c.DISCOUNT_SHARE, c.MAIN_STORE_SHARE),
 )
-_KEYS_AND_MARKS = frozenset({FIRST_DAY_BOUGHT, HAS_SHOPPED})
+_KEYS_AND_MARKS = frozenset({FIRST_DAY_BOUGHT, HAS_SHOPPED, IN_NEXT_BASKET, NEXT_BASKET_SIZE})
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,27 @@ def described(pairs: pd.DataFrame, around: Surroundings) -> pd.DataFrame:
 
 
 def labelled(history: History, moment: Moment, pairs: pd.DataFrame, level: Level) -> pd.DataFrame:
-    """Return the pairs with `first_day_bought` (0 to 6, NaN when not within 7 days) and `has_shopped` (any line)."""
+    """Return the pairs with what came after.
+
+    `first_day_bought` is 0 to 6, NaN when not within 7 days; `has_shopped` tells of any line then. `in_next_basket` (0
+    or 1) and `next_basket_size` (different items) are of the customer's next basket with merchandise, however late:
+    NaN where the history knows of none.
+    """
     lines = history.purchases_after(moment, WINDOW_DAYS)
     keys = [c.CUSTOMER_ROW, level.item]
     first = lines[lines[c.IS_PURCHASE]].groupby(keys)[c.DAY_OFFSET].min().astype(np.float64).rename(FIRST_DAY_BOUGHT)
     marked = pairs.merge(first.reset_index(), on=keys, how="left")
-    return marked.assign(**{HAS_SHOPPED: marked[c.CUSTOMER_ROW].isin(lines[c.CUSTOMER_ROW].unique())})
+    marked[HAS_SHOPPED] = marked[c.CUSTOMER_ROW].isin(lines[c.CUSTOMER_ROW].unique())
+    return _with_next_basket(marked, known_after(history, moment), level)
+
+
+def _with_next_basket(pairs: pd.DataFrame, after: pd.DataFrame, level: Level) -> pd.DataFrame:
+    following = first_baskets(after[after[c.IS_PURCHASE]], level.item)
+    sizes = following.groupby(c.CUSTOMER_ROW).size()
+    marked = pairs.merge(following.assign(**{IN_NEXT_BASKET: 1.0}), on=[c.CUSTOMER_ROW, level.item], how="left")
+    size = marked[c.CUSTOMER_ROW].map(sizes).astype(np.float64)
+    in_basket = marked[IN_NEXT_BASKET].fillna(0.0).where(size.notna())
+    return marked.assign(**{IN_NEXT_BASKET: in_basket, NEXT_BASKET_SIZE: size})
 
 
 def learnable_columns(pairs: pd.DataFrame) -> tuple[str, ...]:

@@ -49,15 +49,23 @@ def habit_truth(history: History, moment: Moment, item: str) -> HabitTruth:
     is_active = is_regular & (moment.day - last_day <= ACTIVE_DAYS)
     regular, active = (_rows(each.index[each.to_numpy()]) for each in (is_regular, is_active))
 
-    after = history.purchases_after(moment, max(history.known_until.day - moment.day, 0))
+    after = known_after(history, moment)
     bought = after[after[c.IS_PURCHASE]]
     week = bought.loc[bought[c.DAY_OFFSET] < WEEK_DAYS, [c.CUSTOMER_ROW, item]].drop_duplicates()
     shoppers = np.intersect1d(active, week[c.CUSTOMER_ROW].to_numpy(dtype=np.int64))
-    return HabitTruth(regular, active, shoppers, _first_baskets(bought, regular, item), week.reset_index(drop=True))
+    following = first_baskets(bought[bought[c.CUSTOMER_ROW].isin(regular)], item)
+    return HabitTruth(regular, active, shoppers, following, week.reset_index(drop=True))
 
 
-def _first_baskets(bought: pd.DataFrame, customers: IntArray, item: str) -> pd.DataFrame:
-    own = bought[bought[c.CUSTOMER_ROW].isin(customers)]
+def known_after(history: History, moment: Moment) -> pd.DataFrame:
+    """Return all lines from `moment` to the last whole day that the history knows (features/labels.sql)."""
+    days = max(history.known_until.day - moment.day, 0)
+    is_whole = moment.plus_days(days, history.tables.time_zone) <= history.known_until
+    return history.purchases_after(moment, days if is_whole else days - 1)
+
+
+def first_baskets(own: pd.DataFrame, item: str) -> pd.DataFrame:
+    """Return customer_row and `item` of what lies in the first basket of each customer, each pair once."""
     first = own.sort_values([c.ORDERED_US, c.ORDER_ROW]).groupby(c.CUSTOMER_ROW)[c.ORDER_ROW].first()
     in_first = own[c.ORDER_ROW].to_numpy() == own[c.CUSTOMER_ROW].map(first).to_numpy()
     baskets: pd.DataFrame = own.loc[in_first, [c.CUSTOMER_ROW, item]].drop_duplicates().reset_index(drop=True)

@@ -81,3 +81,13 @@ def test_without_any_typical_gap_the_own_one_stands() -> None:
     gaps = expected_gaps(pairs, pd.Series([np.nan, np.nan]), 2.0)
     assert math.isnan(gaps[0])
     assert gaps[1] == 4.0
+
+
+def test_the_next_basket_is_told_with_its_size_however_late_and_is_unknown_to_who_has_none(history: History) -> None:
+    pairs = labelled(history, at(8), candidates(history, at(8), CandidateRules()), PRODUCT)
+    told = pairs.set_index(["customer_row", "product_row"])[["in_next_basket", "next_basket_size"]]
+    assert told.loc[0].to_numpy().tolist() == [[1, 2], [0, 2]]  # 0 and 2 on day 14
+    assert told.loc[1].isna().all().all()
+    early = labelled(history.until(at(15)), at(8), candidates(history, at(8), CandidateRules()), PRODUCT)
+    assert early["in_next_basket"].to_numpy()[:2].tolist() == [1, 0]
+    assert not set(learnable_columns(pairs)) & {"in_next_basket", "next_basket_size"}
