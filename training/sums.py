@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.intervals import Interval
+from training.intervals import Interval, drawn_interval
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -81,11 +81,7 @@ def difference(one: CustomerSums, other: CustomerSums, *, draws: int = DRAWS, se
         weights = rng.multinomial(n, np.full(n, 1 / n), size=min(step, draws - start)).astype(np.float64)
         first, second = (_ratio(weights @ tops, weights @ bottoms) for tops, bottoms in parts)
         drawn[start : start + len(weights)] = first - second
-    known = drawn[np.isfinite(drawn)] + (one.base - other.base)
-    if len(known) == 0:
-        return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(known, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    return drawn_interval(value, drawn + (one.base - other.base), n)
 
 
 def _ratio(tops: FloatArray, bottoms: FloatArray) -> FloatArray:

@@ -23,7 +23,7 @@ def test_rows_of_one_customer_are_drawn_together() -> None:
     values = np.tile([0.0, 1.0], 200)
     apart = intervals.bootstrap_interval(values, np.arange(400), rng())
     together = intervals.bootstrap_interval(values, np.arange(400) % 2, rng())
-    assert (together.low, together.high) == (0.0, 1.0)
+    assert together.low <= 0.0 < 1.0 <= together.high
     assert apart.high - apart.low < 0.15
 
 
@@ -56,6 +56,21 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     values, customers = np.arange(10.0), np.arange(10)
     first = intervals.bootstrap_interval(values, customers, rng())
     assert first == intervals.bootstrap_interval(values, customers, rng())
+
+
+def test_few_customers_get_an_interval_that_holds_its_level() -> None:
+    drawing, held = np.random.default_rng(5), 0
+    for _ in range(400):
+        found = intervals.bootstrap_interval(drawing.normal(size=6), np.arange(6), drawing, draws=200)
+        held += found.low <= 0.0 <= found.high
+    assert 0.92 <= held / 400 <= 0.99  # percentiles alone hold 0.86
+
+
+def test_one_customer_gives_no_interval() -> None:
+    found = intervals.bootstrap_interval([1.0, 3.0], [4, 4], rng())
+    assert found.value == 2.0
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
 
 
 def test_no_rows_give_nan() -> None:
