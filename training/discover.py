@@ -19,7 +19,7 @@ import pandas as pd
 
 from features import columns as c
 from features.asof import Moment
-from training.boosting import BoostedTrees, BoostingConfig, fit_trees
+from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
 from training.calibration import fit_calibration, log_odds
 from training.discover_grid import BUYER_SHARE, DiscoverGrid, DiscoverRules, discover_grid
 from training.discover_judging import figures, judge
@@ -45,6 +45,7 @@ TOO_FEW = "discover: too few first purchases to learn from; a product's share of
 class DiscoverConfig:
     """Settings of the discovery model; of `n_customers` a cutoff, the share `held_out` calibrates.
 
+    Of the candidates that the others did not buy the share `learned` is learned from, weighted back.
     Only the `n_shown` best of each count there: they are what is shown, and the best of many look better than they are.
     """
 
@@ -52,6 +53,7 @@ class DiscoverConfig:
     step_days: int = 14
     n_customers: int = 700
     held_out: float = 0.35
+    learned: float = 0.35
     events_per_tree: float = 15.0
     n_shown: int = 20
     max_per_customer: int = 100
@@ -209,20 +211,24 @@ class _Rows:
     owner: IntArray
     day: FloatArray
     is_held_out: npt.NDArray[np.bool_]
+    weight: FloatArray
 
     @classmethod
     def of(cls, parts: list[_Rows]) -> _Rows:
         if not parts:
-            return cls(pd.DataFrame(), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.bool_))
+            return cls(
+                pd.DataFrame(), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.bool_), np.zeros(0)
+            )
         return cls(
             pd.concat([part.features for part in parts], ignore_index=True),
             np.concatenate([part.owner for part in parts]),
             np.concatenate([part.day for part in parts]),
             np.concatenate([part.is_held_out for part in parts]),
+            np.concatenate([part.weight for part in parts]),
         )
 
     def only(self, keep: npt.NDArray[np.bool_]) -> _Rows:
-        return _Rows(self.features[keep], self.owner[keep], self.day[keep], self.is_held_out[keep])
+        return _Rows(self.features[keep], self.owner[keep], self.day[keep], self.is_held_out[keep], self.weight[keep])
 
 
 def _week(history: History, moment: Moment, config: DiscoverConfig) -> _Rows:
@@ -239,7 +245,11 @@ def _week(history: History, moment: Moment, config: DiscoverConfig) -> _Rows:
         cells = block.candidates()
         held_out = calibrates[grid.customers[cells // grid.width]]
         day = np.asarray(first.reindex(cells).fillna(np.inf), dtype=np.float64)
-        parts.append(_Rows(block.features(cells), cells // grid.width, day, held_out))
+        is_all_kept = held_out | np.isfinite(day)
+        weight = np.where(is_all_kept, 1.0, 1.0 / config.learned)
+        kept = is_all_kept | (rng.random(len(cells)) < config.learned)
+        owner = cells[kept] // grid.width
+        parts.append(_Rows(block.features(cells[kept]), owner, day[kept], held_out[kept], weight[kept]))
     return _Rows.of(parts)
 
 
@@ -259,7 +269,8 @@ def _trees(rows: _Rows, config: DiscoverConfig) -> BoostedTrees | None:
         return None
     n_trees = int(np.clip(labels.sum() / config.events_per_tree, 1, config.trees.n_trees))
     features = rows.features.loc[:, rows.features.notna().any()]
-    return fit_trees(features, labels, replace(config.trees, n_trees=n_trees))
+    trees = replace(config.trees, n_trees=n_trees)
+    return fit_trees(features, labels, trees, FitOptions(weights=rows.weight))
 
 
 def _is_worth(trees: BoostedTrees, rows: _Rows) -> bool:
