@@ -22,7 +22,7 @@ from training.baskets import Baskets, baskets_of, known_lines
 from training.comparison import iso_days
 from training.history import History
 from training.judge import COVERAGE, TOP_SHARE, Guard, Judgement
-from training.neighbours import SPARE, AlsoBoughtConfig, also_bought
+from training.neighbours import SPARE, AlsoBoughtConfig, Kinds, also_bought
 from training.ranking import Label, Queries
 from training.sums import CustomerSums
 from training.topk import place_in_run
@@ -84,16 +84,16 @@ class AlsoBoughtModel:
 
     def fit(self, history: History) -> FittedAlsoBought:
         """Return the neighbours; without a basket of two products there are none, and a note says so."""
-        products = history.tables.read("products", [c.PRODUCT_ROW, c.TYPE_ROW, c.IS_MERCHANDISE])
+        products = history.tables.read("products", [c.PRODUCT_ROW, c.TYPE_ROW, c.CATEGORY_ROW, c.IS_MERCHANDISE])
         products = products.sort_values(c.PRODUCT_ROW)
-        types = products[c.TYPE_ROW].to_numpy(dtype=np.int64)
+        kinds = Kinds(*(products[each].to_numpy(dtype=np.int64) for each in (c.TYPE_ROW, c.CATEGORY_ROW)))
         baskets = baskets_of(known_lines(history), len(products))
         is_merchandise = products[c.IS_MERCHANDISE].to_numpy(dtype=np.bool_)
         config, notes = self.config, []
-        if len(baskets.customers) <= SMALL_SHOP_BASKETS and not _beats_popularity(baskets, types, config):
+        if len(baskets.customers) <= SMALL_SHOP_BASKETS and not _beats_popularity(baskets, kinds, config):
             config = replace(config, popularity_power=0.0, strength=PLAIN_STRENGTH, n_best_sellers=K + SPARE)
             notes.append("also bought: best sellers explain these baskets; neighbours are shrunk to them")
-        pairs = also_bought(baskets, types, config)
+        pairs = also_bought(baskets, kinds, config)
         if len(pairs) == 0:
             notes = ["also bought: no two products were ever bought together"]
         return FittedAlsoBought(config, pairs, is_merchandise, baskets.popularity, tuple(notes))
@@ -104,7 +104,7 @@ def _first(pairs: pd.DataFrame, n: int) -> pd.DataFrame:
     return pairs[place_in_run(pairs[c.PRODUCT_ROW].to_numpy()) < n].reset_index(drop=True)
 
 
-def _beats_popularity(baskets: Baskets, types: IntArray, config: AlsoBoughtConfig) -> bool:
+def _beats_popularity(baskets: Baskets, kinds: Kinds, config: AlsoBoughtConfig) -> bool:
     """Return whether neighbours of four fifths of the baskets say more of the others than the best sellers do.
 
     Dividing out popularity pays where baskets have a pattern; a shop of few baskets may have too few to show one.
@@ -114,7 +114,7 @@ def _beats_popularity(baskets: Baskets, types: IntArray, config: AlsoBoughtConfi
     tasks = Tasks.draw(baskets.only(~is_known), known.popularity, n=N_BASKETS, seed=SEED)
     if len(tasks) == 0:
         return True
-    ours, _ = tasks.from_one(tasks.neighbours_of_one(score_matrix(also_bought(known, types, config), len(types))))
+    ours, _ = tasks.from_one(tasks.neighbours_of_one(score_matrix(also_bought(known, kinds, config), len(kinds.types))))
     theirs, _ = tasks.from_one(tasks.popular_from_one())
     return bool(ours.mean() >= theirs.mean())
 

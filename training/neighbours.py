@@ -1,6 +1,6 @@
 """Neighbours of products: which lie in the same baskets, more often than their popularity explains.
 
-score(j | i) = P(j | i) ÷ (baskets of j + offset) ** popularity_power, where
+score(j | i) = (P(j | i) · kin ÷ (baskets of j + offset) ** popularity_power) ** sum_power, where
 
 - P(j | i) = (W_ij + strength · P(j | type of i)) ÷ (W_i + strength): the chance of j in a basket with i. W_ij is the
   weight of the baskets with both, W_i of those with i; a basket of n products weighs n ** −size_power, since what lies
@@ -8,6 +8,11 @@ score(j | i) = P(j | i) ÷ (baskets of j + offset) ** popularity_power, where
 - P(j | type of i) is the same over all products of that type but j itself, drawn with `strength` to P(j), j's share of
   all baskets. So a product that was sold twice has the neighbours of its kind, and one that was sold a
   thousand times has its own.
+
+- kin is `same_category` where i and j are of one category, else 1: who takes a second kind of yoghurt takes several,
+  more often than the pair alone could show;
+- `sum_power` leaves each product's order as it is. Above 1 it lets the strong pairs of a basket speak louder than many
+  weak ones, when scores of several products are added up.
 
 lift is P(j | i) ÷ P(j), with `strength` added to the baskets of j: nothing is certain of a product that was sold twice.
 
@@ -45,13 +50,16 @@ _BLOCK_ENTRIES = 20_000_000  # entries of a block of co-occurrence counts, at mo
 class AlsoBoughtConfig:
     """Settings of also-bought; `strength` and `popularity_offset` are in (weighted) baskets.
 
-    `n_best_sellers` of the shop are candidates of every product: 0 where baskets say enough.
+    `n_best_sellers` of the shop are candidates of every product: 0 where baskets say enough. Measured effects stand in
+    docs/architecture.md and goals/also_bought.toml.
     """
 
     size_power: float = 0.6
     popularity_power: float = 0.4
     popularity_offset: float = 300.0
     strength: float = 8.0
+    same_category: float = 1.5
+    sum_power: float = 1.5
     n_candidates: int = 200
     n_type_candidates: int = 100
     n_best_sellers: int = 0
@@ -60,14 +68,22 @@ class AlsoBoughtConfig:
     n_threads: int = 2
 
 
-def also_bought(baskets: Baskets, types: IntArray, config: AlsoBoughtConfig) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Kinds:
+    """Each product's type row and category row; a product without one has one of its own."""
+
+    types: IntArray
+    categories: IntArray
+
+
+def also_bought(baskets: Baskets, kinds: Kinds, config: AlsoBoughtConfig) -> pd.DataFrame:
     """Return the best neighbours of every product: product_row, other_row, score, lift, support.
 
-    `types` has each product's type row. Beside `n_neighbours` there are a few more, for those that may not be shown.
+    Beside `n_neighbours` there are a few more, for those that may not be shown.
     Cost: about the sum of squared basket sizes; baskets above `max_basket_products` are left out.
     """
     kept = baskets.only((baskets.sizes > 1) & (baskets.sizes <= config.max_basket_products))
-    shop = _Shop.of(baskets, kept, types, config)
+    shop = _Shop.of(baskets, kept, kinds, config)
     blocks = [shop.best(block) for block in shop.blocks()]
     if not blocks:
         empty = {
@@ -110,13 +126,13 @@ class _Shop:
     share: FloatArray
     prior_share: float
     damping: FloatArray
-    types: IntArray
+    kinds: Kinds
     prior_excess: sp.csr_array
     prior_floor: FloatArray
     type_best: sp.csr_array
 
     @classmethod
-    def of(cls, baskets: Baskets, kept: Baskets, types: IntArray, config: AlsoBoughtConfig) -> _Shop:
+    def of(cls, baskets: Baskets, kept: Baskets, kinds: Kinds, config: AlsoBoughtConfig) -> _Shop:
         matrix, n_items = kept.matrix, kept.matrix.shape[1]
         basket_weight = np.maximum(kept.sizes, 1.0) ** -config.size_power
         weight = np.asarray(matrix.T @ basket_weight, dtype=np.float64)
@@ -128,16 +144,16 @@ class _Shop:
         near = sp.csr_array(sp.diags_array(1 / damping) @ near @ sp.diags_array(1 / damping))
         total = max(float(basket_weight.sum()), 1e-12)
         share = weight / total
-        excess, floor = _type_prior(matrix, basket_weight, types, config.strength)
+        excess, floor = _type_prior(matrix, basket_weight, kinds.types, config.strength)
         best = _type_best(excess, floor, share, damping, config.n_type_candidates)
         best = _with_best_sellers(best, share, config.n_best_sellers)
-        return cls(config, near, weight, share, config.strength / total, damping, types, excess, floor, best)
+        return cls(config, near, weight, share, config.strength / total, damping, kinds, excess, floor, best)
 
     def blocks(self) -> Iterator[IntArray]:
         """Yield the products that were sold in blocks, in order of their types."""
         sold = np.flatnonzero(self.weight > 0)
-        sold = sold[np.argsort(self.types[sold], kind="stable")]
-        pairs = np.diff(self.near.indptr)[sold] + np.diff(self.type_best.indptr)[self.types[sold]]
+        sold = sold[np.argsort(self.kinds.types[sold], kind="stable")]
+        pairs = np.diff(self.near.indptr)[sold] + np.diff(self.type_best.indptr)[self.kinds.types[sold]]
         block = np.cumsum(pairs) // _BLOCK_PAIRS
         yield from (sold[start:stop] for start, stop in _runs(block))
 
@@ -145,10 +161,12 @@ class _Shop:
         """Return the best neighbours of products that stand in order of their types."""
         place, other, together = self._candidates(products)
         one = products[place]
-        prior = self._prior(self.types[one], other)
+        prior = self._prior(self.kinds.types[one], other)
         strength = self.config.strength
         chance = (together + strength * prior) / (self.weight[one] + strength)
-        score = chance * self.damping[other]
+        categories = self.kinds.categories
+        kin = np.where(categories[one] == categories[other], self.config.same_category, 1.0)
+        score = (chance * kin * self.damping[other]) ** self.config.sum_power
         order = top_of_each(place, score, self.config.n_neighbours + SPARE)
         order = order[score[order] > 0]
         return pd.DataFrame(
@@ -162,7 +180,7 @@ class _Shop:
 
     def _candidates(self, products: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
         """Return place in `products`, other product and W_ij of each pair once, in order of place and other."""
-        near, of_type = self.near[products], self.type_best[self.types[products]]
+        near, of_type = self.near[products], self.type_best[self.kinds.types[products]]
         places = [np.repeat(np.arange(len(products)), np.diff(m.indptr)) for m in (near, of_type)]
         place = np.concatenate(places).astype(np.int64)
         other = np.concatenate([near.indices, of_type.indices]).astype(np.int64)

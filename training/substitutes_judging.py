@@ -9,7 +9,7 @@ model that had learned before the silence began.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,7 +142,7 @@ def judge(fitted: Mapping[Moment, FittedSubstitutes], history: History) -> Judge
         notes.append(f"substitutes: {n_gone} products that sold steadily were gone for four weeks")
     else:
         notes.append("substitutes: no product that sold steadily was gone for four weeks")
-    queries = _pooled([_queries(moment, model, history) for moment, model in fitted.items()])
+    queries = _pooled([left_queries(moment, model, history) for moment, model in fitted.items()])
     if len(queries.ours):
         rows.append(queries.row(Label(SubstitutesModel.name, LEFT_TASK, "hit@5", POPULARITY)))
     else:
@@ -174,15 +174,23 @@ def _around(fitted: Mapping[Moment, FittedSubstitutes], history: History) -> Ite
     sales = Sales.known(history, len(fitted[moments[0]].popularity))
     ends = [*(each.day for each in moments[1:]), history.known_until.day]
     for moment, end in zip(moments, ends, strict=True):
-        model = fitted[moment]
-        ours = _as_matrix(_suggested(model), len(model.popularity))
-        theirs = _as_matrix(_best_others(model), len(model.popularity))
-        is_answered = np.diff(ours.indptr) > 0
-        for start in range(moment.day, min(end, history.known_until.day - GONE_DAYS + 1), WEEK_DAYS):
-            silent = silences(sales, start, model.groups, is_answered)
-            if start - BEFORE_DAYS >= history.tables.first_day and len(silent.gone):
-                by_list = [purchases_around(sales, silent, each) for each in (ours, theirs)]
-                yield Around(by_list[0], by_list[1], len(silent.gone))
+        yield from purchases_by_week(fitted[moment], sales, range(moment.day, end, WEEK_DAYS), history)
+
+
+def purchases_by_week(
+    model: FittedSubstitutes, sales: Sales, starts: Iterable[int], history: History
+) -> Iterator[Around]:
+    """Yield the purchases around the silences that begin on the days `starts` and end within the history."""
+    ours = _as_matrix(_suggested(model), len(model.popularity))
+    theirs = _as_matrix(_best_others(model), len(model.popularity))
+    is_answered = np.diff(ours.indptr) > 0
+    for start in starts:
+        if start - BEFORE_DAYS < history.tables.first_day or start + GONE_DAYS > history.known_until.day:
+            continue
+        silent = silences(sales, start, model.groups, is_answered)
+        if len(silent.gone):
+            by_list = [purchases_around(sales, silent, each) for each in (ours, theirs)]
+            yield Around(by_list[0], by_list[1], len(silent.gone))
 
 
 def gone_row(around: Sequence[Around]) -> MetricRow:
@@ -215,7 +223,8 @@ def gone_row(around: Sequence[Around]) -> MetricRow:
     )
 
 
-def _queries(moment: Moment, model: FittedSubstitutes, history: History) -> Queries:
+def left_queries(moment: Moment, model: FittedSubstitutes, history: History) -> Queries:
+    """Return whether each query of hit@5 (see `judge`) was a hit, by our list and by the category's best sellers."""
     lines = history.purchases_after(moment, GONE_DAYS)
     lines = lines.loc[lines[c.IS_PURCHASE], [c.CUSTOMER_ROW, c.PRODUCT_ROW]].drop_duplicates()
     own = history.features("customer_products", moment, [c.CUSTOMER_ROW, c.PRODUCT_ROW, c.N_BASKETS])

@@ -55,7 +55,7 @@ def observe(served: Served) -> Findings:
     n_products = len(served.history.tables.read("products", [c.PRODUCT_ROW]))
     known = baskets_of(known_lines(served.known), n_products)
     later = baskets_of(served.history.purchases_after(served.moment, WINDOW_DAYS), n_products)
-    n = N_QUICK_BASKETS if getattr(served, "is_quick", False) else N_BASKETS
+    n = N_QUICK_BASKETS if served.is_quick else N_BASKETS
     tasks = Tasks.draw(later, known.popularity, n=n, seed=SEED)
     if len(tasks) == 0:
         return Findings(notes=(_NOTHING,))

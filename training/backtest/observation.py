@@ -18,10 +18,24 @@ OURS = "tercet"
 """The name of our own column; every other name is a peer's."""
 
 Statistic = Literal[
-    "mean", "rmse", "auc", "macro_auc", "pr_auc", "spearman", "gini", "ece", "brier_skill", "expected_over_observed"
+    "mean",
+    "rmse",
+    "auc",
+    "macro_auc",
+    "pr_auc",
+    "spearman",
+    "gini",
+    "ece",
+    "brier_skill",
+    "expected_over_observed",
+    "ratio_of_ratios",
 ]
 """How a metric comes from its rows. `mean`: `values` are the metric itself, a number a query (a recall, a loss, an
-absolute error). The others: `values` are scores, and `outcomes` say what happened."""
+absolute error). `ratio_of_ratios`: `values` are amounts in the four `groups` 0 to 3, and the metric is (the sum of 1 ÷
+that of 0) ÷ (the sum of 3 ÷ that of 2). The others: `values` are scores, and `outcomes` say what happened."""
+
+
+_WITHOUT_OUTCOMES = ("mean", "ratio_of_ratios")
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,8 @@ class Observation:
     customers
         Whose query it is, shape ``(n,)``: all rows of one are drawn together in resamples, over all cutoffs.
     outcomes, groups
-        What happened, shape ``(n,)``, where the statistic needs it; the group of each row for `macro_auc`.
+        What happened, shape ``(n,)``, where the statistic needs it; the group of each row for `macro_auc` and
+        `ratio_of_ratios`.
     bins
         Bins of the `ece`.
     """
@@ -58,7 +73,7 @@ class Observation:
         lengths = {name: len(each) for name, each in self.values.items()}
         if OURS not in self.values or any(each != n for each in lengths.values()):
             raise BacktestError(f"{self.task}, {self.metric}: {n} customers, but values of {lengths}")
-        if self.statistic != "mean" and (self.outcomes is None or len(self.outcomes) != n):
+        if self.statistic not in _WITHOUT_OUTCOMES and (self.outcomes is None or len(self.outcomes) != n):
             raise BacktestError(f"{self.task}, {self.metric}: {self.statistic} needs an outcome for each of {n} rows")
 
 

@@ -115,6 +115,17 @@ def _expected_over_observed(rows: _Rows) -> OfWeights:
     return rows.ratio(rows.values, rows.outcomes)
 
 
+def _ratio_of_ratios(rows: _Rows) -> OfWeights:
+    groups = np.zeros(0) if rows.observation.groups is None else np.asarray(rows.observation.groups)
+    sums = [rows.customers.sums(np.where(groups == group, rows.values, 0.0)) for group in range(4)]
+
+    def of(weights: FloatArray) -> FloatArray:
+        below, above, placebo_below, placebo_above = (weights @ each for each in sums)
+        return _divided(above * placebo_below, below * placebo_above)
+
+    return of
+
+
 def _brier_skill(rows: _Rows) -> OfWeights:
     error = rows.ratio((rows.values - rows.outcomes) ** 2, np.ones(len(rows.values)))
     rate, square = (rows.ratio(each, np.ones(len(each))) for each in (rows.outcomes, rows.outcomes**2))
@@ -158,7 +169,7 @@ def macro_auc_parts(scores: FloatArray, outcomes: FloatArray, groups: IntArray) 
 
 def _moved(found: AucParts, customers: Customers) -> OfWeights:
     parts = customers.sums(found.parts)
-    return lambda weights: found.value + weights @ parts
+    return lambda weights: np.clip(found.value + weights @ parts, 0.0, 1.0)
 
 
 def _each(of_row_weights: Callable[[FloatArray], float], customers: Customers) -> OfWeights:
@@ -254,6 +265,7 @@ _STATISTICS: Mapping[Statistic, Callable[[_Rows], OfWeights]] = {
     "ece": _ece,
     "brier_skill": _brier_skill,
     "expected_over_observed": _expected_over_observed,
+    "ratio_of_ratios": _ratio_of_ratios,
 }
 
 

@@ -10,6 +10,7 @@ from training.backtest.discover_task import DISCOVER
 from training.backtest.repeat_task import REPEAT_PRODUCTS, REPEAT_TYPES
 from training.backtest.score_tasks import CHURN, LONG_CHURN, TRIP, VALUE
 from training.backtest.stretch_task import STRETCH
+from training.backtest.substitutes_task import SUBSTITUTES
 from training.backtest.task import Task
 
 TASKS: tuple[Task, ...] = (
@@ -18,6 +19,7 @@ TASKS: tuple[Task, ...] = (
     STRETCH,
     DISCOVER,
     BASKETS,
+    SUBSTITUTES,
     CHURN,
     LONG_CHURN,
     TRIP,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ class AskedFrames:
     lists: dict[tuple[str, str], pd.DataFrame]
     bundle: Any = None
     models: dict[str, Any] = field(default_factory=dict)
+    is_quick: bool = False
 
     @property
     def known(self) -> History:
@@ -37,7 +39,7 @@ class AskedFrames:
         found = self.lists[intent, level]
         return found[found["rank"] <= k]
 
-    def also_bought(self, queries: list[list[int]], k: int) -> pd.DataFrame:
+    def also_bought(self, queries: Sequence[Sequence[int]], k: int) -> pd.DataFrame:
         raise NotImplementedError
 
     def scores(self) -> pd.DataFrame:
