@@ -33,6 +33,7 @@ FOLDER = "peers/"
 
 _N_KEPT = 8  # boards at once: those of all cutoffs of one search
 _N_BASKETS = 10_000
+_HISTORY_DAYS = 56  # peers learn from what was bought, not from label windows
 _THIRD = 1 / 3
 
 Fit = Callable[[Any, Any], Any]  # Any: each peer has a config and a scorer of its own
@@ -68,7 +69,8 @@ def peer_tunables() -> dict[str, Tunable]:
 
 
 def _tunable(name: str, peer: Peer) -> Tunable:
-    days = partial(days_before, window_days=peer.task.window_days, tests=[(peer.task.window_days, peer.task.n_cutoffs)])
+    window, n_tested = peer.task.window_days, peer.task.n_cutoffs
+    days = partial(days_before, window_days=window, tests=[(window, n_tested)], history_days=_HISTORY_DAYS)
     modules = (peer.config_class.__module__, __name__)
     return Tunable(name, peer.config_class, peer.metric, partial(peer.reached, peer.fit), days, modules)
 

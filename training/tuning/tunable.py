@@ -91,19 +91,25 @@ class Tunable:
 
 
 def days_before(
-    history: History, window_days: int, tests: Sequence[tuple[int, int]], n: int = N_CUTOFFS
+    history: History,
+    window_days: int,
+    tests: Sequence[tuple[int, int]],
+    n: int = N_CUTOFFS,
+    *,
+    history_days: int | None = None,
 ) -> Days | None:
     """Return the `n` latest cutoffs whose windows had ended on the first of all test days, the latest first.
 
-    `tests` are the (window, number of cutoffs) of each task that asks the model (training.backtest.cutoffs). None where
-    the source is too short for a test, or for a window before it.
+    `tests` are the (window, number of cutoffs) of each task that asks the model (training.backtest.cutoffs). A cutoff
+    has `history_days` of the source before it, twice the window unless told: a model that has nothing to learn from yet
+    would be compared with how it does without. None where the source is too short for a test, or for such a cutoff.
     """
     judged = [judged_cutoffs(history, window, n_tested) for window, n_tested in tests]
     firsts = [cutoffs[0] for cutoffs in judged if cutoffs]
     if not firsts:
         return None
     known = history.until(min(firsts))
-    cutoffs = known.cutoff_before(window_days, n, step_days=STEP_DAYS)
+    cutoffs = known.cutoff_before(window_days, n, step_days=STEP_DAYS, min_history_days=history_days or 2 * window_days)
     return Days(tuple(reversed(cutoffs)), known.known_until) if cutoffs else None
 
 

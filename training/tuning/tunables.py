@@ -24,7 +24,7 @@ from training.sums import CustomerSums
 from training.tuning.peers import peer_tunables
 from training.tuning.tunable import N_CUTOFFS, Days, Reached, Term, Tunable, days_before
 
-TWELVE_WEEKS_DAYS = 84
+EIGHT_WEEKS_DAYS, TWELVE_WEEKS_DAYS = 56, 84
 _MIN_HISTORY_DAYS = 14
 
 
@@ -32,7 +32,8 @@ _MIN_HISTORY_DAYS = 14
 class Goal:
     """What a model is searched for, and how many test cutoffs of which window its own task has.
 
-    `metric` says the value in words, `weights` are by the judge's metrics; `n_cutoffs` earlier days are searched on.
+    `metric` says the value in words, `weights` are by the judge's metrics. `n_cutoffs` earlier days are searched on,
+    each with `history_days` before it (twice the window unless told).
     """
 
     metric: str
@@ -40,6 +41,7 @@ class Goal:
     window_days: int = FOUR_WEEKS_DAYS
     n_tested: int = 3
     n_cutoffs: int = N_CUTOFFS
+    history_days: int | None = None
 
 
 _SQUARED = ("mse",)
@@ -48,7 +50,9 @@ GOALS: Mapping[str, Goal] = {
     "habit_type": Goal("recall@10", {"recall@10": 1.0}),
     "habit_product": Goal("recall@10", {"recall@10": 1.0}),
     "next_purchase": Goal("auc - mae_days / 28", {"auc": 1.0, "mae_days": -1 / FOUR_WEEKS_DAYS}, n_tested=4),
-    "also_bought": Goal("recall@10", {"recall@10": 1.0}, TWELVE_WEEKS_DAYS, n_tested=1, n_cutoffs=2),
+    "also_bought": Goal(
+        "recall@10", {"recall@10": 1.0}, TWELVE_WEEKS_DAYS, n_tested=1, n_cutoffs=2, history_days=EIGHT_WEEKS_DAYS
+    ),
     "substitutes": Goal("hit@5", {"hit@5": 1.0}),
     "stretch": Goal(
         "mean of precision@1, recall@10, ndcg@10", {"precision@1": 1 / 3, "recall@10": 1 / 3, "ndcg@10": 1 / 3}
@@ -89,9 +93,8 @@ def model_tunable(name: str) -> Tunable:
     def days(history: History) -> Days | None:
         if name == "coupon_response":
             return campaign_days(history, goal.n_cutoffs)
-        return days_before(
-            history, goal.window_days, [(goal.window_days, goal.n_tested), *_tests_of(name)], goal.n_cutoffs
-        )
+        tests = [(goal.window_days, goal.n_tested), *_tests_of(name)]
+        return days_before(history, goal.window_days, tests, goal.n_cutoffs, history_days=goal.history_days)
 
     modules = (source.module.__name__, source.judging.__name__)
     return Tunable(name, source.config_class, goal.metric, reached, days, modules)

@@ -39,6 +39,15 @@ def test_the_earliest_test_of_any_task_is_the_one_that_counts(shop_history: Hist
     assert days.first_test == judged_cutoffs(shop_history, 56, 2)[0]
 
 
+def test_a_cutoff_has_twice_its_window_of_history_before_it(shop_history: History) -> None:
+    first = shop_history.tables.first_day
+    n_days = shop_history.known_until.day - first
+    for window in (28, 56, 84):
+        days = days_before(shop_history, window, [(window, 1)], n=99)
+        assert (days is not None) == (n_days >= 4 * window)
+        assert days is None or min(each.day for each in days.cutoffs) >= first + 2 * window
+
+
 def test_a_source_that_is_too_short_has_none(new_history: History) -> None:
     assert days_before(new_history, 28, [(28, 3)]) is None
 
