@@ -17,7 +17,7 @@ from training.intervals import Interval
 
 Verdicts = Mapping[tuple[str, str], Verdict]
 
-BASELINES = ("popularity", "P-TopFreq", "personal top frequency")
+BASELINES = ("P-TopFreq", "popularity")
 MET, MISSED, OPEN = "met", "missed", "open"
 BEST = " *"
 """Marks the best peer."""

@@ -80,8 +80,8 @@ def _no_judgement(_fits: Any, _history: History) -> Judgement:
 def bundles_of(history: History, folder: Path, model: CountingModel, **more: Any) -> PastBundles:
     """Return the past bundles of a history, with this model alone."""
     config = more.pop("config", CountConfig())
-    more = {"policy_text": default_policy_text(), "say": lambda _: None} | more
-    return PastBundles(history=history, learners={CHURN: learner_of(model, config)}, folder=folder, **more)
+    fields: dict[str, Any] = {"policy_text": default_policy_text(), "say": lambda _: None} | more
+    return PastBundles(history=history, learners={CHURN: learner_of(model, config)}, folder=folder, **fields)
 
 
 @dataclass
@@ -90,6 +90,7 @@ class CountingTask:
 
     seen: list[Moment] = field(default_factory=list)
     fails_at: Moment | None = None
+    days: int = 28
 
     def observe(self, served: Served) -> Findings:
         """Return the squared error of the churn chances."""
@@ -97,7 +98,7 @@ class CountingTask:
             raise KeyboardInterrupt
         self.seen.append(served.moment)
         said = served.scores()
-        later = set(served.history.purchases_after(served.moment, 28)[c.CUSTOMER_ROW])
+        later = set(served.history.purchases_after(served.moment, self.days)[c.CUSTOMER_ROW])
         left = np.array([0.0 if each in later else 1.0 for each in said[c.CUSTOMER_ROW]])
         chance = said["churn_probability"].to_numpy(dtype=np.float64)
         values = {OURS: (chance - left) ** 2, "always 0.5": np.full(len(left), 0.25)}
@@ -106,5 +107,5 @@ class CountingTask:
 
     def task(self, name: str = "leaving", **more: Any) -> Task:
         """Return the task."""
-        fields: dict[str, Any] = {"window_days": 28, "n_cutoffs": 2, "needs": (CHURN,)}
+        fields: dict[str, Any] = {"window_days": self.days, "n_cutoffs": 2, "needs": (CHURN,)}
         return Task(name, "Scores", observe=self.observe, **(fields | more))
