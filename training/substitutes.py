@@ -1,9 +1,14 @@
 """Substitutes: what meets the same need. Households buy both over time, but not in the same basket.
 
-signal = ln(households with both + prior) − ln(baskets with both + prior), for products of one category: above 0 where
-more households have changed between the two than baskets ever held both. (What goes together in baskets is said by
-also-bought: `also.lift`.) Substitutes rank by signal + popularity_weight · ln(baskets + 1). Where the source has no
-categories, implicit's nearest products by household stand in for the category.
+Of products of one category, those are substitutes that more households have changed between than baskets ever held
+both. (What goes together in baskets is said by also-bought: `also.lift`.) They rank by
+
+    ln(households with both + prior) − basket_weight · ln(baskets with both + prior)
+        + popularity_weight · ln(baskets + 1)
+
+The households say what is likely to be taken instead, for what many buy has many; the more `basket_weight`, the purer
+the change, and the rarer what is shown. Where the source has no categories, implicit's nearest products by household
+stand in for the category.
 
 Judged in training/substitutes_judging.py by what households buy while a product is gone.
 """
@@ -36,7 +41,8 @@ class SubstitutesConfig:
     """Settings of the substitutes; only products with `min_customers` customers have any."""
 
     prior: float = 1.0
-    popularity_weight: float = 0.15
+    basket_weight: float = 0.25
+    popularity_weight: float = 0.0
     min_customers: int = 5
     min_households: int = 3
     n_neighbours: int = 20
@@ -176,14 +182,15 @@ def _together(matrix: sp.csr_array, one: IntArray, other: IntArray) -> FloatArra
 
 
 def _scored(pairs: _Pairs, popularity: FloatArray, config: SubstitutesConfig) -> pd.DataFrame:
-    signal = np.log((pairs.n_households + config.prior) / (pairs.n_baskets + config.prior))
-    is_kept = signal > 0
+    is_kept = pairs.n_households > pairs.n_baskets
+    changed = np.log(pairs.n_households[is_kept] + config.prior)
+    together = config.basket_weight * np.log(pairs.n_baskets[is_kept] + config.prior)
     likely = config.popularity_weight * np.log1p(popularity[pairs.other[is_kept]])
     return pd.DataFrame(
         {
             c.PRODUCT_ROW: pairs.one[is_kept].astype(np.int32),
             c.OTHER_ROW: pairs.other[is_kept].astype(np.int32),
-            c.SCORE: signal[is_kept] + likely,
+            c.SCORE: changed - together + likely,
         }
     )
 

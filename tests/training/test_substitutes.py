@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ from training.config import load_config, load_search
 from training.history import History
 from training.substitutes import FittedSubstitutes, SubstitutesConfig, SubstitutesModel, substitutes
 
-FEW = SubstitutesConfig(prior=0.5, popularity_weight=0.0, min_customers=1, min_households=1, n_threads=1)
+FEW = SubstitutesConfig(
+    prior=0.5, basket_weight=1.0, popularity_weight=0.0, min_customers=1, min_households=1, n_threads=1
+)
 
 
 def shop() -> Baskets:
@@ -39,6 +42,11 @@ def test_together_in_the_household_but_not_in_the_basket_is_a_substitute() -> No
     assert found[0, 1] == pytest.approx(np.log((10 + 0.5) / (0 + 0.5)))
 
 
+def test_baskets_with_both_take_off_as_much_as_they_weigh() -> None:
+    half = scores(substitutes(shop(), np.zeros(5, dtype=np.int64), replace(FEW, basket_weight=0.5)))
+    assert half[0, 1] == pytest.approx(np.log(10 + 0.5) - 0.5 * np.log(0 + 0.5))
+
+
 def test_what_is_taken_at_once_is_none() -> None:
     assert (2, 3) not in scores(substitutes(shop(), np.zeros(5, dtype=np.int64), FEW))
 
@@ -54,7 +62,7 @@ def test_without_categories_the_nearest_by_household_are_tried() -> None:
 
 
 def test_of_equal_signals_the_more_popular_comes_first() -> None:
-    fond = SubstitutesConfig(prior=0.5, popularity_weight=0.3, min_customers=1, min_households=1)
+    fond = replace(FEW, popularity_weight=0.3)
     found = scores(substitutes(shop(), np.zeros(5, dtype=np.int64), fond))
     plain = scores(substitutes(shop(), np.zeros(5, dtype=np.int64), FEW))
     assert found[0, 1] == pytest.approx(plain[0, 1] + 0.3 * np.log1p(20))
