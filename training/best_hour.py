@@ -1,8 +1,10 @@
 """Best hour: when in the week a customer shops, and at which local hour most.
 
-A week has 42 buckets: 7 weekdays × 6 blocks of four hours. A customer's own habits count as far as there are trips
-behind them: first the weekday and the block each, shrunk towards the shop's; then the two together, shrunk towards the
-product of both times the shop's own interplay (Saturdays start later). How strongly is chosen on the latest weeks.
+A week has 42 buckets: 7 weekdays × 6 parts of the day (`PART_STARTS`). Two beliefs are averaged. By the first a
+customer's own habits count as far as there are trips behind them: the weekday and the part each, shrunk towards the
+shop's; then the two together, shrunk towards the product of both times the shop's own interplay (Saturdays start
+later). How strongly is chosen on the latest weeks. By the second the customer is of a few kinds (`week_profiles`). Both
+take trips of the latest 12 weeks for more than those before, and an hour's trip partly for one of the hours beside it.
 """
 
 from __future__ import annotations
@@ -24,15 +26,24 @@ from training import plots
 from training.comparison import Contest, iso_days, loss_rows
 from training.history import History
 from training.judge import Judgement
+from training.week_profiles import WeekProfiles, fit_profiles
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-N_DAYS, N_BLOCKS, HOURS_PER_BLOCK = 7, 6, 4
-N_BUCKETS = N_DAYS * N_BLOCKS
+PART_STARTS = (0, 8, 11, 14, 17, 20)
+"""The local hours at which the parts of a day begin: night and early morning, four of three hours each, the evening."""
+
+N_DAYS, N_HOURS, N_PARTS = 7, 24, len(PART_STARTS)
+N_BUCKETS = N_DAYS * N_PARTS
+OLDER_WEIGHT = 0.4
+"""What a trip of more than 12 weeks ago counts for."""
+
 NEIGHBOURS = (0.25, 0.5, 0.25)
 """Weights of the hour before, the hour itself and the hour after: a habit is not as sharp as a clock."""
 
+BESIDE = 0.2
+SHOP, FACTORISED = "shop's histogram", "factorised histogram"
 NO_HOURS = "best hour: off, the source has no times of day"
 TASK = "when they shop, 42 buckets of the week"
 
@@ -46,25 +57,28 @@ class BestHourConfig:
 
     validation_days: int = 28
     n_tuning_customers: int = 5_000
-    strengths: tuple[float, ...] = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
+    strengths: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
+    n_kinds: int = 12
+    seed: int = 20171009
 
 
 @dataclass(frozen=True)
 class Strengths:
-    """How many trips the belief before is worth: of weekdays, of blocks, of the two together."""
+    """How many trips the belief before is worth: of weekdays, of parts of the day, of the two together."""
 
     weekday: float = 20.0
-    block: float = 10.0
-    joint: float = 40.0
+    part: float = 20.0
+    joint: float = 160.0
 
 
 @dataclass(frozen=True)
 class FittedBestHour:
-    """The shop's histogram by weekday and hour, shape ``(7, 24)``, and how strongly customers are drawn to it."""
+    """The shop's trips by weekday and hour ``(7, 24)``, how strongly customers are drawn to it, and kinds of weeks."""
 
     config: BestHourConfig
     shop_hours: FloatArray | None
     strengths: Strengths
+    profiles: WeekProfiles | None = None
     notes: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = (c.WEEKDAY, c.HOUR, c.N_BASKETS)
 
@@ -73,20 +87,28 @@ class FittedBestHour:
         hours = history.features("customer_hours", moment)
         if self.shop_hours is None or hours.empty:
             return pd.DataFrame({c.CUSTOMER_ROW: pd.Series(dtype="int32"), c.BEST_HOUR: pd.Series(dtype="int8")})
-        customers, counts = _counts(hours, c.HOUR, 24)
-        best = best_hours(counts, self.shop_hours.sum(axis=0), self.strengths.block)
+        customers, counts = _counts(hours, hours[c.HOUR], c.N_BASKETS, N_HOURS)
+        best = best_hours(counts, self.shop_hours.sum(axis=0), self.strengths.part)
         return pd.DataFrame({c.CUSTOMER_ROW: customers.astype(np.int32), c.BEST_HOUR: best.astype(np.int8)})
 
-    def week(self, counts: FloatArray) -> FloatArray:
-        """Return each customer's chances of the 42 buckets, shape ``(n, 7, 6)``, from counts of the same shape."""
-        return week_chances(counts, self.shop_week, self.strengths)
+    def week(self, hours: FloatArray) -> FloatArray:
+        """Return each customer's chances of the 42 buckets, ``(n, 7, 6)``, from trips by weekday and hour.
+
+        `hours` ``(n, 7, 24)`` is as `known_hours` counts them.
+        """
+        counts = parts_of(hours)
+        own = week_chances(counts, self.shop_week, self.strengths)
+        if self.profiles is None:
+            return own
+        kind = self.profiles.expected(counts.reshape(-1, N_BUCKETS)).reshape(own.shape)
+        return np.asarray((own + kind) / 2, dtype=np.float64)
 
     @property
     def shop_week(self) -> FloatArray:
         """Return the shop's shares of the 42 buckets, shape ``(7, 6)``; even where nothing is known."""
         if self.shop_hours is None:
-            return np.full((N_DAYS, N_BLOCKS), 1.0 / N_BUCKETS)
-        return _smoothed_shares(self.shop_hours.reshape(N_DAYS, N_BLOCKS, HOURS_PER_BLOCK).sum(axis=2))
+            return np.full((N_DAYS, N_PARTS), 1.0 / N_BUCKETS)
+        return _smoothed_shares(parts_of(self.shop_hours, beside=0.0))
 
     @property
     def importance(self) -> dict[str, float]:
@@ -96,7 +118,8 @@ class FittedBestHour:
     def artifacts(self) -> dict[str, str]:
         """Return the file that holds the whole model."""
         shop = None if self.shop_hours is None else self.shop_hours.tolist()
-        stored = {"shop_hours": shop, "strengths": asdict(self.strengths), "notes": self.notes}
+        kinds = self.profiles and {"kinds": self.profiles.kinds.tolist(), "shares": self.profiles.shares.tolist()}
+        stored = {"shop_hours": shop, "strengths": asdict(self.strengths), "profiles": kinds, "notes": self.notes}
         return {"best_hour.json": json.dumps(stored, indent=1)}
 
 
@@ -112,41 +135,48 @@ class BestHourModel:
         """Return the fitted model; without times an empty one, without later weeks one of usual strengths."""
         hours = history.features("customer_hours", history.known_until)
         if hours.empty:
-            return FittedBestHour(self.config, None, Strengths(), (NO_HOURS,))
-        shop = np.zeros((N_DAYS, 24))
+            return FittedBestHour(self.config, None, Strengths(), notes=(NO_HOURS,))
+        shop = np.zeros((N_DAYS, N_HOURS))
         np.add.at(shop, (hours[c.WEEKDAY].to_numpy(), hours[c.HOUR].to_numpy()), hours[c.N_BASKETS].to_numpy())
+        counts = parts_of(known_hours(hours)[1]).reshape(-1, N_BUCKETS)
+        profiles = fit_profiles(counts, self.config.n_kinds, self.config.seed)
+        strengths, notes = self._strengths(history)
+        return FittedBestHour(self.config, shop, strengths, profiles, notes)
+
+    def _strengths(self, history: History) -> tuple[Strengths, tuple[str, ...]]:
         tried = history.cutoff_before(self.config.validation_days, 1)
-        known, later = _split(history, tried[0], self.config.validation_days) if tried else (_NOTHING, _NOTHING)
+        known, later = _NOTHING, _NOTHING
+        if tried:
+            known, later, _ = trips_around(history, tried[0], self.config.validation_days)
         if known.sum() == 0 or later.sum() == 0:
             note = "best hour: too short a history to choose how far a customer's own hours count: usual strengths"
-            return FittedBestHour(self.config, shop, Strengths(), (note,))
+            return Strengths(), (note,)
         keep = slice(None, self.config.n_tuning_customers)
-        strengths = choose_strengths(known[keep], later[keep], self.config.strengths)
-        return FittedBestHour(self.config, shop, strengths)
+        return choose_strengths(parts_of(known[keep]), later[keep], self.config.strengths), ()
 
 
-_NOTHING: FloatArray = np.zeros((0, N_DAYS, N_BLOCKS))
+_NOTHING: FloatArray = np.zeros((0, N_DAYS, N_HOURS))
 
 
 def week_chances(counts: FloatArray, shop: FloatArray, strengths: Strengths) -> FloatArray:
     """Return chances of the buckets, shape ``(n, 7, 6)`` like `counts`, each customer's adding up to 1."""
-    shop_day, shop_block = shop.sum(axis=1), shop.sum(axis=0)
+    shop_day, shop_part = shop.sum(axis=1), shop.sum(axis=0)
     n = counts.sum(axis=(1, 2))[:, None]
     day = (counts.sum(axis=2) + strengths.weekday * shop_day) / (n + strengths.weekday)
-    block = (counts.sum(axis=1) + strengths.block * shop_block) / (n + strengths.block)
-    interplay = shop / (shop_day[:, None] * shop_block)
-    before = day[:, :, None] * block[:, None, :] * interplay
+    part = (counts.sum(axis=1) + strengths.part * shop_part) / (n + strengths.part)
+    interplay = shop / (shop_day[:, None] * shop_part)
+    before = day[:, :, None] * part[:, None, :] * interplay
     before /= before.sum(axis=(1, 2), keepdims=True)
     together = counts + strengths.joint * before
     return np.asarray(together / together.sum(axis=(1, 2), keepdims=True), dtype=np.float64)
 
 
-def factorised_chances(counts: FloatArray, shop: FloatArray, strength: float = 10.0) -> FloatArray:
-    """Return the baseline: the customer's weekdays times their blocks, each shrunk to the shop's, as if independent."""
+def factorised_chances(counts: FloatArray, shop: FloatArray, strength: float = 20.0) -> FloatArray:
+    """Return the baseline: the customer's weekdays times their parts of the day, each shrunk to the shop's."""
     n = counts.sum(axis=(1, 2))[:, None]
     day = (counts.sum(axis=2) + strength * shop.sum(axis=1)) / (n + strength)
-    block = (counts.sum(axis=1) + strength * shop.sum(axis=0)) / (n + strength)
-    return np.asarray(day[:, :, None] * block[:, None, :], dtype=np.float64)
+    part = (counts.sum(axis=1) + strength * shop.sum(axis=0)) / (n + strength)
+    return np.asarray(day[:, :, None] * part[:, None, :], dtype=np.float64)
 
 
 def best_hours(counts: FloatArray, shop: FloatArray, strength: float) -> IntArray:
@@ -201,47 +231,65 @@ def figures(fitted: Mapping[Moment, FittedBestHour], history: History) -> dict[s
 
 
 def _trips(moment: Moment, model: FittedBestHour, history: History) -> Contest:
-    """Return a row a trip in the days after `moment`, by customers with trips before it."""
-    known, later, customers = _split_with_rows(history, moment, JUDGED_DAYS)
-    who, day, block = np.nonzero(later)
-    times = later[who, day, block].astype(np.int64)
+    """Return a row a trip in the validation days after `moment`, by customers with trips before it."""
+    known, later, customers = trips_around(history, moment, model.config.validation_days)
+    who, day, part = np.nonzero(later)
+    times = later[who, day, part].astype(np.int64)
     chances = {
         "ours": model.week(known),
-        "shop's histogram": np.broadcast_to(model.shop_week, known.shape),
-        "factorised histogram": factorised_chances(known, model.shop_week),
+        SHOP: np.broadcast_to(model.shop_week, later.shape),
+        FACTORISED: factorised_chances(_all_trips(history, moment), model.shop_week),
     }
-    given = {name: np.repeat(each[who, day, block], times) for name, each in chances.items()}
+    given = {name: np.repeat(each[who, day, part], times) for name, each in chances.items()}
     ours = given.pop("ours")
     return Contest(BestHourModel.name, TASK, ours, given, np.ones(len(ours)), np.repeat(customers[who], times))
 
 
-def _split(history: History, moment: Moment, days: int) -> tuple[FloatArray, FloatArray]:
-    known, later, _ = _split_with_rows(history, moment, days)
-    return known, later
+def trips_around(history: History, moment: Moment, days: int) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return weighed trips by hour before `moment`, trips by part in the `days` after it, and whose.
 
-
-def _split_with_rows(history: History, moment: Moment, days: int) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Return counts by `moment`, counts of the `days` after it, and whose: customers with trips by `moment`."""
-    until = history.features("customer_hours", moment.plus_days(days, history.tables.time_zone))
+    Shapes ``(n, 7, 24)``, ``(n, 7, 6)`` and ``(n,)``: the customers with trips before `moment`, in order.
+    """
     before = history.features("customer_hours", moment)
-    customers, known = _week_counts(before)
-    everyone, total = _week_counts(until)
-    later = total[np.searchsorted(everyone, customers)] - known
-    return known, np.maximum(later, 0.0), customers
+    until = history.features("customer_hours", moment.plus_days(days, history.tables.time_zone))
+    customers, known = known_hours(before)
+    _, plain = _hour_counts(before, before[c.N_BASKETS])
+    everyone, total = _hour_counts(until, until[c.N_BASKETS])
+    later = total[np.searchsorted(everyone, customers)] - plain
+    return known, parts_of(np.maximum(later, 0.0), beside=0.0), customers
 
 
-def _week_counts(hours: pd.DataFrame) -> tuple[IntArray, FloatArray]:
-    """Return the customers in order and their trips by weekday and block, shape ``(n, 7, 6)``."""
-    bucket = hours[c.WEEKDAY] * N_BLOCKS + hours[c.HOUR] // HOURS_PER_BLOCK
-    customers, counts = _counts(hours.assign(**{c.HOUR_BLOCK: bucket}), c.HOUR_BLOCK, N_BUCKETS)
-    return customers, counts.reshape(-1, N_DAYS, N_BLOCKS)
+def known_hours(hours: pd.DataFrame) -> tuple[IntArray, FloatArray]:
+    """Return customers in order and their trips by weekday and hour ``(n, 7, 24)``, older ones counting for less."""
+    older = hours[c.N_BASKETS] - hours[c.N_BASKETS_12W]
+    return _hour_counts(hours, hours[c.N_BASKETS_12W] + OLDER_WEIGHT * older)
 
 
-def _counts(hours: pd.DataFrame, column: str, n: int) -> tuple[IntArray, FloatArray]:
-    """Return the customers in order and their trips by values 0 to n − 1 of `column`, shape ``(n_customers, n)``."""
+def parts_of(hours: FloatArray, *, beside: float = BESIDE) -> FloatArray:
+    """Return trips by part of the day, ``(…, 6)``, from trips by hour ``(…, 24)``.
+
+    `beside` is the share of an hour's trips that count as of the hour before, and as many as of the one after.
+    """
+    spread = (1.0 - 2.0 * beside) * hours + beside * (np.roll(hours, 1, axis=-1) + np.roll(hours, -1, axis=-1))
+    return np.asarray(np.add.reduceat(spread, PART_STARTS, axis=-1), dtype=np.float64)
+
+
+def _all_trips(history: History, moment: Moment) -> FloatArray:
+    hours = history.features("customer_hours", moment)
+    return parts_of(_hour_counts(hours, hours[c.N_BASKETS])[1], beside=0.0)
+
+
+def _hour_counts(hours: pd.DataFrame, trips: pd.Series[float]) -> tuple[IntArray, FloatArray]:
+    bucket = hours[c.WEEKDAY] * N_HOURS + hours[c.HOUR]
+    customers, counts = _counts(hours.assign(_trips=trips), bucket, "_trips", N_DAYS * N_HOURS)
+    return customers, counts.reshape(-1, N_DAYS, N_HOURS)
+
+
+def _counts(hours: pd.DataFrame, bucket: pd.Series[int], trips: str, n: int) -> tuple[IntArray, FloatArray]:
+    """Return the customers in order and their trips by bucket, 0 to n − 1, shape ``(n_customers, n)``."""
     customers, rows = np.unique(hours[c.CUSTOMER_ROW].to_numpy(dtype=np.int64), return_inverse=True)
     counts = np.zeros((len(customers), n))
-    np.add.at(counts, (rows, hours[column].to_numpy(dtype=np.int64)), hours[c.N_BASKETS].to_numpy(dtype=np.float64))
+    np.add.at(counts, (rows, bucket.to_numpy(dtype=np.int64)), hours[trips].to_numpy(dtype=np.float64))
     return customers, counts
 
 

@@ -18,6 +18,8 @@ from training.best_hour import (
     factorised_chances,
     figures,
     judge,
+    parts_of,
+    trips_around,
     week_chances,
 )
 from training.config import load_config, load_search
@@ -86,4 +88,21 @@ def test_a_source_without_times_has_no_best_hour(thin_history: History) -> None:
 
 def test_the_shipped_config_is_read() -> None:
     assert load_config(BestHourConfig, "best_hour").validation_days == 28
-    assert [each.name for each in load_search(BestHourConfig, "best_hour")] == ["validation_days"]
+    assert [each.name for each in load_search(BestHourConfig, "best_hour")] == ["validation_days", "n_kinds"]
+
+
+def test_parts_of_the_day_have_the_hours_between_their_starts() -> None:
+    hours = np.zeros(24)
+    hours[[7, 8, 13, 19, 23]] = [1, 2, 3, 4, 5]
+    assert parts_of(hours, beside=0.0).tolist() == [1, 2, 3, 0, 4, 5]
+    assert parts_of(hours).sum() == pytest.approx(15)
+    assert parts_of(hours)[0] == pytest.approx(0.8 * 1 + 0.2 * 2 + 0.2 * 5)  # one fifth of 7 o'clock leaves
+
+
+def test_trips_around_a_day_are_each_counted_once(shop_history: History, shop_cutoff: Moment) -> None:
+    known, later, customers = trips_around(shop_history, shop_cutoff, 28)
+    lines = shop_history.purchases_after(shop_cutoff, 28)
+    again = lines[lines["customer_row"].isin(customers)]
+    assert later.sum() == again["order_row"].nunique()
+    n_trips = shop_history.features("customers", shop_cutoff).set_index("customer_row")["n_baskets"]
+    assert (known.sum(axis=(1, 2)) <= n_trips.reindex(customers).to_numpy() + 1e-9).all()

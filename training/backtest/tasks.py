@@ -7,6 +7,7 @@ from training.backtest.category_task import CATEGORIES
 from training.backtest.challenge_task import CHALLENGE
 from training.backtest.coupon_task import OFFERS
 from training.backtest.discover_task import DISCOVER
+from training.backtest.hours_task import HOURS
 from training.backtest.repeat_task import REPEAT_PRODUCTS, REPEAT_TYPES
 from training.backtest.score_tasks import CHURN, LONG_CHURN, TRIP, VALUE
 from training.backtest.stretch_task import STRETCH
@@ -26,6 +27,7 @@ TASKS: tuple[Task, ...] = (
     CATEGORIES,
     VALUE,
     OFFERS,
+    HOURS,
     CHALLENGE,
 )
 """Each task's module adds its own here."""

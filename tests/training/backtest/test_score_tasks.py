@@ -12,8 +12,9 @@ import pytest
 
 from features import columns as c
 from features.asof import Moment
-from training.backtest import category_task, coupon_task, score_tasks
+from training.backtest import category_task, coupon_task, hours_task, score_tasks
 from training.backtest.observation import OURS, Findings, Observation
+from training.best_hour import BestHourConfig, BestHourModel
 from training.coupon_response import CouponResponseConfig
 from training.history import History
 from training.logistic import base_rate
@@ -163,3 +164,13 @@ def test_a_source_without_amounts_or_offers_says_so(thin_history: History) -> No
     assert "no amounts" in score_tasks.observe_spend(served).notes[0]
     assert "no offer" in coupon_task.observe(served).notes[0]
     assert replace(served).known.known_until == moment
+
+
+def test_every_trip_of_those_known_is_a_row_of_the_hours(shop_history: History) -> None:
+    moment = shop_history.known_until.plus_days(-28, shop_history.tables.time_zone)
+    model = BestHourModel(BestHourConfig(strengths=(10.0, 80.0))).fit(shop_history.until(moment))
+    loss = found(hours_task.observe(Told(shop_history, moment, {"best_hour": model})), "log-loss")
+    lines = shop_history.purchases_after(moment, 28)
+    known = shop_history.features("customers", moment)[c.CUSTOMER_ROW]
+    assert len(loss.customers) == lines[lines[c.CUSTOMER_ROW].isin(known)][c.ORDER_ROW].nunique()
+    assert loss.values[OURS].mean() < loss.values["shop's histogram"].mean()
