@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -22,11 +23,13 @@ h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid var(--rule);padding-t
 h3{font-size:1rem;margin-bottom:.3rem}nav ul{list-style:none;padding:0}nav li{padding:.15rem 0}
 a{color:inherit}.verdict{font-weight:600}.met{color:var(--met)}.missed{color:var(--missed)}.open{color:var(--dim)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
-th,td{padding:.25rem .6rem;text-align:left;border-bottom:1px solid var(--rule);white-space:nowrap;vertical-align:top}
-td.long{white-space:normal;min-width:14rem}figure{margin:1rem 0;max-width:640px}svg{width:100%;height:auto}
+th,td{padding:.25rem .6rem;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}
+td.number{white-space:nowrap}td.long{min-width:12rem}figure{margin:1rem 0;max-width:640px}svg{width:100%;height:auto}
 figcaption,.about{color:var(--dim);font-size:.9rem}
 """
-_LONG = 48
+_LONG = 24
+_HAS_NUMBER = re.compile(r"[-+≥≤]?\s?\d[\d.,]*( \S+)?( [\[(*]|$)")
+"""Cells that begin with a number and have an interval, a mark, or a name of one word: they stay on one line."""
 
 
 def write_pages(document: Document, folder: Path) -> None:
@@ -127,6 +130,6 @@ def _cells(row: Sequence[str], kind: str) -> str:
     cells = []
     for place, cell in enumerate(row):
         names = [kind] if place == len(row) - 1 and kind in (MET, MISSED) else []
-        names += ["long"] if len(cell) > _LONG else []
+        names += ["number"] if _HAS_NUMBER.match(cell) else ["long"] if len(cell) > _LONG else []
         cells.append(f'<td class="{" ".join(names)}">{escape(cell)}</td>' if names else f"<td>{escape(cell)}</td>")
     return "".join(cells)
