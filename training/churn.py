@@ -1,6 +1,7 @@
 """Churn: the chance that a customer buys nothing at all in the next 28 days.
 
-A blend of a rich additive logistic model and boosted trees. Any line counts as a purchase here, whether merchandise or
+A blend of a rich additive logistic model and boosted trees, by customers' features and by what their own gaps between
+trips say of the present one (`trip_gaps`). Any line counts as a purchase here, whether merchandise or
 not. Learned from customers who had shopped within 56 days of a cutoff and judged on such; everyone else who ever bought
 gets a number from the same model.
 """
@@ -8,7 +9,7 @@ gets a number from the same model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +33,7 @@ from training.examples import Examples, gather, steady_columns
 from training.history import History
 from training.judge import Judgement
 from training.logistic import LogisticConfig, LogisticModel, fit_logistic
+from training.trip_gaps import TripDays, trip_days, with_gaps
 
 MIN_EVENTS = 50
 """With fewer churners or stayers than this the recency-frequency model stands alone."""
@@ -66,7 +68,7 @@ class FittedChurn:
     def predict(self, history: History, moment: Moment) -> pd.DataFrame:
         """Return `customer_row`, `churn_probability` for every customer who bought before `moment`."""
         customers = history.features("customers", moment)
-        chances = self.blend.predict(customers)
+        chances = self.blend.predict(with_gaps(customers, trip_days(history.until(moment)), moment))
         return pd.DataFrame({c.CUSTOMER_ROW: customers[c.CUSTOMER_ROW], c.CHURN_PROBABILITY: chances})
 
     @property
@@ -99,8 +101,14 @@ class ChurnModel:
         if rare < MIN_EVENTS:
             note = f"churn: {rare} of the rarer outcome in {len(examples)} examples, fewer than {MIN_EVENTS}: {PLAIN}"
             return FittedChurn(self.config, Blend(baselines[PLAIN]), baselines, RECENCY_FREQUENCY, (note,))
+        trips = trip_days(history)
+        examples = gather(cutoffs, lambda moment: _with_gaps(examples_at(history, moment, self.config), trips, moment))
         names = steady_columns(examples.features)
         return FittedChurn(self.config, fit_blend(examples, names, self.config.blend), baselines, names)
+
+
+def _with_gaps(examples: Examples, trips: TripDays, moment: Moment) -> Examples:
+    return replace(examples, features=with_gaps(examples.features, trips, moment))
 
 
 def examples_at(history: History, moment: Moment, config: ChurnConfig) -> Examples:
@@ -118,7 +126,7 @@ def evidence(fitted: Mapping[Moment, FittedChurn], history: History) -> Contest:
     for moment, model in fitted.items():
         at = examples_at(history, moment, model.config)
         baselines = {name: each.predict(at.features) for name, each in model.baselines.items()}
-        ours = model.blend.predict(at.features)
+        ours = model.blend.predict(with_gaps(at.features, trip_days(history.until(moment)), moment))
         parts.append(Contest(ChurnModel.name, TASK, ours, baselines, at.labels, at.customers))
     return Contest.pooled(parts)
 
