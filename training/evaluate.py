@@ -32,6 +32,11 @@ from training.tracking import Tracker
 QUICK_CUSTOMERS = 1_000
 """So many customers are asked with `--quick`: enough for a first look, not for a claim."""
 
+QUICK_CAVEAT = (
+    f"A first look: one cutoff, the models' quick settings, at most {QUICK_CUSTOMERS:,} customers and a tenth of the "
+    "queries. Goals are set, and claims made, on the whole."
+)
+
 Say = Callable[[str], None]
 
 
@@ -122,7 +127,8 @@ def _reported(shop: OpenShop, home: Path, job: EvaluationJob, backtest: Backtest
     verdicts = verdicts_of(backtest.results, goals)
     if job.only:
         goals = {key: goals[key] for key in verdicts}
-    document = document_of(f"Backtest of {tables.source_name}, {job.kind}, {day}", backtest, goals)
+    title = f"Backtest of {tables.source_name}, {job.kind}, {day}"
+    document = document_of(title, backtest, goals, caveats=[QUICK_CAVEAT] if job.is_quick else [])
     folder = Home(home).report(name)
     write_pages(document, folder)
     tags = {"data_digest": tables.digest, "source": tables.source_name, "as_of": day, "recipe": job.kind}

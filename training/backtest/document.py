@@ -70,13 +70,13 @@ class Document:
         return (*self.pictures, *(each for section in self.sections for each in section.pictures))
 
 
-def document_of(title: str, backtest: Backtest, goals: Goals) -> Document:
-    """Return the report on what the backtest showed."""
+def document_of(title: str, backtest: Backtest, goals: Goals, *, caveats: Sequence[str] = ()) -> Document:
+    """Return the report on what the backtest showed; `caveats` stand on top."""
     verdicts = verdicts_of(backtest.results, goals)
     missing = [f"{each.task}, {each.metric}: its goal was not measured" for each in unmeasured(goals, verdicts)]
     return Document(
         title=title,
-        lines=tuple(_top_lines(backtest, verdicts)),
+        lines=(*_top_lines(backtest, verdicts), *caveats),
         overview=_overview(backtest.results, verdicts),
         sections=(
             *(_section(result, verdicts) for result in backtest.results),
