@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,8 @@ from training.errors import EmbargoError, TuningError
 from training.history import History
 from training.home_configs import Configs
 from training.learners import learners, own_settings
+from training.propensity import PropensityConfig
+from training.stretch import StretchConfig
 from training.sums import CustomerSums
 from training.tracking import Tracker
 from training.tune_job import Plan, tune, tune_one
@@ -208,3 +212,18 @@ def test_a_source_that_is_too_short_says_so(home: Path, new_history: History) ->
 def test_a_plan_of_nothing_is_refused() -> None:
     with pytest.raises(TuningError, match="at least one trial"):
         Plan(trials=0)
+
+
+def test_all_goes_through_each_leaves_out_what_can_not_be_tuned_and_ends_when_it_is_stopped(
+    home: Path, shop_history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, hopeless = Known().tunable, replace(Known().tunable, name="stretch", days=lambda _: None)
+    stopped = replace(Known(stops_after=0).tunable, name="propensity", config_class=PropensityConfig)
+    shop = SimpleNamespace(store=shop_history.store, as_of=shop_history.known_until)
+    monkeypatch.setattr("training.tune_job.open_shop", lambda *_, **__: shop)
+    chosen = {"stretch": replace(hopeless, config_class=StretchConfig), "churn": good, "propensity": stopped}
+    monkeypatch.setattr("training.tune_job.tunables", lambda: {**chosen, "never": good})
+    said: list[str] = []
+    found = tune("anything", home, "all", Plan(trials=1), said.append)
+    assert [(each.subject.tunable.name, each.is_stopped) for each in found] == [("churn", False), ("propensity", True)]
+    assert any(line.startswith("left out: stretch: the source is too short") for line in said)
