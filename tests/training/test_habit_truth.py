@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -32,10 +31,11 @@ def rows(frame: pd.DataFrame) -> list[list[int]]:
     return found
 
 
-@pytest.fixture
-def history(tmp_path: Path) -> History:
-    tables = write_tables(tmp_path / "tables", LINES, products=[_product(row) for row in range(4)])
-    return History(FeatureStore(tables, tmp_path / "features"), at(150))
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    folder = tmp_path_factory.mktemp("shop")
+    tables = write_tables(folder / "tables", LINES, products=[_product(row) for row in range(4)])
+    return History(FeatureStore(tables, folder / "features"), at(150))
 
 
 def _product(row: int) -> Mapping[str, Any]:

@@ -47,9 +47,9 @@ def metric(findings: Findings, name: str, task: str = "") -> Observation:
     return next(each for each in findings.observations if each.metric == name and task in each.task)
 
 
-@pytest.fixture
-def findings(tmp_path: Path) -> Findings:
-    return observe(PRODUCTS, served(tmp_path, LISTS))
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    return observe(PRODUCTS, served(tmp_path_factory.mktemp("shop"), LISTS))
 
 
 def test_the_next_basket_is_recalled_from_served_lists(findings: Findings) -> None:

@@ -94,9 +94,9 @@ def test_decayed_frequency_halves_a_basket_for_every_half_life_of_its_age(half_l
     past = baskets_in_time(bought, "type_row", TODAY)
     scores = frequency.decayed(past, DecayedConfig(half_life)).scores(np.arange(len(past.customers))).toarray()
     slow = np.zeros_like(scores)
-    for row in bought.drop_duplicates(["customer_row", "order_row", "type_row"]).itertuples(index=False):
-        place = past.customers.tolist().index(row.customer_row)
-        slow[place, row.type_row] += 0.5 ** ((TODAY - row.ordered_day) / half_life)
+    once = bought.drop_duplicates(["customer_row", "order_row", "type_row"])
+    for customer, item, on in once[["customer_row", "type_row", "ordered_day"]].to_numpy().tolist():
+        slow[past.customers.tolist().index(customer), item] += 0.5 ** ((TODAY - on) / half_life)
     assert scores == pytest.approx(slow)
 
 

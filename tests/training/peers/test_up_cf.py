@@ -53,4 +53,4 @@ def test_who_lends_nothing_keeps_their_own() -> None:
 def test_settings_without_a_meaning_are_refused() -> None:
     for broken in ({"recency": 0}, {"asymmetry": 1.5}, {"locality": -1.0}):
         with pytest.raises(ConfigError, match="up_cf"):
-            UpCfConfig(**broken)  # type: ignore[arg-type]  # numbers all
+            UpCfConfig(**broken)
