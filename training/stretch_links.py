@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,7 @@ import scipy.sparse as sp
 
 from features import columns as c
 from features.asof import Moment
+from training.baskets import entries_at
 from training.history import History
 from training.topk import run_starts
 
@@ -32,7 +35,7 @@ def links(pairs: pd.DataFrame, history: History, moment: Moment) -> pd.DataFrame
     """
     categories = history.features("categories", moment, [c.CATEGORY_ROW, c.N_BASKETS])
     known = np.sort(categories[c.CATEGORY_ROW].to_numpy(dtype=np.int64))
-    lift = category_lifts(history, moment, known)
+    lifts = category_lifts(history, moment, known)
     owned = history.features("customer_categories", moment, [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.N_BASKETS_26W])
     owned = owned[owned[c.N_BASKETS_26W] >= _HABIT_BASKETS]
     n_customers = int(
@@ -43,7 +46,7 @@ def links(pairs: pd.DataFrame, history: History, moment: Moment) -> pd.DataFrame
         (np.ones(len(owned)), (owned[c.CUSTOMER_ROW].to_numpy(dtype=np.int64), place)),
         shape=(n_customers + 1, len(known)),
     )
-    best, source = _strongest(pairs, habits, lift, known)
+    best, source = _strongest(pairs, habits, lifts, known)
     is_link = best >= _MIN_LIFT
     return pairs.assign(
         **{
@@ -53,32 +56,58 @@ def links(pairs: pd.DataFrame, history: History, moment: Moment) -> pd.DataFrame
     )
 
 
-def category_lifts(history: History, moment: Moment, categories: IntArray) -> FloatArray:
-    """Return how much likelier the second category is with the first than at large, ``(n, n)``; 1 without evidence.
+@dataclass(frozen=True)
+class CategoryLifts:
+    """How much likelier the second category is with the first than at large; 1 without evidence.
 
     Together in a basket or in the customer's next, against what the two's popularity gives, over the average of that
-    for all pairs: larger baskets make every pair likelier.
+    for all pairs: larger baskets make every pair likelier. Only pairs that were seen take memory: where no product has
+    a category, each is its own, and there may be hundreds of thousands.
+
+    Attributes
+    ----------
+    seen
+        How often each pair was seen together, ``(n, n)``.
+    counts, scale
+        Baskets with each category, ``(n,)``; ``scale × counts × counts`` of a pair are expected together.
     """
+
+    seen: sp.csr_array
+    counts: FloatArray
+    scale: float
+
+    def at(self, one: IntArray, other: IntArray) -> FloatArray:
+        """Return the lift of each pair of places, of one from itself 0."""
+        expected = self.scale * self.counts[one] * self.counts[other]
+        lift = (entries_at(self.seen, one, other) + _PRIOR) / (expected + _PRIOR)
+        return np.where(one == other, 0.0, lift)
+
+
+def category_lifts(history: History, moment: Moment, categories: IntArray) -> CategoryLifts:
+    """Return the lifts between `categories`, by their places there."""
     n = len(categories)
     pairs = history.features("category_pairs", moment, [c.CATEGORY_ROW, c.OTHER_ROW, c.N_BOTH, c.N_NEXT])
     baskets = history.features("categories", moment, [c.CATEGORY_ROW, c.N_BASKETS]).set_index(c.CATEGORY_ROW)
-    count = baskets[c.N_BASKETS].reindex(categories).fillna(0.0).to_numpy(dtype=np.float64)
+    counts = baskets[c.N_BASKETS].reindex(categories).fillna(0.0).to_numpy(dtype=np.float64)
     index = pd.Index(categories)
     one, other = index.get_indexer(pd.Index(pairs[c.CATEGORY_ROW])), index.get_indexer(pd.Index(pairs[c.OTHER_ROW]))
     is_known = (one >= 0) & (other >= 0)
-    seen = np.zeros((n, n))
-    seen[one[is_known], other[is_known]] = (pairs[c.N_BOTH] + pairs[c.N_NEXT]).to_numpy(dtype=np.float64)[is_known]
-    expected = np.outer(count, count)
-    np.fill_diagonal(expected, 0.0)
-    if expected.sum() > 0 and seen.sum() > 0:
-        expected *= seen.sum() / expected.sum()
-    lift = (seen + _PRIOR) / (expected + _PRIOR)
-    np.fill_diagonal(lift, 0.0)
-    return np.asarray(lift, dtype=np.float64)
+    together = (pairs[c.N_BOTH] + pairs[c.N_NEXT]).to_numpy(dtype=np.float64)[is_known]
+    seen = sp.csr_array((together, (one[is_known], other[is_known])), shape=(n, n))
+    of_all_pairs = float(counts.sum() ** 2 - np.square(counts).sum())
+    scale = float(together.sum()) / of_all_pairs if of_all_pairs > 0 and together.sum() > 0 else 1.0
+    return CategoryLifts(seen, counts, scale)
+
+
+class Lifts(Protocol):
+    """What says how strongly one place leads to another."""
+
+    def at(self, one: IntArray, other: IntArray) -> FloatArray:
+        """Return the lift of each pair of places."""
 
 
 def _strongest(
-    pairs: pd.DataFrame, habits: sp.csr_array, lift: FloatArray, categories: IntArray
+    pairs: pd.DataFrame, habits: sp.csr_array, lifts: Lifts, categories: IntArray
 ) -> tuple[FloatArray, IntArray]:
     """Return for each pair the highest lift from one of the customer's habits, and that habit's category row."""
     target = pd.Index(categories).get_indexer(pd.Index(pairs[c.CATEGORY_ROW]))
@@ -94,7 +123,7 @@ def _strongest(
         starts = np.cumsum(sizes) - sizes
         owner = np.repeat(np.arange(len(rows)), sizes)
         held = habits.indices[np.arange(len(owner)) - starts[owner] + habits.indptr[who[rows]][owner]]
-        reach = lift[held, target[rows][owner]]
+        reach = lifts.at(held.astype(np.int64), target[rows][owner])
         best[rows] = np.maximum.reduceat(reach, starts)
         is_best = np.flatnonzero(reach == best[rows][owner])
         first = is_best[np.unique(owner[is_best], return_index=True)[1]]  # of equals, the lowest category row
