@@ -29,6 +29,8 @@ from training.learners import HABIT_TYPE, learners
 from training.next_purchase import NextPurchaseModel
 from training.stretch import StretchModel
 
+pytestmark = pytest.mark.timeout(600)  # the fits of a fixture count towards its first test
+
 MODELS: dict[str, Any] = {
     HABIT_TYPE: HabitModel,
     "next_purchase": NextPurchaseModel,
