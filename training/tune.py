@@ -94,10 +94,10 @@ class OpenStudy:
             self.study.tell(draw.trial, state=TrialState.PRUNED)
 
     def give_up(self, draw: Draw) -> None:
-        """End a trial that was stopped: it counts for nothing, and the next draw is the same."""
+        """End a trial that was stopped: it counts for nothing, and the next draw is the same; one that ended stays."""
         from optuna.trial import TrialState
 
-        self.study.tell(draw.trial, state=TrialState.FAIL)
+        self.study.tell(draw.trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _ended(self) -> list[optuna.trial.FrozenTrial]:
         from optuna.trial import TrialState
