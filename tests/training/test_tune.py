@@ -132,3 +132,11 @@ def test_a_damaged_file_is_refused_and_begins_anew_when_told(tmp_path: Path) -> 
         pass
     with open_study(path, SPACE, ABOUT, restarts=True) as study:
         assert study.trials() == []
+
+
+def test_a_trial_that_was_stopped_after_it_had_ended_stays(tmp_path: Path) -> None:
+    with open_study(tmp_path / "a.journal", SPACE, ABOUT) as study:
+        draw = study.draw()
+        study.end(draw, [1.0], 0.1, is_whole=True)
+        study.give_up(draw)
+        assert [each.value for each in study.trials()] == [1.0]
