@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from features.asof import Moment
@@ -46,6 +48,25 @@ class Fits(Mapping[Moment, Fitted]):
     def __len__(self) -> int:
         """Return the number of cutoffs."""
         return len(self._made)
+
+
+class Asked:
+    """A fitted model that remembers what it predicted: its judgement and its pictures ask for the same."""
+
+    def __init__(self, model: Fitted) -> None:
+        self._model = model
+        self._said: dict[tuple[int, int], pd.DataFrame] = {}
+
+    def predict(self, history: History, moment: Moment) -> pd.DataFrame:
+        """Return what the model predicts; whoever changes the frame changes a copy of their own."""
+        asked = (history.known_until.us, moment.us)
+        if asked not in self._said:
+            self._said[asked] = self._model.predict(history, moment)
+        return self._said[asked].copy(deep=False)
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the model has
+        """Return anything else of the model."""
+        return getattr(self._model, name)
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,7 @@ class Bench:
         if not fits:
             note = f"{learner.name}: the history is too short to judge it on weeks that it has not learned from"
             return Judgement(learner.name, (), (), (), (note,)), {}
-        made = {cutoff: fits[cutoff] for cutoff in fits}
+        made = {cutoff: Asked(fits[cutoff]) for cutoff in fits}
         self.say(f"judge {learner.name}: the weeks after")
         with self.meter.stage(judging(learner.name)):
             judgement = _named(learner.judge(made, self.history), learner.name)
