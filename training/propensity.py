@@ -1,6 +1,7 @@
 """Category propensity: the chance that a customer buys something of a category within 28 days.
 
-Boosted trees over customer × category pairs, for the categories that at least 1 % of the customers buy in four weeks.
+Boosted trees over customer × category pairs, for the categories that at least 1 % of the customers buy in four weeks;
+among what they read is how much the customer's other categories speak for this one.
 Learned from a plain sample of all pairs (no class is thinned out), so that the chances need no correction.
 """
 
@@ -20,6 +21,7 @@ from features import columns as c
 from features.asof import Moment
 from training import metrics
 from training.boosting import BoostedTrees, BoostingConfig, fit_trees
+from training.category_likings import Likings, likings
 from training.comparison import (
     Contest,
     auc_rows,
@@ -87,12 +89,13 @@ class FittedPropensity:
         that memory does not grow with their number.
         """
         grid = _grid(history, moment, self.config, active_days=None)
+        liked = likings(history, moment, grid.categories, self.config.max_categories)
         width = len(grid.categories)
         parts = [grid.rows(np.zeros(0, dtype=np.int64)).assign(**{c.P28: np.zeros(0)})]
         for start in range(0, len(grid.customers) if width else 0, CUSTOMERS_AT_ONCE):
             stop = min(start + CUSTOMERS_AT_ONCE, len(grid.customers))
             cells = np.arange(start * width, stop * width, dtype=np.int64)
-            frame = grid.rows(cells).assign(**{c.P28: self.score(grid.features(cells))})
+            frame = grid.rows(cells).assign(**{c.P28: self.score(_features(grid, liked, cells))})
             parts.append(
                 best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=self.config.max_per_customer, ties=[c.CATEGORY_ROW])
             )
@@ -155,7 +158,10 @@ def examples_at(history: History, moment: Moment, config: PropensityConfig, *, n
         drawn = np.random.default_rng([config.seed, moment.day]).choice(len(grid), n_rows, replace=False, shuffle=False)
         cells = np.sort(drawn)
     bought = grid.bought(history.purchases_after(moment, config.horizon_days))[cells]
-    return Examples(grid.features(cells), bought.astype(np.float64), grid.rows(cells)[c.CUSTOMER_ROW].to_numpy())
+    liked = likings(history, moment, grid.categories, config.max_categories)
+    return Examples(
+        _features(grid, liked, cells), bought.astype(np.float64), grid.rows(cells)[c.CUSTOMER_ROW].to_numpy()
+    )
 
 
 def evidence(fitted: Mapping[Moment, FittedPropensity], history: History, *, n_rows: int | None = None) -> Contest:
@@ -200,6 +206,12 @@ def _categories(moment: Moment, model: FittedPropensity, history: History) -> In
     """Return the category of each of the pairs that `examples_at` has at `moment`."""
     grid = _grid(history, moment, model.config, active_days=model.config.active_days)
     return np.tile(grid.categories, len(grid.customers))
+
+
+def _features(grid: PairGrid, liked: Likings, cells: IntArray) -> pd.DataFrame:
+    """Return the features of cells, with how much the customer's other categories speak for each."""
+    who, what = np.divmod(cells, max(len(grid.categories), 1))
+    return pd.concat([grid.features(cells), liked.features(grid.customers[who], what)], axis=1)
 
 
 def _grid(history: History, moment: Moment, config: PropensityConfig, *, active_days: int | None) -> PairGrid:
