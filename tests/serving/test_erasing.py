@@ -282,3 +282,12 @@ def test_short_ids_are_not_looked_for_in_texts(home: Path, state: State) -> None
     _write(home / "reports" / "numbers.md", "ben had 17 of 17")
     erase_from_home(home, Forgotten(frozenset({"17"}), lambda kind, value: False))
     assert (home / "reports" / "numbers.md").read_text(encoding="utf-8") == "ben had 17 of 17"
+
+
+def test_what_models_showed_by_customer_and_past_bundles_are_dropped(home: Path, state: State) -> None:
+    _write(home / "results" / "churn" / "0a1b.npz", "numbers by customer")
+    _write(home / "backtest" / "c2d3" / "manifest.json", "{}")
+    done = erase_from_home(home, Forgotten(frozenset({"ben"}), lambda kind, value: False))
+    assert done.counts["kept results dropped"] == 2
+    assert not (home / "results").exists()
+    assert not (home / "backtest").exists()
