@@ -146,7 +146,7 @@ def _write(home: Path, found: Evidence, seconds: float) -> None:
         log.metrics({**evidence.flat_metrics(found), "seconds": seconds})
         log.text(text, "report.md")
         log.record(record, "report.json")
-        log.pictures(sorted(folder.glob("*.png")))
+        log.pictures({each.name: each.read_bytes() for each in sorted(folder.glob("*.png"))})
 
 
 def _parser() -> argparse.ArgumentParser:

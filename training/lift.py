@@ -180,5 +180,5 @@ def _report(place: Home, found: Lift) -> LiftReport:
         log.metrics(flat_metrics(found))
         log.table(pd.DataFrame(table_rows(found)), "lift.json")
         log.text(text, "report.txt")
-        log.pictures(sorted(folder.glob("*.png")))
+        log.pictures({each.name: each.read_bytes() for each in sorted(folder.glob("*.png"))})
     return LiftReport(text, folder)

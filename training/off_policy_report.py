@@ -45,7 +45,7 @@ def write_report(place: Home, found: Valuation) -> ValueReport:
         log.metrics(flat_metrics(found))
         log.table(pd.DataFrame(table_rows(found)), "value.json")
         log.text(text, "report.txt")
-        log.pictures(sorted(folder.glob("*.png")))
+        log.pictures({each.name: each.read_bytes() for each in sorted(folder.glob("*.png"))})
     return ValueReport(text, folder)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,9 @@ class Board:
         day = bought[c.DAY_OFFSET].to_numpy(dtype=np.float64)[is_known] + 1.0
         is_new = entries_at(held, who, what) == 0
         first = pd.DataFrame({"who": who[is_new], "what": what[is_new], "day": day[is_new]})
-        first = first.groupby(["who", "what"], as_index=False)["day"].min()
-        return cls(customers, items, held, sp.csr_array((first["day"], (first["who"], first["what"])), shape=shape))
+        earliest = first.groupby(["who", "what"])["day"].min().reset_index()
+        place = (earliest["who"].to_numpy(), earliest["what"].to_numpy())
+        return cls(customers, items, held, sp.csr_array((earliest["day"].to_numpy(), place), shape=shape))
 
     def n_true(self, days: int) -> IntArray:
         """Return how many new items each customer bought within `days`."""
@@ -155,12 +156,17 @@ def calibration(task: str, board: Board, shown: IntArray, chance: FloatArray, da
     """Return ECE, expected ÷ observed and Brier skill of the chances of the one item shown, within `days`."""
     is_shown = (shown >= 0) & np.isfinite(chance)
     outcomes = (board.days_of(shown[:, None])[:, 0] < days).astype(np.float64)[is_shown]
-    rows = {"values": {OURS: chance[is_shown]}, "customers": board.customers[is_shown], "outcomes": outcomes}
-    return (
-        Observation(task, "ECE", statistic="ece", higher_is_better=False, **rows),
-        Observation(task, "expected ÷ observed", statistic="expected_over_observed", higher_is_better=False, **rows),
-        Observation(task, "Brier skill", statistic="brier_skill", **rows),
+    ece = Observation(
+        task,
+        "ECE",
+        {OURS: chance[is_shown]},
+        board.customers[is_shown],
+        "ece",
+        higher_is_better=False,
+        outcomes=outcomes,
     )
+    ratio = replace(ece, metric="expected ÷ observed", statistic="expected_over_observed")
+    return ece, ratio, replace(ece, metric="Brier skill", statistic="brier_skill", higher_is_better=True)
 
 
 def _places(

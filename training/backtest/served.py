@@ -109,7 +109,7 @@ class ServedBundle:
     def also_bought(self, queries: Sequence[Sequence[int]], k: int) -> pd.DataFrame:
         """Return `query` (place in `queries`), `product_row`, `rank` and `score`; nothing is kept."""
         ids = self._products
-        asked = {str(place): [ids[row] for row in rows] for place, rows in enumerate(queries) if len(rows)}
+        asked = {str(place): [ids[int(row)] for row in rows] for place, rows in enumerate(queries) if len(rows)}
         job = BatchJob("also-bought", k=k, with_rules=False)
         rows = self._rows[Level.PRODUCT.value]
         found = [
@@ -178,15 +178,16 @@ class ServedBundle:
         return found
 
     @cached_property
-    def _products(self) -> list[str]:
-        return list(self.bundle.products.id)
+    def _products(self) -> dict[int, str]:
+        """Return the id of each product row."""
+        return {row: name for name, row in self._rows[Level.PRODUCT.value].items()}
 
     @cached_property
     def _asked(self) -> dict[str, list[str]]:
         """Return the ids of those who are asked, in the order of `customers`: a bundle has rows of its own."""
         everyone = self.history.tables.read("customers", [c.CUSTOMER_ROW, c.CUSTOMER_ID])
         ids = everyone.set_index(c.CUSTOMER_ROW)[c.CUSTOMER_ID]
-        return {str(each): [] for each in ids.loc[self.customers]}
+        return {str(each): [] for each in ids.reindex(pd.Index(self.customers))}
 
     @cached_property
     def _customer_rows(self) -> dict[str, int]:
