@@ -50,14 +50,13 @@ _BLOCK_ENTRIES = 20_000_000  # entries of a block of co-occurrence counts, at mo
 class AlsoBoughtConfig:
     """Settings of also-bought; `strength` and `popularity_offset` are in (weighted) baskets.
 
-    `n_best_sellers` of the shop are candidates of every product: 0 where baskets say enough. Measured effects stand in
-    docs/architecture.md and goals/also_bought.toml.
+    `n_best_sellers` of the shop are candidates of every product: 0 where baskets say enough.
     """
 
     size_power: float = 0.6
-    popularity_power: float = 0.4
+    popularity_power: float = 0.38
     popularity_offset: float = 300.0
-    strength: float = 8.0
+    strength: float = 5.0
     same_category: float = 1.5
     sum_power: float = 1.5
     n_candidates: int = 200
