@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
 
 from serving.decisioning.completion import completion_probability
 from training import metrics
@@ -28,11 +27,20 @@ def test_a_shared_trip_makes_more_than_the_product() -> None:
     assert metrics.log_loss(said, completed) < metrics.log_loss(product, completed)
 
 
-def test_nothing_seen_leaves_the_product() -> None:
+def test_nothing_seen_takes_the_three_for_independent_given_a_trip() -> None:
     coefficients = fit_completion(np.zeros((0, 3)), [], [])
-    assert coefficients == {"intercept": 0.0, "log_joint": 1.0, "logit_shop": 0.0}
-    said = predict_completion([[0.1, 0.1, 0.1]], [0.5], coefficients)
-    assert said[0] == pytest.approx(expit(3 * np.log(0.1)))
+    shops = np.array([0.5, 0.7, 0.9])
+    items = np.outer(shops, [0.3, 0.2, 0.1])
+    said = predict_completion(items, shops, coefficients)
+    assert said == pytest.approx(items.prod(axis=1) / shops**2, rel=0.2)
+    assert fit_completion([], [], []) == coefficients
+
+
+def test_before_anything_is_seen_that_is_nearer_than_the_product() -> None:
+    chances, shops, completed = challenges()
+    said = predict_completion(chances, shops, fit_completion([], [], []))
+    assert metrics.expected_over_observed(said, completed) == pytest.approx(1, abs=0.15)
+    assert metrics.log_loss(said, completed) < metrics.log_loss(chances.prod(axis=1), completed)
 
 
 def test_never_above_the_least_of_the_three() -> None:

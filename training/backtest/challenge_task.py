@@ -39,7 +39,7 @@ WINDOW_DAYS, EARLIER_DAYS = 28, 28
 QUICK_WEEKS = 1
 NO_WEEK = "challenge: no week from Monday to Monday lies within the four weeks after this cutoff"
 NOBODY = "challenge: nobody could be given a personal challenge of three items"
-NOT_BEFORE = "challenge: no earlier week to fit the chance of all three on; the plain product stands in"
+NOT_BEFORE = "challenge: no earlier week to fit the chance of all three on: three that share one trip stand in"
 
 _MODELS: dict[str, Any] = {  # Any: each takes its own config
     HABIT_TYPE: HabitModel,
@@ -95,8 +95,8 @@ def earlier_rows(served: Served) -> ChallengeRows:
     models = {name: _MODELS[name](served.models[name].config).fit(before) for name in FOR_CHALLENGE}
     models["discover"] = BestSellers()
     maker = WeekMaker(models, known, start, _policy_text(served))
-    plain = fit_completion([], [], [])
-    weeks = ((monday, maker.bundle(monday, plain)) for monday in mondays(start, served.moment, zone))
+    prior = fit_completion([], [], [])
+    weeks = ((monday, maker.bundle(monday, prior)) for monday in mondays(start, served.moment, zone))
     return concatenated(
         [
             challenge_rows(challenge_items(bundle, known, monday, served.customers), bundle, known, monday)

@@ -65,7 +65,7 @@ def served(shop_history: History, shop_cutoff: Moment, tmp_path_factory: pytest.
 
 
 def answers(history: History, cutoff: Moment, folder: Path) -> Answers:
-    """Return what answers at a cutoff by models of few trees; the chance of all three is the plain product."""
+    """Return what answers at a cutoff by models of few trees; the chance of all three is the prior's."""
     configs = {each.name: each.config for each in learners(is_quick=True) if each.name in MODELS}
     models = {name: MODELS[name](small(config)).fit(history.until(cutoff)) for name, config in configs.items()}
     maker = WeekMaker(models, history, cutoff, default_policy_text())
@@ -218,7 +218,7 @@ def test_four_columns_of_a_few_customers_are_judged_too(bare: Answers) -> None:
     assert not any(each.title.startswith("Rewards") for each in found.tables)
 
 
-def test_a_quick_look_takes_one_week_and_the_plain_product(bare: Answers) -> None:
+def test_a_quick_look_takes_one_week_and_no_earlier_ones(bare: Answers) -> None:
     found = observe(replace(bare, is_quick=True))  # type: ignore[arg-type]
     assert NOT_BEFORE in found.notes
     customers = of(found, TASK, BOTH).customers
