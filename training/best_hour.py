@@ -58,7 +58,7 @@ class BestHourConfig:
     validation_days: int = 28
     n_tuning_customers: int = 5_000
     strengths: tuple[float, ...] = (10.0, 20.0, 40.0, 80.0, 160.0)
-    n_kinds: int = 12
+    n_kinds: int = 24
     seed: int = 20171009
 
 
