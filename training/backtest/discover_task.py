@@ -110,6 +110,31 @@ def _popular(board: Board, sold: pd.DataFrame) -> dict[str, IntArray]:
 
 def _collaborative(served: Served, board: Board) -> dict[str, IntArray]:
     """Return the first ten of the peers that learn from who bought what in 26 weeks."""
+    known = sellers(served, board)
+    if not len(known.columns):
+        return {}
+    return {name: known.firsts(board, _fitted(name, known.matrix)) for name in _PEERS}
+
+
+@dataclass(frozen=True)
+class Sellers:
+    """The best sellers that the collaborative peers rank, in 26 weeks.
+
+    `matrix` ``(n, m)`` says who bought which, `rows` has the judged customers of it, `columns` ``(m,)`` are the items'
+    places on the board.
+    """
+
+    matrix: sp.csr_array
+    rows: sp.csr_array
+    columns: IntArray
+
+    def firsts(self, board: Board, scorer: ItemScorer) -> IntArray:
+        """Return the places of each customer's ten best new items by a peer's scores."""
+        return first_places(board, self.columns, scorer.scores(self.rows))
+
+
+def sellers(served: Served, board: Board) -> Sellers:
+    """Return what the collaborative peers learn from."""
     owned = served.known.features("customer_products", served.moment, [c.CUSTOMER_ROW, c.PRODUCT_ROW, c.RECENCY_DAYS])
     owned = owned[(owned[c.RECENCY_DAYS] <= SPAN_DAYS) & owned[c.PRODUCT_ROW].isin(board.items)]
     n_items = load_config(Offered, "peers/offered-discover").n_items
@@ -120,8 +145,7 @@ def _collaborative(served: Served, board: Board) -> dict[str, IntArray]:
     who, what = np.searchsorted(everyone, owned[c.CUSTOMER_ROW]), np.searchsorted(kept, owned[c.PRODUCT_ROW])
     matrix = binary_matrix(who, what, (len(everyone), len(kept)))
     rows = sp.csr_array(matrix[np.searchsorted(everyone, board.customers)])
-    columns = np.searchsorted(board.items, kept)
-    return {name: first_places(board, columns, _fitted(name, matrix).scores(rows)) for name in _PEERS if len(kept)}
+    return Sellers(matrix, rows, np.searchsorted(board.items, kept).astype(np.int64))
 
 
 _PEERS: Mapping[str, tuple[Any, Any, str]] = {  # Any: each fitter has a config class of its own

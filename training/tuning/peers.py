@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from features import columns as c
 from features.asof import Moment
-from training.backtest import basket_task, repeat_task, stretch_task
+from training.backtest import basket_task, discover_task, repeat_task, stretch_task
 from training.backtest.new_items import Board, judged_customers
 from training.backtest.task import Served, Task
 from training.basket_tasks import K, Tasks
@@ -96,6 +96,24 @@ def _stretch_reached(fit: Fit, config: Any, known: History, cutoff: Moment) -> R
 
 
 @lru_cache(maxsize=_N_KEPT)
+def _discover(history: History, moment: Moment) -> tuple[Board, discover_task.Sellers]:
+    """Return what is ranked at a cutoff, and the best sellers before it."""
+    served = cast(Served, At(history, moment))
+    board = discover_task.discover_board(served, judged_customers(served.known, moment))
+    known = discover_task.sellers(served, board)
+    if len(board.customers) == 0 or len(known.columns) == 0:
+        raise TuningError("discover can't be judged here: too few customers or products to tune on")
+    return board, known
+
+
+def _discover_reached(fit: Fit, config: Any, known: History, cutoff: Moment) -> Reached:
+    board, sold = _discover(known, cutoff)
+    firsts = sold.firsts(board, fit(sold.matrix, config))
+    recall = board.ranked(firsts, discover_task.WINDOW_DAYS).recall()
+    return Reached((Term(CustomerSums.of(recall, board.customers)),))
+
+
+@lru_cache(maxsize=_N_KEPT)
 def _repeat(item: str, history: History, moment: Moment) -> tuple[repeat_task.Board, PastBaskets]:
     """Return who is judged at a cutoff and on what, and the baskets before it."""
     past = past_baskets(history.until(moment), moment, item)
@@ -144,6 +162,10 @@ def _of_stretch(config_class: type[Any], fit: Fit) -> Peer:
     return Peer(stretch_task.STRETCH, config_class, fit, metric, _stretch_reached)
 
 
+def _of_discover(config_class: type[Any], fit: Fit) -> Peer:
+    return Peer(discover_task.DISCOVER, config_class, fit, "recall@10, 28 days", _discover_reached)
+
+
 def _of_repeat(at: repeat_task.AtLevel, task: Task) -> dict[str, Peer]:
     reached = partial(_repeat_reached, at)
     fits: dict[str, tuple[type[Any], Fit]] = {
@@ -161,6 +183,9 @@ _PEERS: Mapping[str, Peer] = {
     "user_knn-stretch": _of_stretch(user_knn.UserKnnConfig, user_knn.fit),
     "item_knn-stretch": _of_stretch(item_knn.CosineConfig, item_knn.fit_cosine),
     "rp3beta-stretch": _of_stretch(rp3beta.Rp3BetaConfig, rp3beta.fit),
+    "ease-discover": _of_discover(ease.EaseConfig, ease.fit),
+    "als-discover": _of_discover(factors.AlsConfig, factors.fit_als),
+    "item_knn-discover": _of_discover(item_knn.CosineConfig, item_knn.fit_cosine),
     **_of_repeat(repeat_task.TYPES, repeat_task.REPEAT_TYPES),
     **_of_repeat(repeat_task.PRODUCTS, repeat_task.REPEAT_PRODUCTS),
     "item_knn-basket_one": _of_baskets(item_knn.CosineConfig, item_knn.fit_cosine),

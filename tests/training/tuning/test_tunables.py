@@ -90,12 +90,14 @@ def test_a_model_reaches_what_its_own_judge_says(shop_history: History) -> None:
     assert reached.value == -source.judging.judge({one.cutoffs[0]: fitted}, known).rows[0].ours
 
 
-@pytest.mark.parametrize("name", ["peers/ease-stretch", "peers/decayed_frequency-repeat_type", "peers/bm25-basket"])
+@pytest.mark.parametrize(
+    "name", ["peers/ease-stretch", "peers/decayed_frequency-repeat_type", "peers/bm25-basket", "peers/ease-discover"]
+)
 def test_a_peer_reaches_something_between_nothing_and_all(name: str, shop_history: History) -> None:
-    tunable = peer_tunables()[name]
+    tunable = peer_tunables()[f"peers/{name}"]
     days = tunable.days(shop_history)
     assert days is not None
-    config = load_config(tunable.config_class, name)
+    config = load_config(tunable.config_class, tunable.name)
     values = [each.value for each in tunable.value(config, shop_history, days)]
     assert len(values) == len(days.cutoffs)
     assert all(0 < value < 1 for value in values)
