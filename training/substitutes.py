@@ -41,8 +41,8 @@ class SubstitutesConfig:
     """Settings of the substitutes; only products with `min_customers` customers have any."""
 
     prior: float = 1.0
-    basket_weight: float = 0.25
-    popularity_weight: float = 0.0
+    basket_weight: float = 1.0
+    popularity_weight: float = 0.15
     min_customers: int = 5
     min_households: int = 3
     n_neighbours: int = 20
