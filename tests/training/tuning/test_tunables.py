@@ -90,9 +90,7 @@ def test_a_model_reaches_what_its_own_judge_says(shop_history: History) -> None:
     assert reached.value == -source.judging.judge({one.cutoffs[0]: fitted}, known).rows[0].ours
 
 
-@pytest.mark.parametrize(
-    "name", ["peers/ease-stretch", "peers/decayed_frequency-repeat_type", "peers/bm25-basket", "peers/ease-discover"]
-)
+@pytest.mark.parametrize("name", ["ease-stretch", "decayed_frequency-repeat_type", "bm25-basket", "ease-discover"])
 def test_a_peer_reaches_something_between_nothing_and_all(name: str, shop_history: History) -> None:
     tunable = peer_tunables()[f"peers/{name}"]
     days = tunable.days(shop_history)
