@@ -113,6 +113,8 @@ def _overview(results: Sequence[TaskResult], verdicts: Verdicts) -> Grid:
                 ours = number(fact.by_ranker.get(OURS, float("nan")))
                 rows.append((fact.task, fact.name, "", "", ours, "", *_verdict_cells(verdict)))
                 kinds.append(_kind(verdict))
+    if not verdicts:  # no goals: no columns for them
+        return Grid("All tasks", header[:-2], tuple(row[:-2] for row in rows))
     return Grid("All tasks", header, tuple(rows), tuple(kinds))
 
 

@@ -16,7 +16,7 @@ _STYLE = """
 :root{color-scheme:light dark;--ink:#1f2933;--dim:#52606d;--page:#fff;--rule:#d9dfe6;--met:#0b6e4f;--missed:#b4432f}
 @media(prefers-color-scheme:dark){
 :root{--ink:#e4e7eb;--dim:#9aa5b1;--page:#14181d;--rule:#323f4b;--met:#5fd0a4;--missed:#f0907f}}
-body{margin:0 auto;max-width:72rem;padding:1rem;background:var(--page);color:var(--ink)}
+body{margin:0 auto;max-width:88rem;padding:1rem;background:var(--page);color:var(--ink)}
 body{font:16px/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid var(--rule);padding-top:1rem}
