@@ -1,4 +1,4 @@
-"""``[gate]``: when a model's new recipe may replace the one that serves. `tercet train` and `tercet promote` go by it."""
+"""``[gate]``: when a model's new recipe may replace the one that serves; training and promotion go by it."""
 
 from __future__ import annotations
 
