@@ -70,7 +70,8 @@ class Tasks:
         is_best[self.popular(BEST_SELLERS)] = True
         row = np.repeat(np.arange(len(self)), answers.shape[1])
         flat = np.maximum(answers.ravel(), 0)
-        is_hit = (answers.ravel() >= 0) & (entries_at(matrix, row, flat) > 0) & (flat != np.repeat(self.query, answers.shape[1]))
+        is_query = flat == np.repeat(self.query, answers.shape[1])
+        is_hit = (answers.ravel() >= 0) & (entries_at(matrix, row, flat) > 0) & ~is_query
         hits = np.bincount(row, weights=is_hit, minlength=len(self))
         rarer = np.bincount(row, weights=is_hit & ~is_best[flat], minlength=len(self))
         n_rarer = np.asarray(matrix @ (~is_best).astype(np.float64)) - ~is_best[self.query]
@@ -78,7 +79,7 @@ class Tasks:
         return hits / (self.baskets.sizes - 1), beyond
 
     def popular_from_one(self) -> IntArray:
-        """Return the ten best sellers for each basket, without its query; ``(n_baskets, 10)``, −1 where too few sold."""
+        """Return each basket's ten best sellers without its query, ``(n_baskets, 10)``, −1 where too few sold."""
         best = self.popular(K + 1)
         best = np.where(self.popularity[best] > 0, best, -1)
         table = np.tile(np.pad(best, (0, K + 1 - len(best)), constant_values=-1), (len(self), 1))
