@@ -22,6 +22,7 @@ MAX_MODULE_LINES = 400
 # Modules without a test file of their own, by the file whose subject they are a part of.
 TESTED_TOGETHER = {
     "tests/features/test_conform.py": ("features/quarantine",),
+    "tests/training/test_tune_job.py": ("training/tuning/outcome", "training/tuning/subject"),
     "tests/serving/test_engine.py": (
         "serving/answers",
         "serving/challenge_desk",

@@ -141,9 +141,7 @@ def test_sales_lines_alone_go_all_the_way_to_a_challenge(tmp_path: Path, capsys:
     assert written["notes"].astype(str).str.contains("categor").all()
 
 
-def test_evaluate_prints_every_task_beside_its_peers(
-    trained_home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_prints_every_task_beside_its_peers(trained_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["evaluate", SHOP_SOURCE, "--quick", "--home", str(trained_home)]) == 0
     report = capsys.readouterr().out
     assert all(name in report for name in ("next basket", "stretch", "churn", "challenge", "popularity", "P-TopFreq"))
