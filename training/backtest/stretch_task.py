@@ -164,7 +164,7 @@ def _chances(served: Served, board: Board, lists: Lists) -> list[Observation]:
     """Return how true the chances of the one shown are, within 28 days and within 7."""
     ours = served.recommendations("discover", Level.CATEGORY.value, N_SERVED)
     shown = lists.firsts[OURS][:, 0]
-    within_28 = chances_of(board, shown, stretch_worth.held(served.bundle), c.P28)
+    within_28 = chances_of(board, shown, stretch_worth.held(served), c.P28)
     within_7 = chances_of(board, shown, ours, "probability")
     return [
         *calibration(SHOWN_28, board, shown, within_28, WINDOW_DAYS),

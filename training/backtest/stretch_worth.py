@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from features import columns as c
-from serving.bundle import Bundle
 from training.backtest.new_items import Board, Lists
 from training.backtest.observation import OURS, Fact, Observation, Table
 from training.backtest.task import Served
@@ -30,16 +29,20 @@ _PRICE, _PRODUCT = "price", "product"
 _NO_MONEY = "stretch: no amounts in this source: price level and what a stretch brings were left out"
 
 
-def held(bundle: Bundle) -> pd.DataFrame:
-    """Return all stretches of a bundle: customer_row, category_row, p7, p28 and the price of the best product there."""
-    stretch = bundle.stretch
+def held(served: Served) -> pd.DataFrame:
+    """Return all stretches of a bundle: customer_row, category_row, p7, p28 and the price of the best product there.
+
+    A past bundle has customer rows of its own; these are the tables'.
+    """
+    bundle = served.bundle
+    stretch, rows = bundle.stretch, customer_rows(served)
     owner = np.repeat(np.arange(len(stretch.offsets) - 1), np.diff(stretch.offsets))
     product = np.asarray(stretch.product).reshape(-1, 3)[:, 0].astype(np.int64)
     price = np.asarray(bundle.products.price, dtype=np.float64)
     of_product = np.where(product >= 0, price[np.maximum(product, 0)], np.nan) if len(price) else np.zeros(len(product))
     return pd.DataFrame(
         {
-            c.CUSTOMER_ROW: owner.astype(np.int64),
+            c.CUSTOMER_ROW: rows[owner],
             c.CATEGORY_ROW: np.asarray(stretch.category, dtype=np.int64),
             c.P7: np.asarray(stretch.p7, dtype=np.float64),
             c.P28: np.asarray(stretch.p28, dtype=np.float64),
@@ -47,6 +50,12 @@ def held(bundle: Bundle) -> pd.DataFrame:
             _PRODUCT: product,
         }
     )
+
+
+def customer_rows(served: Served) -> IntArray:
+    """Return the row in the tables of each customer of the bundle, shape ``(n_customers,)``."""
+    known = served.known.tables.read("customers", [c.CUSTOMER_ROW, c.CUSTOMER_ID]).set_index(c.CUSTOMER_ID)
+    return known[c.CUSTOMER_ROW].reindex(list(served.bundle.customers.id)).to_numpy(dtype=np.int64)
 
 
 def observations(served: Served, board: Board) -> tuple[Observation, ...]:
@@ -118,10 +127,10 @@ def notes(served: Served) -> tuple[str, ...]:
 
 def _picks(served: Served, board: Board) -> dict[str, IntArray]:
     """Return the place of the category that each way of picking shows, −1 where it has nothing."""
-    options = held(served.bundle)
-    usual = np.asarray(served.bundle.customers.usual_price, dtype=np.float64)
+    options = held(served)
+    usual = pd.Series(served.bundle.customers.usual_price, index=customer_rows(served), dtype="float64")
     worth = (options[c.P28] * options[_PRICE].fillna(0.0)).to_numpy()
-    is_worth_more = options[_PRICE].to_numpy() > usual[options[c.CUSTOMER_ROW].to_numpy()]
+    is_worth_more = options[_PRICE].to_numpy() > usual.reindex(options[c.CUSTOMER_ROW]).to_numpy()
     is_there = options[_PRODUCT].to_numpy() >= 0
     ways = {
         OURS: np.where(is_there, options[c.P7].to_numpy(), -1.0),

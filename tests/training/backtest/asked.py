@@ -13,6 +13,7 @@ import pandas as pd
 
 from features import columns as c
 from features.asof import Moment
+from features.tables import TableSet
 from training.history import History
 
 
@@ -49,10 +50,17 @@ class AskedFrames:
         raise NotImplementedError
 
 
-def stretches_of(n_customers: int, rows: pd.DataFrame, n_products: int) -> Any:
-    """Return as much of a bundle as a task on stretches reads: `rows` has customer_row, category_row and p28."""
-    rows = rows.sort_values([c.CUSTOMER_ROW, c.P28], ascending=[True, False], kind="stable")
-    counts = np.bincount(rows[c.CUSTOMER_ROW], minlength=n_customers)
+def stretches_of(tables: TableSet, rows: pd.DataFrame, n_products: int) -> Any:
+    """Return as much of a bundle as a task on stretches reads: `rows` has customer_row, category_row and p28.
+
+    As in a past bundle, its customers are not all of the tables': its rows are its own (here those of `rows`, the last
+    one first).
+    """
+    named = tables.read("customers", [c.CUSTOMER_ROW, c.CUSTOMER_ID]).set_index(c.CUSTOMER_ROW)[c.CUSTOMER_ID]
+    there = np.sort(rows[c.CUSTOMER_ROW].unique())[::-1]
+    rows = rows.assign(own=pd.Index(there).get_indexer(rows[c.CUSTOMER_ROW]))
+    rows = rows.sort_values(["own", c.P28], ascending=[True, False], kind="stable")
+    counts = np.bincount(rows["own"], minlength=len(there))
     product = np.full((len(rows), 3), -1)
     product[:, 0] = rows[c.CATEGORY_ROW] % n_products
     stretch = SimpleNamespace(
@@ -65,5 +73,5 @@ def stretches_of(n_customers: int, rows: pd.DataFrame, n_products: int) -> Any:
     return SimpleNamespace(
         stretch=stretch,
         products=SimpleNamespace(price=np.linspace(0.5, 9.0, n_products)),
-        customers=SimpleNamespace(usual_price=np.full(n_customers, 2.0)),
+        customers=SimpleNamespace(id=[named.get(row, str(row)) for row in there], usual_price=np.linspace(1.0, 3.0, len(there))),
     )

@@ -12,7 +12,7 @@ from features import columns as c
 from features.asof import Moment
 from features.tables import TableSet
 from tests.training.backtest.asked import AskedFrames, stretches_of
-from training.backtest import stretch_task
+from training.backtest import stretch_task, stretch_worth
 from training.backtest.observation import OURS, Findings
 from training.history import History
 from training.pairs import named_categories
@@ -33,8 +33,8 @@ def served(shop_history: History, shop_cutoff: Moment) -> AskedFrames:
         }
     )
     rows = rows.assign(probability=0.1 / rows["rank"], **{c.P28: 0.4 / rows["rank"]})
-    n_customers, n_products = int(customers.max()) + 1, len(shop_history.tables.read("products", [c.PRODUCT_ROW]))
-    bundle = stretches_of(n_customers, rows, n_products)
+    n_products = len(shop_history.tables.read("products", [c.PRODUCT_ROW]))
+    bundle = stretches_of(shop_history.tables, rows, n_products)
     return AskedFrames(shop_history, shop_cutoff, {("discover", "category"): rows}, bundle)
 
 
@@ -138,7 +138,7 @@ def test_a_source_without_amounts_or_old_customers_says_so(thin_history: History
     for history, days in ((thin_history, -28), (new_history, 0)):
         moment = history.known_until.plus_days(days, history.tables.time_zone)
         rows = pd.DataFrame({c.CUSTOMER_ROW: [0], c.CATEGORY_ROW: [0], "rank": [1], "probability": [0.1], c.P28: [0.3]})
-        bundle = stretches_of(3, rows, len(history.tables.read("products")))
+        bundle = stretches_of(history.tables, rows, len(history.tables.read("products")))
         told = stretch_task.observe(AskedFrames(history, moment, {("discover", "category"): rows}, bundle))
         assert told.notes
 
@@ -153,3 +153,15 @@ def test_of_more_categories_than_peers_can_weigh_the_most_bought_are_ranked(
     assert len(ranked) == 4
     assert ranked.tolist() == sorted(ranked)
     assert buyers.reindex(ranked).min() >= left_out.max()
+
+
+def test_a_past_bundles_own_rows_are_the_tables_customers(served: AskedFrames) -> None:
+    held = stretch_worth.held(served)
+    listed = served.lists["discover", "category"]
+
+    keys = [c.CUSTOMER_ROW, c.CATEGORY_ROW]
+    both = held.merge(listed, on=keys, suffixes=("", "_listed"))
+    assert len(both) == len(held) == len(listed)
+    assert both[c.P28].to_numpy() == pytest.approx(both[f"{c.P28}_listed"].to_numpy())
+    ids = served.history.tables.read("customers", [c.CUSTOMER_ROW, c.CUSTOMER_ID]).set_index(c.CUSTOMER_ROW)
+    assert ids.loc[stretch_worth.customer_rows(served), c.CUSTOMER_ID].tolist() == served.bundle.customers.id
