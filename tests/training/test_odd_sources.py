@@ -13,7 +13,7 @@ import pytest
 from serving.batch import BatchJob, write_batch
 from training import gate, pipeline
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 FIRST = date(2025, 1, 6)
 N_WEEKS = 12
