@@ -106,7 +106,9 @@ def train(
 
     with Progress() as progress:
         version = pipeline.train(source, home, moment, engine.value, quick, progress, state=state)
-    print(gate.table_of(home, version), end="\n\n")
+    table = gate.table_of(home, version)
+    if table:
+        print(table, end="\n\n")
     print(version)
 
 

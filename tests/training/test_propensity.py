@@ -80,4 +80,4 @@ def test_nothing_to_learn_from_is_no_error(new_history: History) -> None:
 def test_the_shipped_config_is_read() -> None:
     assert load_config(PropensityConfig, "propensity").min_base_rate == 0.01
     assert load_config(PropensityConfig, "propensity", is_quick=True).n_rows == 200_000
-    assert "n_rows" in {each.name for each in load_search(PropensityConfig, "propensity")}
+    assert "trees.n_leaves" in {each.name for each in load_search(PropensityConfig, "propensity")}
