@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -44,6 +44,10 @@ NEIGHBOURS = (0.25, 0.5, 0.25)
 
 BESIDE = 0.2
 SHOP, FACTORISED = "shop's histogram", "factorised histogram"
+TOO_SHORT = (
+    "best hour: too short a history to choose how far a customer's own hours count: weekday times part stands in"
+)
+NO_BETTER = "best hour: later trips are told no better than by weekday and part of the day alone, which stand in"
 NO_HOURS = "best hour: off, the source has no times of day"
 TASK = "when they shop, 42 buckets of the week"
 
@@ -79,6 +83,8 @@ class FittedBestHour:
     shop_hours: FloatArray | None
     strengths: Strengths
     profiles: WeekProfiles | None = None
+    is_factorised: bool = False
+    """Whether weekday times part of the day, each shrunk towards the shop's, stands in: later trips showed no more."""
     notes: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = (c.WEEKDAY, c.HOUR, c.N_BASKETS)
 
@@ -96,6 +102,8 @@ class FittedBestHour:
 
         `hours` ``(n, 7, 24)`` is as `known_hours` counts them.
         """
+        if self.is_factorised:
+            return factorised_chances(parts_of(hours, beside=0.0), self.shop_week)
         counts = parts_of(hours)
         own = week_chances(counts, self.shop_week, self.strengths)
         if self.profiles is None:
@@ -119,7 +127,8 @@ class FittedBestHour:
         """Return the file that holds the whole model."""
         shop = None if self.shop_hours is None else self.shop_hours.tolist()
         kinds = self.profiles and {"kinds": self.profiles.kinds.tolist(), "shares": self.profiles.shares.tolist()}
-        stored = {"shop_hours": shop, "strengths": asdict(self.strengths), "profiles": kinds, "notes": self.notes}
+        stored = {"shop_hours": shop, "strengths": asdict(self.strengths), "profiles": kinds}
+        stored |= {"is_factorised": self.is_factorised, "notes": self.notes}
         return {"best_hour.json": json.dumps(stored, indent=1)}
 
 
@@ -132,27 +141,39 @@ class BestHourModel:
         self.config = config
 
     def fit(self, history: History) -> FittedBestHour:
-        """Return the fitted model; without times an empty one, without later weeks one of usual strengths."""
+        """Return the fitted model; without times an empty one, without later weeks to prove it the factorised one."""
         hours = history.features("customer_hours", history.known_until)
         if hours.empty:
             return FittedBestHour(self.config, None, Strengths(), notes=(NO_HOURS,))
         shop = np.zeros((N_DAYS, N_HOURS))
         np.add.at(shop, (hours[c.WEEKDAY].to_numpy(), hours[c.HOUR].to_numpy()), hours[c.N_BASKETS].to_numpy())
-        counts = parts_of(known_hours(hours)[1]).reshape(-1, N_BUCKETS)
-        profiles = fit_profiles(counts, self.config.n_kinds, self.config.seed)
         strengths, notes = self._strengths(history)
-        return FittedBestHour(self.config, shop, strengths, profiles, notes)
+        profiles = self._profiles(known_hours(hours)[1])
+        return FittedBestHour(self.config, shop, strengths, profiles, bool(notes), notes)
+
+    def _profiles(self, hours: FloatArray) -> WeekProfiles | None:
+        return fit_profiles(parts_of(hours).reshape(-1, N_BUCKETS), self.config.n_kinds, self.config.seed)
 
     def _strengths(self, history: History) -> tuple[Strengths, tuple[str, ...]]:
+        """Return the strengths of the latest weeks; with a note where these prove nothing."""
         tried = history.cutoff_before(self.config.validation_days, 1)
         known, later = _NOTHING, _NOTHING
         if tried:
             known, later, _ = trips_around(history, tried[0], self.config.validation_days)
         if known.sum() == 0 or later.sum() == 0:
-            note = "best hour: too short a history to choose how far a customer's own hours count: usual strengths"
-            return Strengths(), (note,)
+            return Strengths(), (TOO_SHORT,)
         keep = slice(None, self.config.n_tuning_customers)
-        return choose_strengths(parts_of(known[keep]), later[keep], self.config.strengths), ()
+        known, later = known[keep], later[keep]
+        strengths = choose_strengths(parts_of(known), later, self.config.strengths)
+        return strengths, () if self._is_worth(known, later) else (NO_BETTER,)
+
+    def _is_worth(self, known: FloatArray, later: FloatArray) -> bool:
+        """Return whether later trips of every other customer are told better than by weekday and part alone."""
+        strengths = choose_strengths(parts_of(known[::2]), later[::2], self.config.strengths)
+        trial = FittedBestHour(self.config, known.sum(axis=0), strengths, self._profiles(known))
+        plain = replace(trial, is_factorised=True)
+        ours, simpler = (float((later[1::2] * np.log(each.week(known[1::2]))).sum()) for each in (trial, plain))
+        return ours > simpler
 
 
 _NOTHING: FloatArray = np.zeros((0, N_DAYS, N_HOURS))

@@ -9,6 +9,7 @@ from features.asof import Moment
 from features.sources.synthetic import Truth
 from training.best_hour import (
     NO_HOURS,
+    TOO_SHORT,
     BestHourConfig,
     BestHourModel,
     FittedBestHour,
@@ -76,6 +77,32 @@ def test_best_hour_weighs_neighbours_and_takes_the_earlier_of_equals() -> None:
     assert best_hours(counts, np.zeros(24), 1.0).tolist() == [8, 0]
     counts[0, 8] = 2
     assert best_hours(counts, np.zeros(24), 1.0)[0] == 17
+
+
+def test_where_later_trips_show_no_more_the_simpler_week_stands_in(
+    fitted: FittedBestHour, shop_history: History, shop_cutoff: Moment
+) -> None:
+    first_day, zone = shop_history.tables.first_day, shop_history.tables.time_zone
+    short = shop_cutoff.plus_days(first_day + 28 - shop_cutoff.day, zone)  # four weeks: none is left to prove it on
+    model = BestHourModel(SMALL).fit(shop_history.until(short))
+
+    (row,) = [each for each in judge({short: model}, shop_history).rows if each.baseline == "factorised histogram"]
+
+    assert model.notes == (TOO_SHORT,)
+    assert row.gain == pytest.approx(0.0, abs=1e-12)
+    assert not fitted.is_factorised
+
+
+def test_where_weekday_and_part_tell_all_they_stand_in() -> None:
+    known = np.random.default_rng(3).poisson(0.3, (400, 7, 24)).astype(np.float64)
+    model = BestHourModel(SMALL)
+    shop = FittedBestHour(SMALL, known.sum(axis=0), Strengths()).shop_week
+
+    told_by_the_simpler = 1_000.0 * factorised_chances(parts_of(known, beside=0.0), shop)
+    told_by_both_at_once = 1_000.0 * parts_of(known, beside=0.0) / known.sum(axis=(1, 2), keepdims=True)
+
+    assert not model._is_worth(known, told_by_the_simpler)
+    assert model._is_worth(known, told_by_both_at_once)
 
 
 def test_a_source_without_times_has_no_best_hour(thin_history: History) -> None:
