@@ -133,11 +133,11 @@ test: $(STAMP) ## the fast tests
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## Spark, PostgreSQL, schemathesis, notebooks and whole runs (what a machine lacks is skipped, not in CI)
-	@$(PYTEST) -q -m "(slow or e2e) and not long" -n 2 --dist loadgroup
+	@$(PYTEST) -q -m "(slow or e2e) and not long" -n 2 --dist loadfile
 
 .PHONY: test-long
-test-long: $(STAMP) ## trainings on odd sources: a quarter of an hour and more, not in CI
-	@$(PYTEST) -q -m long -n 2 --dist loadgroup
+test-long: $(STAMP) ## trainings on odd sources and on Spark, memory of long lists: half an hour, not in CI
+	@$(PYTEST) -q -m long -n 2 --dist loadfile
 
 .PHONY: bench
 bench: $(STAMP) ## benchmarks, as ratios within one run

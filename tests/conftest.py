@@ -15,22 +15,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads Ope
 SHOP = ShopConfig(customers=300, weeks=40, seed=7)
 SHOP_SOURCE = f"synthetic:customers={SHOP.customers},weeks={SHOP.weeks},seed={SHOP.seed}"
 
-TOGETHER = {
-    "tests/features/test_spark.py": "spark",  # one Java machine at a time: each takes gigabytes
-    "tests/training/test_train_spark.py": "spark",
-    "tests/test_whole_way.py": "trained",  # one training for all
-    "tests/test_notebooks.py": "trained",
-    "tests/training/test_gate_training.py": "trained",
-}
-"""Files of slow tests that one process runs; every other file is one by itself."""
+LONGEST_FIRST = (
+    "tests/features/test_spark.py",
+    "tests/test_whole_way.py",
+    "tests/test_notebooks.py",
+    "tests/training/",
+)
+"""Where the slow tests are that take longest: two processes that share them out by file begin with these."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the slow tests of a file together when they are shared out, and begin with those that take longest."""
-    groups = {id(item): TOGETHER.get(name, name) for item in items if (name := item.nodeid.partition("::")[0])}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[id(item)]))
-    items.sort(key=lambda item: groups[id(item)] not in TOGETHER.values())
+    """Begin with the tests that take longest; those of a file stay in their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")

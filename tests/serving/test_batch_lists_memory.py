@@ -46,6 +46,7 @@ def peak_of(home: Path, kind: str, n_customers: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells what a process holds")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["offers", "actions"])

@@ -14,7 +14,11 @@ import pytest
 from tests.java import need_java
 from training import cli
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # Spark plans each of about 60 groups for seconds
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(2400),
+]  # Spark plans each of about 60 groups for seconds
 
 SOURCE = "synthetic:customers=40,weeks=8,seed=7"
 TRAIN = "import sys; from training import cli; sys.exit(cli.run(sys.argv[1:]))"

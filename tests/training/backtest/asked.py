@@ -73,5 +73,7 @@ def stretches_of(tables: TableSet, rows: pd.DataFrame, n_products: int) -> Any:
     return SimpleNamespace(
         stretch=stretch,
         products=SimpleNamespace(price=np.linspace(0.5, 9.0, n_products)),
-        customers=SimpleNamespace(id=[named.get(row, str(row)) for row in there], usual_price=np.linspace(1.0, 3.0, len(there))),
+        customers=SimpleNamespace(
+            id=[named.get(row, str(row)) for row in there], usual_price=np.linspace(1.0, 3.0, len(there))
+        ),
     )
