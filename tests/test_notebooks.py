@@ -44,14 +44,24 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
 
 
+@pytest.fixture(scope="module")
+def home(twice_trained_home: Path) -> Path:
+    """A home as a retailer's is: trained twice, and with a backtest, whose pictures are drawings (SVG), not images."""
+    from training.tracking import Tracker
+
+    with Tracker.under(twice_trained_home).run("backtest", "backtest", {}) as log:
+        log.pictures({"calibration.svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'})
+    return twice_trained_home
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS_OF_TRAINING + SECONDS_A_NOTEBOOK)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, twice_trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs(path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 
-    monkeypatch.setenv("TERCET_HOME", str(twice_trained_home))
+    monkeypatch.setenv("TERCET_HOME", str(home))
     monkeypatch.setenv("TERCET_SOURCE", SHOP_SOURCE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(path.parent.parent), os.environ.get("PYTHONPATH", "")]))
     client = NotebookClient(read(path), timeout=SECONDS_A_NOTEBOOK, resources={"metadata": {"path": str(path.parent)}})
