@@ -47,11 +47,12 @@ $(STAMP): requirements/all.lock
 setup: $(STAMP) ## create .venv from the lock file (needs Python 3.11 or newer, and make)
 
 .PHONY: lock
-lock: $(STAMP) ## resolve the two lock files anew; UPGRADE=1 takes newer releases
+lock: $(STAMP) ## resolve the three lock files anew; UPGRADE=1 takes newer releases
 	@compile="$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header --universal \
 	    --python-version 3.11 $(if $(UPGRADE),--upgrade) pyproject.toml"; \
 	$$compile --all-extras --output-file requirements/all.lock; \
-	$$compile --constraints requirements/all.lock --output-file requirements/serving.lock
+	$$compile --constraints requirements/all.lock --output-file requirements/serving.lock; \
+	$$compile --constraints requirements/all.lock --extra train --extra postgres --output-file requirements/training.lock
 
 # --- the way of the data ---------------------------------------------------------------------------------------------
 
