@@ -15,6 +15,7 @@ from serving.api import Request
 from serving.http_body import ClientGone, Receive, Scope, Send
 from serving.http_calls import CALLS
 from serving.http_decisions import Decisions
+from serving.http_log import decision_id_of
 from serving.http_pages import Document, pages
 from serving.http_problems import JSON_TYPE, Answer, Problem, not_allowed, not_ready
 from serving.http_reads import Reads
@@ -42,20 +43,24 @@ class HttpApp:
         """Answer one request."""
         started = time.perf_counter()
         route = self._routes.find(scope)
+        request_id = f"{self._request_prefix}-{next(self._numbers)}"
         try:
-            answer = await self._answer(route, Exchange(scope, receive, route.id, started + ANSWER_SECONDS))
+            answer = await self._answer(route, Exchange(scope, receive, route.id, started + ANSWER_SECONDS), request_id)
         except ClientGone:
             return
-        request_id = f"{self._request_prefix}-{next(self._numbers)}"
         await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, request_id)})
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - started
         self._shop.metrics.count(route.path, answer.status, seconds)
         if self._shop.log_requests:
-            _log(request_id, route.path, answer.status, seconds)
+            _log(request_id, route.path, answer, seconds)
 
-    async def _answer(self, route: Route, exchange: Exchange) -> Answer:
+    def path_of(self, scope: Scope) -> str:
+        """Return the path of a request as the OpenAPI document writes it; nothing in it is the client's."""
+        return self._routes.find(scope).path
+
+    async def _answer(self, route: Route, exchange: Exchange, request_id: str) -> Answer:
         try:
             return await self._handler(route, exchange.scope)(exchange)
         except Problem as problem:
@@ -65,7 +70,7 @@ class HttpApp:
         # The edge of the service: whatever it is that nobody foresaw, the client gets the contract's form and the log
         # gets the trace, without the request in it.
         except Exception:
-            logger.exception("a request to %s failed", route.path)
+            logger.exception("a request to %s failed", route.path, extra={"fields": {"request_id": request_id}})
             return not_ready("the server could not answer this; the cause is in its log", 1).answer()
 
     def _handler(self, route: Route, scope: Scope) -> Handler:
@@ -135,7 +140,8 @@ def _headers(answer: Answer, request_id: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _log(request_id: str, path: str, status: int, seconds: float) -> None:
-    """Write one structured line. A path that the client invented is not in it, nor anything of the body."""
-    fields = {"request_id": request_id, "path": path, "status": status, "ms": round(1000 * seconds, 3)}
-    logger.info("answered", extra={"fields": fields})
+def _log(request_id: str, path: str, answer: Answer, seconds: float) -> None:
+    """Write one structured line. A path that the client invented is not in it, nor who asked for what."""
+    fields = {"request_id": request_id, "path": path, "status": answer.status, "ms": round(1000 * seconds, 3)}
+    decision_id = decision_id_of(path, answer.body)
+    logger.info("answered", extra={"fields": fields if decision_id is None else {**fields, "decision_id": decision_id}})

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
 
 import orjson
+
+from serving.http_calls import CALLS
+
+_DECISIONS = frozenset(call.path for call in CALLS)
+_DECISION_ID = re.compile(rb'"decision_id":"([0-9a-f]{32})"')
 
 
 class JsonLines(logging.Formatter):
@@ -32,6 +38,17 @@ class JsonLines(logging.Formatter):
                 f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(record.exc_info[2])
             ]
         return orjson.dumps(line, default=str).decode()
+
+
+def decision_id_of(path: str, body: bytes) -> str | None:
+    """Return the id of the decision that a call was answered with, None where the answer is none.
+
+    >>> decision_id_of("/v1/challenge", b'{"decision_id":"00112233445566778899aabbccddeeff"}')
+    '00112233445566778899aabbccddeeff'
+    """
+    # Answers begin with their own id: what stands further in is somebody else's.
+    found = _DECISION_ID.match(body, 1) if path in _DECISIONS else None
+    return None if found is None else found[1].decode()
 
 
 def configure_logging() -> None:

@@ -14,7 +14,7 @@ import time
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import bentoml
 
@@ -28,7 +28,7 @@ from serving.decisioning.merchandising import unknown_names
 from serving.errors import StateUnavailable
 from serving.experiments_file import ExperimentsFile
 from serving.http_app import HttpApp
-from serving.http_body import Receive, Scope, Send
+from serving.http_body import App, Receive, Scope, Send
 from serving.http_clock import Clock
 from serving.http_drift import ScoreBins
 from serving.http_keys import KeyGate
@@ -40,6 +40,9 @@ from serving.http_state import StateDoor
 from serving.live import epoch_us
 from serving.settings import Settings, read_settings
 from serving.state_home import open_state, policy_in_force
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -65,17 +68,29 @@ def open_engine(folder: Path, experiments: ExperimentsFile) -> ExperimentEngine:
     return engine
 
 
-def open_shop(settings: Settings) -> Shop:
+def begin_tracing() -> Tracing:
+    """Return what traces requests; its libraries are imported only where that is asked for."""
+    from serving.tracing import Tracing, configure_trace_logging, span_provider
+
+    configure_trace_logging()
+    return Tracing(span_provider(tercet_version()))
+
+
+def open_shop(settings: Settings, tracing: Tracing | None = None) -> Shop:
     """Return what the requests of this worker share; no bundle is loaded and no state open yet."""
     metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
     experiments = ExperimentsFile(settings.home)
+    door = StateDoor(partial(open_state, settings.state, settings.home), metrics)
+    opened = partial(open_engine, experiments=experiments)
+    if tracing is not None:
+        tracing.watch_door(door)
     return Shop(
-        champion=Champion(settings.home, partial(open_engine, experiments=experiments)),
+        champion=Champion(settings.home, opened if tracing is None else tracing.watching(opened)),
         experiments=experiments,
         clock=Clock(settings.now, settings.started_at),
         ids=shop_ids(settings.home),
         metrics=metrics,
-        door=StateDoor(partial(open_state, settings.state, settings.home), metrics),
+        door=door,
         keys=KeyGate(
             KeysFile(settings.home) if settings.needs_keys else None,
             clock=time.monotonic,
@@ -203,8 +218,11 @@ class Tercet:
 
     def __init__(self) -> None:
         configure_logging()
-        self.shop = open_shop(read_settings(os.environ))
-        self.app = HttpApp(self.shop, tercet_version())
+        settings = read_settings(os.environ)
+        self._tracing = begin_tracing() if settings.traces else None
+        self.shop = open_shop(settings, self._tracing)
+        app = HttpApp(self.shop, tercet_version())
+        self.app: App = app if self._tracing is None else self._tracing.app(app, app.path_of)
         self._tasks: list[asyncio.Task[None]] = []
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # bentoml's annotations are partial
@@ -223,6 +241,8 @@ class Tercet:
         self.shop.tell_metrics()
         await asyncio.to_thread(self.shop.door.close)
         self.shop.ready.leave()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.end)
 
 
 class Edge:
@@ -230,7 +250,7 @@ class Edge:
 
     def __init__(self, app: object) -> None:
         self._bentoml = app
-        self._ours: HttpApp | None = None
+        self._ours: App | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what comes in; a WebSocket is turned away."""
@@ -241,7 +261,7 @@ class Edge:
         else:
             await self._app()(scope, receive, send)
 
-    def _app(self) -> HttpApp:
+    def _app(self) -> App:
         if self._ours is None:
             self._ours = cast("Tercet", bentoml.get_current_service()).app
         return self._ours

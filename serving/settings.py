@@ -32,6 +32,7 @@ class Settings:
     now: datetime | None = None
     started_at: float = 0.0
     log_requests: bool = False
+    traces: bool = False
     keys_everywhere: bool = False
     # A URL may hold a password, which nothing that shows these settings may tell.
     state: str = field(default=FILE, repr=False)
@@ -75,6 +76,7 @@ class Settings:
             "TERCET_WORKERS": str(self.workers),
             "TERCET_STARTED_AT": repr(self.started_at),
             "TERCET_LOG": "requests" if self.log_requests else "errors",
+            "TERCET_TRACES": "on" if self.traces else "off",
             "TERCET_STATE": self.state,
             "TERCET_KEYS": _EVERYWHERE if self.keys_everywhere else _ELSEWHERE,
         }
@@ -99,6 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         started_at=_seconds(given.get("TERCET_STARTED_AT")),
         state=given.get("TERCET_STATE", FILE),
         log_requests=_choice("TERCET_LOG", given.get("TERCET_LOG", "errors"), ("errors", "requests")) == "requests",
+        traces=_choice("TERCET_TRACES", given.get("TERCET_TRACES", "off"), ("off", "on")) == "on",
         keys_everywhere=_choice("TERCET_KEYS", given.get("TERCET_KEYS", _ELSEWHERE), (_ELSEWHERE, _EVERYWHERE))
         == _EVERYWHERE,
     )

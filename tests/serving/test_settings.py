@@ -24,7 +24,9 @@ def test_an_empty_variable_is_an_absent_one() -> None:
 
 
 def test_settings_survive_the_way_through_the_environment(tmp_path: Path) -> None:
-    settings = Settings(tmp_path, "::1", 3001, 4, datetime(2018, 1, 1, tzinfo=UTC), 1700000000.125, log_requests=True)
+    settings = Settings(
+        tmp_path, "::1", 3001, 4, datetime(2018, 1, 1, tzinfo=UTC), 1700000000.125, log_requests=True, traces=True
+    )
 
     assert read_settings(settings.environment()) == settings
     assert read_settings(replace(settings, state=REDIS).environment()).state == REDIS
@@ -80,6 +82,7 @@ def test_a_server_that_listens_everywhere_is_found_on_this_machine(tmp_path: Pat
         ("TERCET_NOW", "0001-01-01T00:00:00+14:00"),
         ("TERCET_STARTED_AT", "early"),
         ("TERCET_LOG", "everything"),
+        ("TERCET_TRACES", "yes"),
     ],
 )
 def test_a_wrong_option_is_named_in_one_line(name: str, text: str) -> None:
