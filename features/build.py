@@ -1,12 +1,14 @@
 """Feature tables on disk: built on first use, reused while their inputs, their SQL and the moment are the same.
 
 `<folder>/<digest of the tables>/<group>/<engine>-<day>-<moment>-<digest of the SQL>.parquet`. A file appears whole (it
-is written under another name and renamed), so two processes that build the same group do no harm to each other.
+is written under another name and renamed), so two processes do no harm to each other; of those that want the same group
+at once, one builds it and the others wait.
 Building takes a thread of its own where what will be read is known beforehand (`FeatureStore.ahead`).
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -165,6 +167,11 @@ class FeatureStore:
         if table.file.exists():
             return
         table.file.parent.mkdir(parents=True, exist_ok=True)
+        with _made_by_one(table.file):
+            if not table.file.exists():
+                self._write(table)
+
+    def _write(self, table: _Table) -> None:
         unfinished = table.file.with_suffix(f".{uuid.uuid4().hex}.tmp")
         try:
             paths = {name: self.tables.path(name) for name in TABLES_READ}
@@ -172,6 +179,21 @@ class FeatureStore:
             unfinished.replace(table.file)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _made_by_one(file: Path) -> Iterator[None]:
+    """Let one process or thread at a time make a file; the others wait, and find it made.
+
+    Who comes between the last two steps makes it a second time, which does no harm.
+    """
+    mark = file.with_suffix(".lock")
+    with mark.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

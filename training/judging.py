@@ -94,6 +94,8 @@ class Bench:
     say: Say
     kept: KeptResults | None = None
     meter: Meter = field(default_factory=Meter)
+    made: Mapping[str, Judged] = field(default_factory=dict)
+    """What was judged beforehand, by the digest of its key (training/side_by_side.py)."""
 
     def cutoffs(self, learner: Learner) -> list[Moment]:
         """Return the cutoffs of a model; none where the history is too short."""
@@ -120,6 +122,8 @@ class Bench:
         A history too short for any cutoff gives an empty judgement that says so.
         """
         key, fits = self.key(learner), Fits(learner, self)
+        if key.digest in self.made:
+            return self.made[key.digest]
         found = None if self.kept is None else self.kept.load(key)
         if found is None:
             found = ModelResults(key, *self._judge(learner, fits))
@@ -129,6 +133,12 @@ class Bench:
             self.say(f"judge {learner.name}: as kept, the same recipe on the same data")
         digest = key.digest if self.kept is not None else ""
         return Judged(learner, key.recipe, fits, found.judgement, found.pictures, digest)
+
+    def fitted(self, learner: Learner) -> Fitted:
+        """Return a model fitted on all that is known."""
+        self.say(f"fit {learner.name}")
+        with self.meter.stage(f"fit {learner.name}"):
+            return learner.fit(self.history)
 
     def _judge(self, learner: Learner, fits: Fits) -> tuple[Judgement, dict[str, bytes]]:
         if not fits:

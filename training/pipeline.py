@@ -37,6 +37,7 @@ from training.recipe import Recipe
 from training.recording import Outcomes, RunContext, record_training
 from training.report import write_report
 from training.results import KeptResults
+from training.side_by_side import fitted_side_by_side, judged_side_by_side
 from training.state_care import carry_out_erasures, tend_state
 from training.tracking import Tracker
 
@@ -87,6 +88,7 @@ def _train(shop: OpenShop, home: Home, bench: Bench, quick: bool) -> str:
     trials = Trials(bench, parse_policy(policy_text).gate, Incumbents.of(home))
 
     with history.store.ahead(_reads(trials, challengers)):
+        trials = replace(trials, bench=judged_side_by_side(bench, tuple(trials.unjudged(challengers))))
         tried = trials.run(challengers)
         for line in summary_lines(decisions_of(tried)):
             say(f"gate: {line}")
@@ -126,12 +128,8 @@ def _fit(evidence: Evidence, bench: Bench) -> dict[str, Fitted]:
     A model that was not judged is fitted on all that is known.
     """
     models = {} if bench.recipe.refits else evidence.latest()
-    for learner in evidence.learners:
-        if learner.name not in models:
-            bench.say(f"fit {learner.name}")
-            with bench.meter.stage(f"fit {learner.name}"):
-                models[learner.name] = learner.fit(bench.history)
-    return {learner.name: models[learner.name] for learner in evidence.learners}
+    models |= fitted_side_by_side(bench, [each for each in evidence.learners if each.name not in models])
+    return {each.name: models[each.name] if each.name in models else bench.fitted(each) for each in evidence.learners}
 
 
 def _recipe_record(
