@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, cast
 
 from features.ids import find_row
 from serving.api_codes import ReasonCode
@@ -24,6 +25,7 @@ from serving.state.events import EventType
 
 UNKNOWN = -1
 N_STRETCH_PRODUCTS = 3
+_CUSTOMERS_REMEMBERED = 1024  # several parts of one call look the same customer up
 
 
 class Habit(NamedTuple):
@@ -80,6 +82,11 @@ class Discovery(NamedTuple):
     code: ReasonCode = ReasonCode.DISCOVER_SIMILAR
 
 
+# A NamedTuple's own constructor is a Python function; this one makes the same value in a third of the time.
+_made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
+_stretch_of: Callable[[Iterable[object]], Stretch] = partial(_made, Stretch)
+
+
 class Candidates:
     """The candidates of an open bundle, by customer row, store row and product row."""
 
@@ -107,11 +114,11 @@ class Candidates:
         substitute = bundle.substitute
         self._substitute = (ints(substitute.offsets), ints(substitute.product), floats(substitute.score))
         self._also = (ints(also.offsets), ints(also.product), floats(also.score), floats(also.lift), ints(also.support))
+        self._customer_row = lru_cache(_CUSTOMERS_REMEMBERED)(partial(find_row, customers.hash, customers.id))
 
     def customer_row(self, customer_id: str) -> int:
         """Return the row of a customer, -1 when the bundle doesn't know them."""
-        customers = self._bundle.customers
-        return find_row(customers.hash, customers.id, customer_id)
+        return self._customer_row(customer_id)
 
     def store_row(self, store_id: str | None) -> int:
         """Return the row of a store, -1 when there is none or it is not known."""
@@ -149,25 +156,32 @@ class Candidates:
 
     def again_products(self, customer: int) -> Sequence[int]:
         """Return the products that the customer buys again, the most probable first."""
-        entries = self._again.entries(customer)
-        return self._again.product[entries.start : entries.stop]
+        start, end = self._again.offsets[customer], self._again.offsets[customer + 1]
+        return list(self._again.product[start:end])
 
     def habits(self, customer: int) -> Iterator[Habit]:
         """Yield what the customer buys again, by type, the most probable first."""
+        read, kind = self._habit.read, self._habit_type
         for entry in self._habit.entries(customer):
-            yield self._habit.read(entry, self._habit_type[entry])
+            yield read(entry, kind[entry])
 
     def again(self, customer: int) -> Iterator[Habit]:
         """Yield what the customer buys again, by product, the most probable first."""
+        read, kind, product = self._again.read, self._shelf.type, self._again.product
         for entry in self._again.entries(customer):
-            yield self._again.read(entry, self._shelf.type[self._again.product[entry]])
+            yield read(entry, kind[product[entry]])
 
-    def again_of(self, customer: int, products: Sequence[int]) -> list[Habit | None]:
-        """Return what is known of products that the customer buys again, None for one that is not among those."""
-        entries = self._again.entries(customer)
-        bought = list(self._again.product[entries.start : entries.stop])
+    def again_of(
+        self, customer: int, products: Sequence[int], bought: Sequence[int] | None = None
+    ) -> list[Habit | None]:
+        """Return what is known of products that the customer buys again, None for one that is not among those.
+
+        `bought` are their `again_products`, where the caller has them at hand.
+        """
+        bought = self.again_products(customer) if bought is None else bought
+        start = self._again.offsets[customer]
         return [
-            self._again.read(entries.start + bought.index(each), self._shelf.type[each]) if each in bought else None
+            self._again.read(start + bought.index(each), self._shelf.type[each]) if each in bought else None
             for each in products
         ]
 
@@ -183,13 +197,22 @@ class Candidates:
         start, end = offsets[customer], offsets[customer + 1]
         best = list(product[start * N_STRETCH_PRODUCTS : end * N_STRETCH_PRODUCTS])
         chosen = zip(best[::3], best[1::3], best[2::3], strict=True)
-        return list(map(Stretch, category[start:end], p7[start:end], chosen, source[start:end], lift[start:end]))
+        rows = (category[start:end], p7[start:end], chosen, source[start:end], lift[start:end])
+        return list(map(_stretch_of, zip(*rows, strict=True)))
 
     def discoveries(self, customer: int) -> Iterator[Discovery]:
-        """Yield products that the customer never bought, as the bundle orders them."""
+        """Return products that the customer never bought, as the bundle orders them."""
         offsets, product, p7 = self._discover
-        for e in range(offsets[customer], offsets[customer + 1]):
-            yield Discovery(product[e], p7[e])
+        start, end = offsets[customer], offsets[customer + 1]
+        return map(Discovery, product[start:end], p7[start:end])
+
+    def best_discoveries(self, customer: int) -> Iterator[Discovery]:
+        """Yield the same by their chance, the most probable first; ties as the bundle orders them."""
+        offsets, product, p7 = self._discover
+        start, end = offsets[customer], offsets[customer + 1]
+        chances = list(p7[start:end])
+        order = sorted(range(end - start), key=chances.__getitem__, reverse=True)
+        return (Discovery(product[start + i], chances[i]) for i in order)
 
     def recent_categories(self, customer: int) -> set[int]:
         """Return the categories that the customer bought in the last 26 weeks."""
@@ -281,17 +304,11 @@ class _HabitColumns(NamedTuple):
     n: Sequence[int]
 
     def read(self, entry: int, kind: int) -> Habit:
-        gap = self.gap_days[entry]
-        return Habit(
-            self.product[entry],
-            kind,
-            self.p7[entry],
-            self.due_day[entry],
-            self.last_day[entry],
-            None if math.isnan(gap) else gap,
-            self.quantity[entry],
-            self.n[entry],
-        )
+        _, product, p7, due_day, last_day, gap_days, quantity, n = self
+        gap = gap_days[entry]
+        pace = None if math.isnan(gap) else gap
+        fields = (product[entry], kind, p7[entry], due_day[entry], last_day[entry], pace, quantity[entry], n[entry])
+        return cast(Habit, _made(Habit, fields))
 
     def entries(self, customer: int) -> range:
         return range(self.offsets[customer], self.offsets[customer + 1])

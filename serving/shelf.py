@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy.typing as npt
 
 from features.ids import find_row
 from serving.bundle_format import OWN_CATEGORY, OWN_TYPE, BundleArrays
+
+_ITEMS_REMEMBERED = 8192  # about 5 MB: most answers hold what many customers are shown
 
 
 def ints(array: npt.NDArray[np.integer[Any]]) -> Sequence[int]:
@@ -29,7 +32,10 @@ def floats(array: npt.NDArray[np.floating[Any]]) -> Sequence[float]:
 
 
 class Shelf:
-    """The products of a bundle by row, their types and categories by theirs; `known_price` is NaN where unknown."""
+    """The products of a bundle by row, their types and categories by theirs; `known_price` is NaN where unknown.
+
+    `gain` is a product's margin where that is known and above 0, else 0: money.
+    """
 
     def __init__(self, bundle: BundleArrays, *, margin_rate: float) -> None:
         """Take a share of the price for the margin where no cost is known."""
@@ -51,6 +57,8 @@ class Shelf:
         self.known_price = floats(products.price)
         self._margin = floats(products.margin)
         self._margin_rate = margin_rate
+        self.gain = self._gains().data
+        self._items = lru_cache(_ITEMS_REMEMBERED)(self._item)
         # A category that a product stands for has no name of its own: the product's is said instead.
         stands = np.flatnonzero(products.flags & OWN_CATEGORY)
         self._own_categories = dict(zip(products.category[stands].tolist(), stands.tolist(), strict=True))
@@ -105,6 +113,10 @@ class Shelf:
         own, price = (np.asarray(each, dtype=np.float64) for each in (self._margin, self.known_price))
         return np.where(np.isnan(own), self._margin_rate * price, own)
 
+    def _gains(self) -> npt.NDArray[np.float64]:
+        margins = self.margins()
+        return np.where(margins > 0.0, margins, 0.0)
+
     def has_cost(self, product: int) -> bool:
         """Return whether the margin is the product's own, not a share of its price."""
         return not math.isnan(self._margin[product])
@@ -118,7 +130,10 @@ class Shelf:
         return bool(self.flags[product] & OWN_CATEGORY)
 
     def item(self, product: int) -> dict[str, Any]:  # Any: an answer's item, checked against api_answers in the tests
-        """Return what every item of an answer says of its product."""
+        """Return what every item of an answer says of its product: a dictionary of the caller's own."""
+        return self._items(product).copy()
+
+    def _item(self, product: int) -> dict[str, Any]:  # Any: as above
         type_name = self.type_names[self.type[product]]
         category_name = self.category_names[self.category[product]]
         return {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -66,6 +67,11 @@ class Taste:
         """Yield products that the customer never bought."""
         return iter(())
 
+    def best_discoveries(self) -> Iterable[Discovery]:
+        """Return the same, the most probable first; of a cold taste in the order to show them."""
+        found = list(self.discoveries())
+        return found if self.is_cold else sorted(found, key=_chance, reverse=True)
+
     def recent_categories(self) -> set[int]:
         """Return the categories that the customer bought in the last 26 weeks."""
         return set()
@@ -99,6 +105,7 @@ class BundleTaste(Taste):
     def __init__(self, candidates: Candidates, row: int) -> None:
         self._candidates = candidates
         self.row = row
+        self._bought: Sequence[int] | None = None
 
     @override
     def habits(self) -> Iterator[Habit]:
@@ -110,15 +117,17 @@ class BundleTaste(Taste):
 
     @override
     def again_of(self, products: Sequence[int]) -> Sequence[Habit | None]:
-        return self._candidates.again_of(self.row, products)
+        return self._candidates.again_of(self.row, products, self.again_products())
 
     @override
     def habits_of(self, types: Collection[int]) -> Sequence[Habit]:
         return self._candidates.habits_of(self.row, types)
 
     @override
-    def again_products(self) -> Collection[int]:
-        return self._candidates.again_products(self.row)
+    def again_products(self) -> Sequence[int]:
+        if self._bought is None:
+            self._bought = self._candidates.again_products(self.row)
+        return self._bought
 
     @override
     def stretches(self) -> Sequence[Stretch]:
@@ -127,6 +136,10 @@ class BundleTaste(Taste):
     @override
     def discoveries(self) -> Iterator[Discovery]:
         return self._candidates.discoveries(self.row)
+
+    @override
+    def best_discoveries(self) -> Iterable[Discovery]:
+        return self._candidates.best_discoveries(self.row)
 
     @override
     def recent_categories(self) -> set[int]:
@@ -143,6 +156,9 @@ class BundleTaste(Taste):
     @override
     def p_shop(self, days: float) -> float:
         return between_days(self._candidates.p_shop(self.row), days)
+
+
+_chance: Callable[[Discovery], float] = attrgetter("p7")
 
 
 class Place(NamedTuple):

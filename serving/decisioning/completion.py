@@ -56,13 +56,32 @@ def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -
 
     For whole days it is σ(a + b·logit(p7)) with that day's pair; between two of them it lies evenly between (within 0
     days nothing happens).
+
+    Examples
+    --------
+    >>> even = [(0.0, 1.0)] * 7
+    >>> round(within_days(0.5, 0.5, even), 6), round(within_days(0.5, 2.5, even), 6)
+    (0.25, 0.5)
     """
-    whole = int(days)
-    if whole == days:
-        a, b = window[whole - 1]
-        return sigmoid(a + b * logit(p7))
-    low = within_days(p7, whole, window) if whole else 0.0
-    return low + (days - whole) * (within_days(p7, whole + 1, window) - low)
+    return WithinDays(days, window)(p7)
+
+
+class WithinDays:
+    """`within_days` of many chances, for one number of days."""
+
+    def __init__(self, days: float, window: Sequence[tuple[float, float]]) -> None:
+        whole = int(days)
+        self._part = days - whole
+        self._low = window[whole - 1] if whole else None
+        self._high = window[whole] if self._part else (0.0, 0.0)
+
+    def __call__(self, p7: float) -> float:
+        """Return the chance within the days of a chance within seven."""
+        x = logit(p7)
+        low = 0.0 if self._low is None else sigmoid(self._low[0] + self._low[1] * x)
+        if not self._part:
+            return low
+        return low + self._part * (sigmoid(self._high[0] + self._high[1] * x) - low)
 
 
 def shifted(p: float, log_odds: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from serving.api_answers import Reason
 from serving.api_codes import ReasonCode
 from serving.bundle_format import HEALTHY, INTIMATE, PRIVATE_LABEL, RESTRICTED
@@ -24,6 +26,8 @@ class Reasons:
     def __init__(self, shelf: Shelf, pace: Pace) -> None:
         self._shelf = shelf
         self._pace = pace
+        flags = np.asarray(shelf.category_flags)
+        self._unnamed = frozenset(np.flatnonzero(flags & (INTIMATE | RESTRICTED)).tolist())
 
     def habit(self, habit: Habit, *, today: int, end_day: int, is_type: bool) -> Reason:
         """Return the pace of a habit and its last time, as of the local day `today`.
@@ -60,7 +64,7 @@ class Reasons:
 
     def can_name_category(self, category: int) -> bool:
         """Return whether a reason may name the category: neither intimate nor restricted."""
-        return not self._shelf.category_flags[category] & (INTIMATE | RESTRICTED)
+        return category not in self._unnamed
 
     def discovery(self, found: Discovery, today: int) -> Reason:
         """Return why a product never bought before is in an answer, as of the local day `today`."""

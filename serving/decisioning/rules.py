@@ -105,13 +105,17 @@ class Screen:
         self._gone = gone
         self._all_gone = {*gone.excluded, *gone.in_basket, *gone.dismissed}  # one look for each product
         self._forbidden_flags = forbidden_flags | BANNED
+        self._looked_at = self._forbidden_flags | RECOMMENDABLE
         self._is_out = is_out
         self._trace = trace
         self._extra = extra
+        self._is_plain = is_out is None and extra is None
         self.met: set[Withheld] = set()
 
     def withheld(self, product: int) -> Withheld | None:
         """Return why the product may not be in the answer, None when it may."""
+        if self._is_plain and self._flags[product] & self._looked_at == RECOMMENDABLE and product not in self._all_gone:
+            return None
         reason = self._reason(product)
         if reason is not None:
             self.note(product, reason)

@@ -272,9 +272,7 @@ class SlateMaker:
 
     def _discoveries(self, ask: Ask) -> Iterable[Discovery]:
         """Return what the customer never bought, the most probable first; of a cold one in the order it came."""
-        found = list(ask.taste.discoveries())
-        listed = found if ask.taste.is_cold else sorted(found, key=lambda each: -each.p7)
-        return self._ranked(ask, listed, lambda each: (each.p7, each.product))
+        return self._ranked(ask, ask.taste.best_discoveries(), lambda each: (each.p7, each.product))
 
     def _fresh_categories(self, ask: Ask) -> Iterator[Entry]:
         stretches = sorted(ask.taste.stretches(), key=lambda each: -each.p7)

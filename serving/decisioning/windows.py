@@ -77,7 +77,11 @@ def week_of(day: int, zone: ZoneInfo) -> Week:
 
 def challenge_window(at: datetime, zone: ZoneInfo) -> Window:
     """Return the window of a challenge that is first made at `at` (cut to whole seconds): until its week ends."""
-    starts = at.astimezone(UTC).replace(microsecond=0)
+    return _window_from(at.astimezone(UTC).replace(microsecond=0), zone)
+
+
+@lru_cache(maxsize=1024)
+def _window_from(starts: datetime, zone: ZoneInfo) -> Window:
     first_day = day_of(starts, zone)
     week = week_of(first_day, zone)
     end_day = week.first_day + DAYS_A_WEEK
