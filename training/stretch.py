@@ -2,9 +2,10 @@
 
 Boosted trees over customer × new category pairs, on top of what customers like them have (EASE, implicit's nearest
 items and alternating least squares over categories). Trees learn from every new purchase of the training weeks and a
-sample of the other pairs, weighted back, so that their log-odds are chances already: a calibration by trees that had
-seen fewer weeks shrank them by a fifth on the pairs that rank first. The 7-day chance is theirs times the share of such
-purchases that fall in the first week (training.first_week).
+sample of the other pairs, weighted back, so that the level of their log-odds is that of chances already. What is best
+of some two hundred categories is also what the trees overrate the most, so their slope is that of trees which had not
+seen the week (docs/adr/0012-chance-of-the-one-shown.md). The 7-day chance is theirs times the share of such purchases
+that fall in the first week (training.first_week).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pandas as pd
 from features import columns as c
 from features.asof import Moment
 from training.boosting import BoostedTrees, BoostingConfig, FitOptions, fit_trees
-from training.calibration import MarginCalibration, fit_calibration, log_odds
+from training.calibration import MarginCalibration, fit_calibration, keeping_level, log_odds
 from training.first_week import WINDOW_DAYS, TwoChances, fit_first_week
 from training.guard import ranks_better
 from training.history import History
@@ -154,11 +155,12 @@ class StretchModel:
         learned = _Sample.of(samples)
         trees = _trees(learned, self.config)
         notes = () if trees else (TOO_FEW,)
-        if trees and np.isfinite(learned.day).sum() < THIN_EVENTS and not self._is_worth(samples, cutoffs, latest[-1]):
+        earlier = self._earlier_trees(samples, cutoffs, latest[-1]) if trees else None
+        if trees and np.isfinite(learned.day).sum() < THIN_EVENTS and not _is_worth(earlier, latest[-1]):
             trees, notes = None, (NO_BETTER,)
         shown = _shown(latest, trees, self.config)
-        # without trees a category's share of buyers is no chance yet, and nothing that could have been overfitted
-        within_28 = MarginCalibration() if trees else fit_calibration(shown.margin, np.isfinite(shown.day), n_bends=0)
+        seen = _shown([latest[-1]], earlier, self.config) if earlier else None
+        within_28 = _within_28(shown, seen) if trees else _calibrated(shown)
         chances = TwoChances(within_28, fit_first_week(margin_of(trees, learned.features), learned.day))
         return FittedStretch(
             config=self.config,
@@ -168,23 +170,27 @@ class StretchModel:
             notes=notes,
         )
 
-    def _is_worth(self, samples: list[_Sample], cutoffs: list[Moment], latest: _Week) -> bool:
-        """Return whether trees of the weeks that had ended by the latest cutoff rank better there than popularity."""
+    def _earlier_trees(self, samples: list[_Sample], cutoffs: list[Moment], latest: _Week) -> BoostedTrees | None:
+        """Return trees of the weeks whose 28 days had ended by the latest cutoff: these have not seen its purchases."""
         ended = [each for each, at in zip(samples, cutoffs, strict=True) if at.day + HORIZON_DAYS <= latest.moment.day]
-        trees = _trees(_Sample.of(ended), self.config)
-        if trees is None:
-            return True
-        grid, parts = latest.grid, []
-        for start, stop in grid.blocks():
-            cells = grid.new_cells(start, stop)
-            cells = cells[grid.is_learner[cells // grid.width]]
-            features = grid.features(cells, start, stop)
-            is_hit = np.isfinite(latest.first_day[cells])
-            parts.append((margin_of(trees, features), _start(features), cells // grid.width, is_hit))
-        if not parts:
-            return True
-        ours, popular, groups, is_hit = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return ranks_better(ours, popular, groups=groups, is_hit=is_hit)
+        return _trees(_Sample.of(ended), self.config)
+
+
+def _is_worth(earlier: BoostedTrees | None, latest: _Week) -> bool:
+    """Return whether trees that had not seen the latest week rank better there than popularity; true without them."""
+    if earlier is None:
+        return True
+    grid, parts = latest.grid, []
+    for start, stop in grid.blocks():
+        cells = grid.new_cells(start, stop)
+        cells = cells[grid.is_learner[cells // grid.width]]
+        features = grid.features(cells, start, stop)
+        is_hit = np.isfinite(latest.first_day[cells])
+        parts.append((margin_of(earlier, features), _start(features), cells // grid.width, is_hit))
+    if not parts:
+        return True
+    ours, popular, groups, is_hit = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return ranks_better(ours, popular, groups=groups, is_hit=is_hit)
 
 
 def margin_of(trees: BoostedTrees | None, features: pd.DataFrame) -> FloatArray:
@@ -243,6 +249,19 @@ class _Sample:
 
 
 _NUMBERS = ("day", "weight")
+
+
+def _calibrated(shown: _Shown) -> MarginCalibration:
+    """Return the straight line from margins to the log-odds of what came of them."""
+    return fit_calibration(shown.margin, np.isfinite(shown.day), n_bends=0)
+
+
+def _within_28(shown: _Shown, seen: _Shown | None) -> MarginCalibration:
+    """Return what makes chances of margins: as steep as earlier trees' turned out, at the level of all weeks.
+
+    `seen` are the best pairs of the latest week by trees that had not seen it; None where there are no such trees.
+    """
+    return MarginCalibration() if seen is None else keeping_level(_calibrated(seen), shown.margin)
 
 
 def _trees(sample: _Sample, config: StretchConfig) -> BoostedTrees | None:

@@ -10,9 +10,20 @@ import pytest
 from features.asof import Moment
 from features.sources.synthetic import Truth
 from training.boosting import BoostedTrees, BoostingConfig
+from training.calibration import MarginCalibration
 from training.config import load_config, load_search
 from training.history import History
-from training.stretch import NO_BETTER, TOO_FEW, FittedStretch, StretchConfig, StretchModel, figures, judge
+from training.stretch import (
+    NO_BETTER,
+    TOO_FEW,
+    FittedStretch,
+    StretchConfig,
+    StretchModel,
+    _Shown,
+    _within_28,
+    figures,
+    judge,
+)
 
 SMALL = StretchConfig(
     n_cutoffs=6,
@@ -123,6 +134,23 @@ def test_thin_data_fall_back_on_popularity(thin_history: History, new_history: H
         assert fitted.notes == (TOO_FEW,)
         assert ((predicted["p28"] >= 0) & (predicted["p28"] <= 1)).all()
         assert "trees.txt" not in fitted.artifacts()
+
+
+def test_chances_are_as_steep_as_earlier_trees_turned_out_at_the_level_of_all_weeks() -> None:
+    said, rng = np.linspace(-6.0, 2.0, 4000), np.random.default_rng(1)
+    is_bought = rng.random(len(said)) < 1 / (1 + np.exp(-said / 2))  # half as steep as was said
+    seen_by_earlier = _Shown(said, np.where(is_bought, 3.0, np.inf))
+    shown = _Shown(said + 0.5, np.full(len(said), np.inf))
+    calibration = _within_28(shown, seen_by_earlier)
+    low, high = calibration.calibrated_log_odds([-4.0, 0.0])
+    assert (high - low) / 4 == pytest.approx(0.5, abs=0.05)
+    as_said = 1 / (1 + np.exp(-shown.margin))
+    assert calibration.probability(shown.margin).mean() == pytest.approx(as_said.mean(), abs=1e-6)
+
+
+def test_without_earlier_weeks_the_trees_are_taken_at_their_word(fitted: FittedStretch) -> None:
+    assert _within_28(_Shown(np.zeros(3), np.full(3, np.inf)), None) == MarginCalibration()
+    assert fitted.chances.within_28 != MarginCalibration()
 
 
 def test_the_shipped_configs_are_read() -> None:
