@@ -105,9 +105,11 @@ class HttpApp:
         shop = self._shop
         serving = shop.champion.current
         if serving is None or not shop.ready.are_all():
-            raise not_ready("no bundle serves yet", RETRY_SECONDS)
+            raise not_ready(_why_not(shop.champion.refused), RETRY_SECONDS)
         state = "available" if shop.door.is_available else "unavailable"
         body = {"ready": True, "model_version": serving.version, "state": state}
+        if shop.champion.refused is not None:
+            body["refused"] = shop.champion.refused
         return Answer(200, JSON_TYPE, orjson.dumps(body))
 
     async def _docs(self, _exchange: Exchange) -> Answer:
@@ -118,6 +120,10 @@ class HttpApp:
         self._shop.tell_metrics()
         metrics = self._shop.metrics
         return Answer(200, ((b"content-type", metrics.content_type),), metrics.text())
+
+
+def _why_not(refused: str | None) -> str:
+    return "no bundle serves yet" + (f": {refused} was refused, the log says why" if refused else "")
 
 
 def _reading(handler: Handler) -> dict[str, Handler]:

@@ -42,7 +42,6 @@ class Decisions:
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._deciders: tuple[Serving[Any], Decider, Decider] | None = None  # with the state, and without
 
     def handler(self, path: str, model: type[Request]) -> Handler:
         """Return what answers the requests of a model at a path."""
@@ -74,7 +73,8 @@ class Decisions:
     async def _decide(self, serving: Serving[Any], request: Request, until: float) -> Mapping[str, Any]:
         shop = self._shop
         decider, without_state = self._deciders_of(serving)
-        now = shop.clock.now()
+        # A clock that was set back must not make what is asked for now a moment before the bundle.
+        now = max(shop.clock.now(), serving.engine.bundle.manifest.as_of)
         if shop.door.reads_in_place and _is_small(request):
             try:
                 return decider.decide(request, now, may_commit=False)
@@ -87,11 +87,12 @@ class Decisions:
 
     def _deciders_of(self, serving: Serving[Any]) -> tuple[Decider, Decider]:
         """Return what decides with the state, and what decides without."""
-        ids, door = self._shop.current_ids, self._shop.door
-        if self._deciders is None or self._deciders[0] is not serving or self._deciders[1].ids is not ids:
-            with_state, without = (Decider(serving.engine, each, ids, self._shop.refusals) for each in (door, AWAY))
-            self._deciders = (serving, with_state, without)
-        return self._deciders[1], self._deciders[2]
+        shop = self._shop
+        ids, door, made = shop.current_ids, shop.door, shop.deciders
+        if made is None or made[0] is not serving or made[1].ids is not ids:
+            with_state, without = (Decider(serving.engine, each, ids, shop.refusals) for each in (door, AWAY))
+            shop.deciders = made = (serving, with_state, without)
+        return made[1], made[2]
 
     def _count(self, path: str, request: Request, decision: Mapping[str, Any]) -> None:
         self._shop.tally.note(path, decision)

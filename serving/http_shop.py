@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.champion import Champion
+from serving.champion import Champion, Serving
+from serving.decide import Decider
 from serving.decision_ids import DecisionIds
 from serving.decisioning.policy import Policy, default_policy
 from serving.experiments_file import ExperimentsFile
@@ -48,6 +49,8 @@ class Shop:
     # What was in force when the server started: it holds for as long as no bundle brings its own.
     home_policy: Policy = field(default_factory=default_policy)
     log_requests: bool = False
+    # What decides for one bundle, with the state and without; made with the first decision, let go of with the bundle.
+    deciders: tuple[Serving[Any], Decider, Decider] | None = None
     tally: DecisionTally = field(init=False)
     drift: Drift = field(init=False)
 

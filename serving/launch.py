@@ -27,6 +27,7 @@ from serving.state.opening import open_store
 SERVICE = "serving.service:Tercet"
 STOP_SECONDS = 10.0
 _KILL_SECONDS = 5.0
+_GRACE_SECONDS = 7  # for answers that are being made when it is to end: longer than any may take
 _POLL_SECONDS = 0.1
 
 
@@ -189,6 +190,7 @@ def _command(settings: Settings) -> list[str]:
     # The folder that holds this very package: another `serving` in the current folder must not be taken for it.
     root = Path(serving.__file__).resolve().parent.parent
     options = ["--host", settings.host, "--port", str(settings.port), "--api-workers", str(settings.workers)]
+    options += ["--timeout-graceful-shutdown", str(_GRACE_SECONDS)]
     return [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", str(root), *options]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import bentoml
+import uvicorn.config
 
 from serving.api import ChallengeRequest
 from serving.api_keys import KeysFile
@@ -38,6 +39,7 @@ from serving.http_ready import ReadyBoard
 from serving.http_shop import Shop
 from serving.http_state import StateDoor
 from serving.live import epoch_us
+from serving.metric_files import FOLDER_VARIABLE, reserve
 from serving.settings import Settings, read_settings
 from serving.state_home import open_state, policy_in_force
 
@@ -50,6 +52,7 @@ _POLL_SECONDS = 0.25
 _STATE_POLL_SECONDS = 1.0
 _TELL_SECONDS = 1.0
 _COMPACT_POLL_SECONDS = 600.0
+_LET_GO_SECONDS = 2.5  # longer than an answer may take
 _WARM_UP_CALLS = 20
 
 
@@ -78,7 +81,7 @@ def begin_tracing() -> Tracing:
 
 def open_shop(settings: Settings, tracing: Tracing | None = None) -> Shop:
     """Return what the requests of this worker share; no bundle is loaded and no state open yet."""
-    metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    metrics = Metrics(reserve(os.environ.get(FOLDER_VARIABLE)))
     experiments = ExperimentsFile(settings.home)
     door = StateDoor(partial(open_state, settings.state, settings.home), metrics)
     opened = partial(open_engine, experiments=experiments)
@@ -131,17 +134,30 @@ async def look_for_champion(shop: Shop) -> None:
     """Take up the champion, beside the event loop, if there is a new one."""
     if not shop.champion.has_news():
         return
-    before = shop.champion.current
+    before = shop.champion.current.version if shop.champion.current else None
     taken_up = await asyncio.to_thread(_take_up, shop)
-    shop.metrics.count_load(taken_up=taken_up, at=time.time())
+    if shop.champion.refused is not None:
+        shop.metrics.count_load(taken_up=False, at=time.time())
     if taken_up and shop.champion.current is not None:
-        await _tell_bundle(shop, before.version if before else None)
+        shop.metrics.count_load(taken_up=True, at=time.time())
+        await _tell_bundle(shop, before)
         shop.door.obey(shop.policy.state)
         shop.ready.report(shop.champion.current.version)
-        # What lives from now on is not looked at again by the collector: its passes would hold up answers.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
+        _freeze(shop)
+        if before is not None:
+            await asyncio.sleep(_LET_GO_SECONDS)
+            _freeze(shop)
+
+
+def _freeze(shop: Shop) -> None:
+    """Let go of what served before, and keep the collector from what lives: its passes would hold up answers.
+
+    A bundle is part of a cycle, which only the collector ends, once no answer is made from it any more.
+    """
+    shop.deciders = None
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 async def _tell_bundle(shop: Shop, before: str | None) -> None:
@@ -154,30 +170,61 @@ async def _tell_bundle(shop: Shop, before: str | None) -> None:
 
 async def tell_metrics(shop: Shop) -> None:
     """Carry over to the metrics what was counted beside them, every second, until cancelled."""
+    tell = OnceTold("telling the metrics")
     while True:
         await asyncio.sleep(_TELL_SECONDS)
-        shop.tell_metrics()
+        with tell:
+            shop.tell_metrics()
 
 
 async def keep_champion(shop: Shop) -> None:
     """Take up other keys and experiments, and each new champion, until cancelled."""
+    looks = [(look, OnceTold(look.__name__)) for look in (look_for_keys, look_for_experiments, look_for_champion)]
     while True:
         await asyncio.sleep(_POLL_SECONDS)
-        await look_for_keys(shop)
-        await look_for_experiments(shop)
-        await look_for_champion(shop)
+        for look, once in looks:
+            with once:
+                await look(shop)
 
 
 async def keep_state(shop: Shop) -> None:
     """Open the state as soon as that is possible, then compact it now and then, until cancelled."""
-    while not await asyncio.to_thread(shop.door.open):
-        await asyncio.sleep(_STATE_POLL_SECONDS)
+    is_open, opening = False, OnceTold("opening the state")
+    while not is_open:
+        with opening:
+            is_open = await asyncio.to_thread(shop.door.open)
+        if not is_open:
+            await asyncio.sleep(_STATE_POLL_SECONDS)
     while True:
         await asyncio.sleep(_COMPACT_POLL_SECONDS)
         await asyncio.to_thread(_compact, shop)
 
 
+class OnceTold:
+    """As a context, keeps what nobody foresaw from ending a loop that goes on trying; the same is logged once."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = ""
+
+    def __enter__(self) -> None:
+        """Begin to try."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
+        """Log what went wrong, unless it is what went wrong before; let through what is to end the loop."""
+        if error is None:
+            self._told = ""
+        elif isinstance(error, Exception) and repr(error) != self._told:
+            self._told = repr(error)
+            logger.error("%s failed; it is tried again", self._what, exc_info=error)
+        return isinstance(error, Exception)
+
+
 def _compact(shop: Shop) -> None:
+    """Drop what is older than the policy keeps; never by a clock that was set: it would take all for old."""
+    if shop.clock.has_stepped():
+        logger.error("the machine's clock was set by over an hour: nothing is dropped as old until tercet is restarted")
+        return
     try:
         shop.door.compact(epoch_us(shop.clock.now()))
     except StateUnavailable:
@@ -268,3 +315,6 @@ class Edge:
 
 
 Tercet.add_asgi_middleware(Edge)  # type: ignore[attr-defined]  # the decorator makes a bentoml.Service of the class
+
+# BentoML starts uvicorn by itself, with the protocol of this name.
+uvicorn.config.HTTP_PROTOCOLS["auto"] = "serving.http_connection:BoundedConnection"

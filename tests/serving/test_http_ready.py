@@ -16,7 +16,8 @@ def board(tmp_path: Path) -> ReadyBoard:
 
 
 def report(folder: Path, pid: int, version: str) -> None:
-    (folder / str(pid)).write_text(version)
+    (folder / str(pid)).unlink(missing_ok=True)
+    (folder / f"{pid}{'.serves' if version else ''}").touch()
 
 
 def test_a_worker_that_serves_nothing_holds_ready_back(board: ReadyBoard) -> None:
@@ -43,7 +44,7 @@ def test_a_worker_that_has_gone_does_not_count(board: ReadyBoard, tmp_path: Path
     report(tmp_path / "ready", gone.pid, "")
 
     assert board.are_all()
-    assert [each.name for each in (tmp_path / "ready").iterdir()] == [str(os.getpid())]
+    assert [each.name for each in (tmp_path / "ready").iterdir()] == [f"{os.getpid()}.serves"]
 
 
 def test_a_worker_that_ends_leaves_nothing_behind(board: ReadyBoard, tmp_path: Path) -> None:
@@ -58,3 +59,14 @@ def test_a_worker_of_its_own_needs_no_board() -> None:
     alone.report(None)
 
     assert alone.are_all()
+
+
+def test_a_board_that_can_not_be_written_is_no_reason_to_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    board = ReadyBoard(tmp_path / "file" / "ready")
+    board.report(None)
+    board.report("20180101-aaaaaaaa")
+    board.leave()
+
+    assert board.are_all()
+    assert "can't note" in caplog.text
