@@ -26,7 +26,7 @@ from serving.api_answers import (
 from serving.api_codes import Level, NoteCode, ShortfallCode
 from serving.bundle import Bundle
 from serving.candidates import Habit, Neighbour
-from serving.decisioning.challenge import N_ITEMS, Pick
+from serving.decisioning.challenge_parts import N_ITEMS, Pick
 from serving.decisioning.reward import NO_REWARD, Stake, reward_for
 from serving.decisioning.slate_parts import Entry
 from serving.decisioning.substitutes import Substitute

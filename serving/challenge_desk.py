@@ -12,7 +12,8 @@ from serving.api_answers import ChallengeAnswer
 from serving.api_codes import Role
 from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.decisioning import shortfalls
-from serving.decisioning.challenge import N_ITEMS, ChallengeMaker, Draft, Pick
+from serving.decisioning.challenge import ChallengeMaker
+from serving.decisioning.challenge_parts import N_ITEMS, Draft, Pick
 from serving.decisioning.completion import completion_probability
 from serving.decisioning.exploring import Lots
 from serving.decisioning.windows import Week, Window, challenge_window, day_of, week_of

@@ -17,83 +17,22 @@ Where the policy explores, the stretch of 1. or 3. is drawn among the best few (
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple
 
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
 from serving.candidates import Candidates, Habit, Neighbour, Stretch
+from serving.decisioning.challenge_parts import Draft, Pick
 from serving.decisioning.completion import shifted, within_days
-from serving.decisioning.exploring import STRETCH, Lots, Option
-from serving.decisioning.merchandising import Display
+from serving.decisioning.exploring import STRETCH, Option
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
-from serving.decisioning.rules import Pace, Screen, Withheld
-from serving.decisioning.windows import Window
+from serving.decisioning.rules import Pace, Withheld
+from serving.decisioning.stretch_ranking import StretchChoice, StretchRanking
 from serving.numbers import Numbers, between_days
 from serving.shelf import Shelf
-from serving.taste import Taste
-
-N_HABITS = 2
-N_ITEMS = 3
-ROLES = (Role.HABIT, Role.HABIT, Role.STRETCH)
-# Seen again and again without an answer, a product falls below this, and is no stretch for a while.
-_LEAST_WORTH = -1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """One item of a challenge; `chance` is that of exactly what `level` counts, within the window."""
-
-    product: int
-    role: Role
-    level: Level
-    chance: float
-    reason: Reason
-    is_new: bool = False
-    habit: Habit | None = None
-
-
-@dataclass(slots=True)
-class Draft:
-    """A challenge in the making; `closed_types` are those just bought or in the basket, `roles` are to be filled.
-
-    `lots` draws the stretch; None where nothing is drawn.
-    """
-
-    taste: Taste
-    store: int
-    window: Window
-    screen: Screen
-    display: Display
-    basket_categories: set[int]
-    closed_types: set[int]
-    picks: list[Pick] = field(default_factory=list)
-    categories: set[int] = field(default_factory=set)
-    roles: tuple[Role, ...] = ROLES
-    lots: Lots | None = None
-
-    @property
-    def n_habits(self) -> int:
-        """How many of the roles are habits: they come first."""
-        return self.roles.count(Role.HABIT)
-
-    @property
-    def n_open(self) -> int:
-        """How many items are still missing."""
-        return len(self.roles) - len(self.picks)
-
-
-class _Worthy(NamedTuple):
-    """A stretch that may be shown: `value` is what it is ranked by, ties by `chance`."""
-
-    stretch: Stretch
-    product: int
-    value: float
-    chance: float
 
 
 class ChallengeMaker:
@@ -113,6 +52,7 @@ class ChallengeMaker:
         self._candidates = candidates
         self._numbers = numbers
         self._policy = stretch
+        self._ranking = StretchRanking(shelf, numbers, stretch, reasons)
         self._reasons = reasons
         self._pace = pace
 
@@ -267,34 +207,20 @@ class ChallengeMaker:
 
     def _best_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         """Return the stretch of the highest chance x margin, or one drawn among the best; None where there is none."""
-        worthy = sorted(self._worthy(draft, closed, floor), key=_worth, reverse=True)
-        if not worthy:
-            return None
-        place = 0
-        if draft.lots is not None:
-            place = draft.lots.place(STRETCH, [Option(self._shelf.ids[each.product], each.value) for each in worthy])
-        return self._stretch_pick(draft, worthy[place].stretch, worthy[place].product)
-
-    def _worthy(self, draft: Draft, closed: set[int], floor: float | None) -> Iterator[_Worthy]:
-        """Yield each stretch of a new category with its product, by its chance x margin, a link counting extra."""
-        leanings = draft.taste.leanings()
-        for stretch in draft.taste.stretches():
-            if stretch.category in closed or not self._reasons.can_name_category(stretch.category):
-                continue
-            product = self._product_of(draft, stretch, floor, leanings)
-            if product < 0:
-                continue
-            chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
-            if self._is_linked(stretch):
-                chance *= 1.0 + self._policy.link_bonus
-            ranked = draft.display.boosted(chance, product)
-            yield _Worthy(stretch, product, ranked * max(self._shelf.margin(product) or 0.0, 0.0), ranked)
+        choice = StretchChoice(self._ranking, draft, closed, floor)
+        if draft.lots is None:
+            best = choice.best()
+        else:
+            worthy = choice.ranked()
+            options = [Option(self._shelf.ids[each.product], each.value) for each in worthy]
+            best = worthy[draft.lots.place(STRETCH, options)] if worthy else None
+        return None if best is None else self._stretch_pick(draft, best.stretch, best.product)
 
     def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
         flags = self._shelf.flags[product]
         leanings = draft.taste.leanings()
         leaning = next((flag for flag, share in leanings if flags & flag and share > 1 / 2), 0)
-        reason = self._reasons.stretch(stretch, product, is_linked=self._is_linked(stretch), leaning=leaning)
+        reason = self._reasons.stretch(stretch, product, is_linked=self._ranking.is_linked(stretch), leaning=leaning)
         chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
         level = Level.PRODUCT if self._shelf.stands_for_category(product) else Level.CATEGORY
         return Pick(product, Role.STRETCH, level, chance, reason, is_new=True)
@@ -319,7 +245,7 @@ class ChallengeMaker:
                 self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
             )
             ranked = draft.display.boosted(each.p7, product)
-            value = (ranked * max(self._shelf.margin(product) or 0.0, 0.0), ranked)
+            value = (ranked * self._shelf.gain[product], ranked)
             if is_open and is_worth and value > best and draft.screen.withheld(product) is None:
                 best, found = value, each
         if found is None:
@@ -349,38 +275,6 @@ class ChallengeMaker:
                 return Pick(product, Role.STRETCH, Level.PRODUCT, chance, reason)
         return None
 
-    def _product_of(
-        self, draft: Draft, stretch: Stretch, floor: float | None, leanings: Sequence[tuple[int, float]]
-    ) -> int:
-        """Return the best product of a stretch category to show, by place, interest and leanings; -1 for none.
-
-        `floor` is the price to exceed, which an unknown price (NaN) never does.
-        """
-        best, found = -math.inf, -1
-        score = 1.0 + self._policy.rank_step
-        for product in stretch.products:
-            score -= self._policy.rank_step
-            if product < 0 or not (floor is None or self._shelf.known_price[product] > floor):
-                continue
-            if draft.screen.withheld(product) is not None:
-                continue
-            worth = score + (draft.taste.shift(Level.PRODUCT, product) if draft.taste.is_live else 0.0)
-            for flag, share in leanings:
-                agreement = share if self._shelf.flags[product] & flag else 1.0 - share
-                worth += self._policy.leaning_weight * agreement
-            if worth > _LEAST_WORTH and worth + draft.display.step(product) > best:
-                best, found = worth + draft.display.step(product), product
-        return found
-
-    def _is_linked(self, stretch: Stretch) -> bool:
-        """Return whether one of the customer's habits leads to the category, and may be named."""
-        is_strong = stretch.source >= 0 and stretch.lift >= self._policy.link_min_lift
-        return is_strong and self._reasons.can_name_category(stretch.source)
-
     def _add(self, draft: Draft, pick: Pick) -> None:
         draft.picks.append(pick)
         draft.categories.add(self._shelf.category[pick.product])
-
-
-def _worth(each: _Worthy) -> tuple[float, float]:
-    return each.value, each.chance

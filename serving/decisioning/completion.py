@@ -67,21 +67,26 @@ def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -
 
 
 class WithinDays:
-    """`within_days` of many chances, for one number of days."""
+    """`within_days` of many chances, for one number of days; it `is_rising` where more within seven is more within."""
 
     def __init__(self, days: float, window: Sequence[tuple[float, float]]) -> None:
         whole = int(days)
         self._part = days - whole
         self._low = window[whole - 1] if whole else None
-        self._high = window[whole] if self._part else (0.0, 0.0)
+        self._high = window[whole] if self._part else None
+        self.is_rising = all(pair is None or pair[1] >= 0.0 for pair in (self._low, self._high))
 
     def __call__(self, p7: float) -> float:
         """Return the chance within the days of a chance within seven."""
         x = logit(p7)
-        low = 0.0 if self._low is None else sigmoid(self._low[0] + self._low[1] * x)
-        if not self._part:
+        low = 0.0
+        if self._low is not None:
+            a, b = self._low
+            low = sigmoid(a + b * x)
+        if self._high is None:
             return low
-        return low + self._part * (sigmoid(self._high[0] + self._high[1] * x) - low)
+        a, b = self._high
+        return low + self._part * (sigmoid(a + b * x) - low)
 
 
 def shifted(p: float, log_odds: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from serving.api_codes import ShortfallCode
-from serving.decisioning.challenge import N_HABITS
+from serving.decisioning.challenge_parts import N_HABITS
 from serving.decisioning.rules import FILTERS, GONE, Withheld
 
 Met = Set[Withheld]

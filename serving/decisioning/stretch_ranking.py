@@ -1,0 +1,125 @@
+"""Which stretches are worth the most, to a customer and to the shop, and which product stands for each.
+
+A stretch is ranked by its chance x the margin of its product. Most are never looked at: a chance within days rises with
+that within a week, so a stretch that is less likely than one before it, and can gain less, does not come before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from operator import itemgetter
+from typing import NamedTuple
+
+from serving.api_codes import Level
+from serving.candidates import Stretch
+from serving.decisioning.challenge_parts import Draft
+from serving.decisioning.completion import WithinDays
+from serving.decisioning.policy import StretchPolicy
+from serving.decisioning.reasons import Reasons
+from serving.numbers import Numbers
+from serving.shelf import Shelf
+
+# Seen again and again without an answer, a product falls below this, and is no stretch for a while.
+_LEAST_WORTH = -1.0
+_ROUNDING = 1.0 + 1e-9  # what floating point may do to the order of two chances is far less
+
+
+class Worthy(NamedTuple):
+    """A stretch that may be shown: `value` is what it is ranked by, ties by `chance`, then by place in the list."""
+
+    value: float
+    chance: float
+    earliness: int
+    product: int
+    stretch: Stretch
+
+
+_rank: Callable[[Worthy], tuple[float, float, int]] = itemgetter(0, 1, 2)
+
+
+class StretchRanking:
+    """What ranks stretches, the same for every customer of a bundle."""
+
+    def __init__(self, shelf: Shelf, numbers: Numbers, policy: StretchPolicy, reasons: Reasons) -> None:
+        self.shelf = shelf
+        self.numbers = numbers
+        self.policy = policy
+        self.reasons = reasons
+        self.link_factor = 1.0 + policy.link_bonus
+
+    def is_linked(self, stretch: Stretch) -> bool:
+        """Return whether one of the customer's habits leads to the category, and may be named."""
+        is_strong = stretch.source >= 0 and stretch.lift >= self.policy.link_min_lift
+        return is_strong and self.reasons.can_name_category(stretch.source)
+
+
+class StretchChoice:
+    """The stretches of one challenge, of categories that are not `closed`.
+
+    Their products cost more than `floor`, money, where one is given; an unknown price (NaN) never does.
+    """
+
+    def __init__(self, ranking: StretchRanking, draft: Draft, closed: set[int], floor: float | None) -> None:
+        self._ranking = ranking
+        self._draft = draft
+        self._closed = closed
+        self._floor = floor
+        self._within = WithinDays(draft.window.n_days, ranking.numbers.stretch_window)
+        self._leanings = draft.taste.leanings()
+
+    def best(self) -> Worthy | None:
+        """Return the first of `ranked`, without looking at all of them."""
+        if self._draft.display.has_boosts or not self._within.is_rising:
+            return next(iter(self.ranked()), None)
+        gain, link_factor = self._ranking.shelf.gain, self._ranking.link_factor * _ROUNDING
+        stretches = self._draft.taste.stretches()
+        best: Worthy | None = None
+        value, ceiling = -math.inf, 1.0
+        for place in sorted(range(len(stretches)), key=[each.p7 for each in stretches].__getitem__, reverse=True):
+            stretch = stretches[place]
+            first, second, third = stretch.products
+            most = max(gain[first], gain[second], gain[third]) * link_factor
+            if ceiling * most < value or not self._is_open(stretch):
+                continue
+            ceiling = self._within(stretch.p7)
+            found = self._worthy(stretch, place, ceiling) if ceiling * most >= value else None
+            if found is not None and (best is None or found > best):
+                best, value = found, found.value
+        return best
+
+    def ranked(self) -> list[Worthy]:
+        """Return all that may be shown, the highest chance x margin first; a link with a habit counts extra."""
+        stretches = enumerate(self._draft.taste.stretches())
+        looked_at = (self._worthy(each, i, self._within(each.p7)) for i, each in stretches if self._is_open(each))
+        return sorted((each for each in looked_at if each is not None), key=_rank, reverse=True)
+
+    def _is_open(self, stretch: Stretch) -> bool:
+        return stretch.category not in self._closed and self._ranking.reasons.can_name_category(stretch.category)
+
+    def _worthy(self, stretch: Stretch, place: int, chance: float) -> Worthy | None:
+        product = self._product_of(stretch)
+        if product < 0:
+            return None
+        linked = chance * self._ranking.link_factor if self._ranking.is_linked(stretch) else chance
+        ranked = self._draft.display.boosted(linked, product)
+        return Worthy(ranked * self._ranking.shelf.gain[product], ranked, -place, product, stretch)
+
+    def _product_of(self, stretch: Stretch) -> int:
+        """Return the best product of a stretch category to show, by place, interest and leanings; -1 for none."""
+        draft, shelf, policy, floor = self._draft, self._ranking.shelf, self._ranking.policy, self._floor
+        best, found = -math.inf, -1
+        score = 1.0 + policy.rank_step
+        for product in stretch.products:
+            score -= policy.rank_step
+            if product < 0 or not (floor is None or shelf.known_price[product] > floor):
+                continue
+            if draft.screen.withheld(product) is not None:
+                continue
+            worth = score + (draft.taste.shift(Level.PRODUCT, product) if draft.taste.is_live else 0.0)
+            for flag, share in self._leanings:
+                agreement = share if shelf.flags[product] & flag else 1.0 - share
+                worth += policy.leaning_weight * agreement
+            if worth > _LEAST_WORTH and worth + draft.display.step(product) > best:
+                best, found = worth + draft.display.step(product), product
+        return found
