@@ -84,6 +84,10 @@ tune: $(STAMP) ## search better settings of MODEL=churn (or all) on earlier days
 promote: $(STAMP) ## make a bundle that passed the gate the champion (VERSION=...)
 	@$(BIN)/tercet promote $(VERSION)
 
+.PHONY: retrain
+retrain: $(STAMP) ## for cron: train, judge, promote through the gate, or leave all as it was (SERVER=http://127.0.0.1:3000)
+	@$(BIN)/tercet retrain $(SOURCE) $(if $(QUICK),--quick) $(if $(SERVER),--server $(SERVER))
+
 .PHONY: serve
 serve: $(STAMP) ## the server with the champion (NOW=T runs its clock from T)
 	@$(BIN)/tercet serve --host $(HOST) --port $(PORT) $(if $(NOW),--now $(NOW))
@@ -141,8 +145,12 @@ test-long: $(STAMP) ## trainings on odd sources and on Spark, memory of long lis
 	@$(PYTEST) -q -m long -n 2 --dist loadfile
 
 .PHONY: bench
-bench: $(STAMP) ## benchmarks, as ratios within one run
-	@$(PYTEST) -q -m bench --benchmark-enable --benchmark-only
+bench: $(STAMP) ## parts, and the server beside its peers; what became slower (QUICK=1, RECORD=1, BENCH_HOME=FOLDER)
+	@$(BIN)/python -m tests.benchmarks.bench --home $(or $(BENCH_HOME),$(TERCET_HOME)) $(if $(QUICK),--quick) $(if $(RECORD),--record)
+
+.PHONY: fuzz
+fuzz: $(STAMP) ## atheris on decoders and table readers, schemathesis over the API's document, MINUTES=30 in all (ONLY=csv)
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),30) $(foreach target,$(ONLY),--only $(target))
 
 .PHONY: soak
 soak: $(STAMP) ## a steady load on a real server for MINUTES=10: memory stays flat, files follow what is kept (STATE=redis)

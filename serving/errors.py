@@ -12,6 +12,7 @@
         ├── KeysError          keys.json is damaged, or a key can't be as it was asked for
         ├── BatchError         a list of customers or queries can't be read, or the answers can't be written
         ├── ErasureError       something that holds a customer can't be rewritten
+        ├── HomeInUse          a training or retraining is at work in the home that can't be worked beside
         ├── StateUnavailable   the state can't be read or written now; it may be in a moment
         │   └── StateUnfit     its file or server is there, and can't be relied on; someone must change something
         ├── InvalidRequest     a field of a request is wrong; carries the field
@@ -53,6 +54,10 @@ class KeysError(ServingError):
 
 class BatchError(ServingError):
     """A list of customers or queries can't be read, or the answers can't be written; one line names file and column."""
+
+
+class HomeInUse(ServingError):
+    """A training or a retraining is at work in the home that can't be worked beside; one line says which."""
 
 
 class StateUnavailable(ServingError):

@@ -1,4 +1,4 @@
-"""Who may work on what lies under a home: many who read and build, or one who erases."""
+"""Who may work on what lies under a home: many who read and build, or one who erases; many who train, or one alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from serving.errors import HomeInUse
+
 LOCK_FILE = ".lock"
+TRAINING_FILE = ".training"
 
 
 @contextmanager
@@ -45,5 +48,46 @@ def erasing_in(home: Path, say: Callable[[str], None]) -> Iterator[None]:
             say("waiting for a training or another run that reads what is to be erased")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone_in(home: Path) -> Iterator[bool]:
+    """Say whether nobody is at work now, as `working_in` and `erasing_in` have it; if so, nobody begins meanwhile."""
+    with _locked(home / LOCK_FILE, fcntl.LOCK_EX) as is_alone:
+        yield is_alone
+
+
+@contextmanager
+def training_in(home: Path) -> Iterator[None]:
+    """Train beside other trainings of a home; HomeInUse where a retraining is at work, which goes by what it finds."""
+    with _locked(home / TRAINING_FILE, fcntl.LOCK_SH) as is_free:
+        if not is_free:
+            raise HomeInUse(f"a retraining is at work in {home}: wait until it has ended")
+        yield
+
+
+@contextmanager
+def retraining_in(home: Path) -> Iterator[None]:
+    """Be the only training of a home; HomeInUse where another one is at work."""
+    with _locked(home / TRAINING_FILE, fcntl.LOCK_EX) as is_free:
+        if not is_free:
+            raise HomeInUse(f"another training is at work in {home}: this one does nothing")
+        yield
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[bool]:
+    """Say whether the lock of a file was had at once; it is held meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
     finally:
         os.close(descriptor)

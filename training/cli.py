@@ -19,6 +19,7 @@ from features.errors import TercetError
 from serving.errors import SettingsError
 from training.cli_keys import keys
 from training.cli_names import BatchKind, ChannelName, EngineName, IntentName, LevelName
+from training.cli_retrain import retrain
 from training.progress import Progress
 
 DONE, NOT_GOOD, WRONG_CALL, INTERRUPTED = 0, 1, 2, 130
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 
 app.add_typer(keys)
+app.command(epilog="Example: tercet retrain ./tables --server http://127.0.0.1:3000")(retrain)
 
 Home = Annotated[Path, typer.Option(envvar="TERCET_HOME", help="Where everything lives.", file_okay=False)]
 SourceText = Annotated[

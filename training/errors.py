@@ -11,6 +11,7 @@ TercetError (features.errors)
     ├── ReplayError        past decisions can't be decided anew: there are none, or their bundles are gone
     │   └── ValueRefused   a policy can't be valued from the log honestly: a check failed, which the message names
     ├── TuningError        a search can't run: no such model, too short a source, a study of other data
+    ├── RetrainError       a retraining did not come to its end; everything is as it was
     ├── SimulationError    a shop can't be simulated: its history is too thin to learn from, or a campaign can't run
     └── NothingToLearn     the source holds no purchase before the moment asked for
 """
@@ -50,6 +51,10 @@ class LiftRefused(LiftError):
 
 class ReplayError(TrainingError):
     """Past decisions can't be decided anew; the message says what is missing."""
+
+
+class RetrainError(TrainingError):
+    """A retraining did not come to its end; the message says at which step, and everything is as it was."""
 
 
 class TuningError(TrainingError):

@@ -7,15 +7,17 @@ fitted on all weeks → a bundle, with every step's evidence in MLflow and besid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from features.asof import Moment
 from features.prune import prune
+from features.tables import TableSet
 from serving.bundle import write_bundle
 from serving.decisioning.policy import parse_policy
-from serving.home_lock import working_in
+from serving.home_lock import training_in, working_in
 from serving.state.opening import FILE
 from training.ahead import Read, reads_of_bundle, reads_of_challenges, reads_of_judging
 from training.assembly import Assembly, numbers_of
@@ -44,6 +46,26 @@ from training.tracking import Tracker
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class TrainingJob:
+    """What to train on: `engine` is ``duckdb`` or ``spark``, `state` as TERCET_STATE has it."""
+
+    source: str
+    as_of: date | datetime | None = None
+    engine: str = "duckdb"
+    quick: bool = False
+    state: str = FILE
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a training made: a bundle, from tables as they are known up to a moment."""
+
+    version: str
+    tables: TableSet
+    as_of: Moment
+
+
 def train(
     source: str,
     home: Path,
@@ -63,22 +85,33 @@ def train(
     Raises
     ------
     TercetError
-        When the source breaks the contract, holds nothing to learn from, or the policy or a config has mistakes.
+        When the source breaks the contract, holds nothing to learn from, or the policy or a config has mistakes; or
+        when a retraining is at work in the home.
     """
-    carry_out_erasures(home, state, progress)
+    with training_in(home):
+        carry_out_erasures(home, state, progress)
+        with working_in(home):
+            made = make_bundle(TrainingJob(source, as_of, engine, quick, state), home, progress)
+            promote_first(Home(home), made.version, progress)
+            prune(Home(home).features, made.tables.digest)
+            tend_state(home, state, made.tables, as_of_us=made.as_of.us)
+    return made.version
+
+
+def make_bundle(job: TrainingJob, home: Path, progress: Say, written: Say = lambda _: None) -> Made:
+    """Return what `train` makes, without what comes before and after; whoever calls holds the home's lock.
+
+    `written` is told the bundle's version as soon as its folder is there: its judgement follows.
+    """
     place, meter = Home(home), Meter()
-    with working_in(home):
-        with meter.stage("tables"):
-            shop = open_shop(source, home, as_of, engine, progress, state=state)
-        history, recipe = History(shop.store, shop.as_of), load_config(Recipe, "recipe", is_quick=quick)
-        bench = Bench(history, recipe, progress, KeptResults.under(home), meter)
-        version = _train(shop, place, bench, quick)
-        prune(place.features, shop.tables.digest)
-        tend_state(home, state, shop.tables, as_of_us=shop.as_of.us)
-    return version
+    with meter.stage("tables"):
+        shop = open_shop(job.source, home, job.as_of, job.engine, progress, state=job.state)
+    history, recipe = History(shop.store, shop.as_of), load_config(Recipe, "recipe", is_quick=job.quick)
+    bench = Bench(history, recipe, progress, KeptResults.under(home), meter)
+    return Made(_train(shop, place, bench, job.quick, written), shop.tables, shop.as_of)
 
 
-def _train(shop: OpenShop, home: Home, bench: Bench, quick: bool) -> str:
+def _train(shop: OpenShop, home: Home, bench: Bench, quick: bool, written: Say) -> str:
     """Return the version of the bundle of an open shop."""
     history, say = bench.history, bench.say
     policy_text, texts = home.policy_text(), home.checked_texts()  # before hours of training, not after
@@ -106,11 +139,11 @@ def _train(shop: OpenShop, home: Home, bench: Bench, quick: bool) -> str:
                 log_until_us=shop.log_until_us,
             )
             version = write_bundle(replace(contents, texts=texts), home.bundles)
+    written(version)
 
     _record(
         RunContext.of(shop, version, trials.incumbents.version, quick), home, bench, Outcomes(tried, evidence, models)
     )
-    promote_first(home, version, say)
     return version
 
 

@@ -25,7 +25,7 @@ from training.judging import Judged, fitting, judging
 from training.learners import Fitted
 from training.opening import OpenShop
 from training.results import ModelResults
-from training.tracking import RunLog, Tracker
+from training.tracking import BUNDLE_TAG, RunLog, Tracker
 
 CHALLENGE, TRAINING = "challenge", "train"
 GATE_TABLE, GATE_TEXT, COSTS_TEXT = "gate.json", "gate.txt", "costs.txt"
@@ -65,7 +65,7 @@ class RunContext:
     def tags(self) -> dict[str, str]:
         """Return the tags by which runs of one training, or on one data set, are found."""
         return {
-            "bundle": self.version,
+            BUNDLE_TAG: self.version,
             "champion_version": self.champion or "none",
             "as_of": at_utc(self.as_of.us).isoformat(),
             "data_digest": self.tables_digest,

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -25,11 +28,18 @@ if TYPE_CHECKING:
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
+REGISTERED = "tercet-"
+BUNDLE_TAG = "bundle"
 MODEL_CODE = Path(__file__).with_name("registered_model.py")
 MODEL_REQUIREMENTS = ("lightgbm", "numpy", "pandas")
 """Given by hand: letting MLflow infer them takes 7 to 20 seconds a model (measured.md)."""
 
+Aliases = Mapping[str, Mapping[str, str]]
+"""By registered model and alias, the version."""
+
+_URI = "MLFLOW_TRACKING_URI"
 _MAX_RUNS = 5000
+_MAX_MODELS = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +103,7 @@ class Tracker:
     @classmethod
     def under(cls, home: Path) -> Tracker:
         """Return the tracker of a home, or of `MLFLOW_TRACKING_URI` where that is set."""
-        given = os.environ.get("MLFLOW_TRACKING_URI")
+        given = os.environ.get(_URI)
         if given:
             return cls(given, None)
         home = home.resolve()
@@ -128,7 +138,8 @@ class Tracker:
         import mlflow
 
         paths = _write_texts(artifacts, folder)
-        mlflow.set_tracking_uri(self.uri)
+        with _environment_kept():
+            mlflow.set_tracking_uri(self.uri)
         with warnings.catch_warnings(), mlflow.start_run(run_id=log.run_id):
             warnings.simplefilter("ignore")  # MLflow's own pandas and type-hint warnings, not ours to fix
             logged = mlflow.pyfunc.log_model(
@@ -138,7 +149,7 @@ class Tracker:
                 signature=_signature(inputs),
                 pip_requirements=list(MODEL_REQUIREMENTS),
             )
-        name = f"tercet-{log.model}"
+        name = f"{REGISTERED}{log.model}"
         if not self.client.search_registered_models(f"name = '{name}'"):
             self.client.create_registered_model(name)
         made = self.client.create_model_version(name, logged.model_uri, log.run_id, model_id=logged.model_id)
@@ -159,7 +170,7 @@ class Tracker:
         from mlflow.exceptions import MlflowException
 
         for model, version in versions.items():
-            name = f"tercet-{model}"
+            name = f"{REGISTERED}{model}"
             try:
                 self.client.set_registered_model_alias(name, CHAMPION, version)
                 run_id = self.client.get_model_version(name, version).run_id
@@ -170,6 +181,53 @@ class Tracker:
                 _log.warning("MLflow: %s %s did not get the alias %s: %s", model, version, CHAMPION, error.message)
                 return
 
+    def aliases(self) -> Aliases:
+        """Return which version of each of our registered models has which alias."""
+        found = self.client.search_registered_models(f"name LIKE '{REGISTERED}%'", max_results=_MAX_MODELS)
+        return {each.name: {alias: str(version) for alias, version in each.aliases.items()} for each in found}
+
+    def take_back(self, since_ms: int, bundles: Collection[str], before: Aliases) -> None:
+        """Take out what was logged since a moment (epoch milliseconds) about bundles: runs, versions and their files.
+
+        A model's aliases that such a version had go back to where they were.
+        """
+        gone: set[str] = set()
+        for experiment in self.client.search_experiments(filter_string="name LIKE 'tercet/%'"):
+            gone |= self._take_back_runs(str(experiment.experiment_id), since_ms, bundles)
+        for name in self.aliases():
+            self._take_back_versions(name, gone, before.get(name))
+
+    def _take_back_runs(self, experiment: str, since_ms: int, bundles: Collection[str]) -> set[str]:
+        """Delete an experiment's runs about bundles, with the models that they logged; return their ids."""
+        since = f"attributes.start_time >= {since_ms}"
+        runs = self.client.search_runs([experiment], since, max_results=_MAX_RUNS)
+        found = [each for each in runs if each.data.tags.get(BUNDLE_TAG) in bundles]
+        for run in found:
+            for model in self.client.search_logged_models([experiment], f"source_run_id = '{run.info.run_id}'"):
+                self.client.delete_logged_model(model.model_id)
+                self._remove_files(model.artifact_location)
+            self.client.delete_run(run.info.run_id)
+            self._remove_files(run.info.artifact_uri)
+        return {str(each.info.run_id) for each in found}
+
+    def _take_back_versions(self, name: str, runs: Collection[str], before: Mapping[str, str] | None) -> None:
+        versions = self.client.search_model_versions(f"name = '{name}'", max_results=_MAX_RUNS)
+        gone = [each for each in versions if each.run_id in runs]
+        for each in gone:
+            self.client.delete_model_version(name, each.version)
+        if before is None and len(gone) == len(versions):
+            self.client.delete_registered_model(name)
+        elif gone:
+            for alias, version in (before or {}).items():
+                self.client.set_registered_model_alias(name, alias, version)
+
+    def _remove_files(self, place: str) -> None:
+        """Remove artifacts that lie under the home; those of a server are its own to collect (`mlflow gc`)."""
+        if self.artifacts is not None and place.startswith(self.artifacts + "/"):
+            folder = Path(url2pathname(urlsplit(place).path))
+            # A run's artifacts are a folder in the run's own.
+            shutil.rmtree(folder.parent if folder.name == "artifacts" else folder, ignore_errors=True)
+
     def _experiment(self, model: str) -> str:
         name = f"tercet/{model}"
         found = self.client.get_experiment_by_name(name)
@@ -177,6 +235,18 @@ class Tracker:
             return str(found.experiment_id)
         location = f"{self.artifacts}/{model}" if self.artifacts else None
         return str(self.client.create_experiment(name, artifact_location=location))
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Leave MLFLOW_TRACKING_URI as it is: MLflow sets it to the store it is told of, which `Tracker.under` would read."""
+    given = os.environ.get(_URI)
+    try:
+        yield
+    finally:
+        os.environ.pop(_URI, None)
+        if given is not None:
+            os.environ[_URI] = given
 
 
 def _quiet_client(uri: str) -> MlflowClient:
