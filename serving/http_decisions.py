@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -34,6 +36,8 @@ MAX_IN_PLACE = 8
 """Customers of a call that are read while the event loop waits; a thread reads more of them."""
 
 _DECISION: Headers = (*JSON_TYPE, (b"cache-control", b"no-store"))
+_LARGE_BYTES = 4096
+_MAY_BE_LARGE = (ScoresRequest, AudiencesRequest)
 _FALLBACK_SECONDS = 0.2  # for an answer without the state, where the state took too long
 
 
@@ -51,6 +55,8 @@ class Decisions:
                 raise not_ready("too many requests at once", 1)
             body = await self._shop.gate.in_time(read_body(exchange.receive))
             check_head(exchange.scope)
+            if len(body) > _LARGE_BYTES and model in _MAY_BE_LARGE:
+                self._shop.large.check()  # before the body is decoded, which takes a while too
             serving = self._shop.champion.current
             if serving is None:
                 raise not_ready("no bundle serves yet", RETRY_SECONDS)
@@ -75,7 +81,9 @@ class Decisions:
         decider, without_state = self._deciders_of(serving)
         # A clock that was set back must not make what is asked for now a moment before the bundle.
         now = max(shop.clock.now(), serving.engine.bundle.manifest.as_of)
-        if shop.door.reads_in_place and _is_small(request):
+        if not _is_small(request):
+            return await self._decide_large(partial(_decide_anyhow, decider, without_state, request, now), until)
+        if shop.door.reads_in_place:
             try:
                 return decider.decide(request, now, may_commit=False)
             except MustCommit:
@@ -84,6 +92,11 @@ class Decisions:
             return await shop.door.beside(lambda: decider.decide(request, now), until - _FALLBACK_SECONDS)
         except StateUnavailable:
             return without_state.decide(request, now)
+
+    async def _decide_large(self, work: Callable[[], Mapping[str, Any]], until: float) -> Mapping[str, Any]:
+        """Return what `work` does in a thread when it is its turn; nothing of it is done while others wait for it."""
+        async with self._shop.large.turn(until - _FALLBACK_SECONDS):
+            return await self._shop.door.beside(work, until)
 
     def _deciders_of(self, serving: Serving[Any]) -> tuple[Decider, Decider]:
         """Return what decides with the state, and what decides without."""
@@ -101,6 +114,13 @@ class Decisions:
             self._shop.drift.note(customer_id)
         if any(note["code"] is NoteCode.STATE_UNAVAILABLE for note in decision.get("notes", ())):
             self._shop.metrics.count_without_state()
+
+
+def _decide_anyhow(decider: Decider, without_state: Decider, request: Request, now: datetime) -> Mapping[str, Any]:
+    try:
+        return decider.decide(request, now)
+    except StateUnavailable:
+        return without_state.decide(request, now)
 
 
 def _is_small(request: Request) -> bool:

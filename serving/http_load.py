@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar, cast
 
 from serving.http_problems import not_ready
@@ -16,6 +18,9 @@ MAX_LAG_SECONDS = 0.5
 
 MAX_READ_SECONDS = 1.5
 """How long a body may take to arrive; below those two seconds, so that the refusal is ours."""
+
+MAX_LARGE = 6
+"""Large calls of one worker, of many customers each, that are worked on or wait for their turn."""
 
 _TICK_SECONDS = 0.05
 
@@ -67,3 +72,40 @@ class LoadGate:
             if self._clock() - since > MAX_READ_SECONDS:
                 del self._waiting[task]
                 task.cancel()
+
+
+class OneByOne:
+    """Lets large calls through one after the other: side by side none would be faster, and small ones would wait.
+
+    Beyond `most` of them a call is refused at once.
+    """
+
+    def __init__(self, most: int = MAX_LARGE) -> None:
+        self._most = most
+        self._n_here = 0
+        self._turn = asyncio.Lock()
+
+    def check(self) -> None:
+        """Raise a 503 where too many wait already."""
+        if self._n_here >= self._most:
+            raise not_ready("too many large calls at once", 1)
+
+    @asynccontextmanager
+    async def turn(self, until: float) -> AsyncIterator[None]:
+        """Begin when it is the caller's turn; a 503 where too many wait, or it has not come by `until`.
+
+        That is a moment of `time.perf_counter`.
+        """
+        self.check()
+        self._n_here += 1
+        try:
+            try:
+                await asyncio.wait_for(self._turn.acquire(), until - time.perf_counter())
+            except TimeoutError:
+                raise not_ready("too many large calls at once", 1) from None
+            try:
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            self._n_here -= 1

@@ -15,7 +15,7 @@ from serving.http_body import Scope, check_content_type
 from serving.http_clock import Clock
 from serving.http_drift import Drift
 from serving.http_keys import KeyGate
-from serving.http_load import LoadGate
+from serving.http_load import LoadGate, OneByOne
 from serving.http_metrics import Metrics
 from serving.http_problems import FieldError, Problem, field_name, wrong_fields
 from serving.http_ready import ReadyBoard
@@ -43,6 +43,7 @@ class Shop:
     door: StateDoor
     keys: KeyGate = field(default_factory=lambda: KeyGate(None, clock=time.monotonic))
     gate: LoadGate = field(default_factory=lambda: LoadGate(time.perf_counter))
+    large: OneByOne = field(default_factory=OneByOne)
     refusals: Refusals = field(default_factory=Refusals)
     ready: ReadyBoard = field(default_factory=ReadyBoard)
     experiments: ExperimentsFile | None = None

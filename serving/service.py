@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 import time
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -53,6 +54,7 @@ _STATE_POLL_SECONDS = 1.0
 _TELL_SECONDS = 1.0
 _COMPACT_POLL_SECONDS = 600.0
 _LET_GO_SECONDS = 2.5  # longer than an answer may take
+_SWITCH_SECONDS = 0.001
 _WARM_UP_CALLS = 20
 
 
@@ -275,6 +277,8 @@ class Tercet:
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # bentoml's annotations are partial
     async def start(self) -> None:
         """Get ready, and begin to look for the next champion, to keep the state and to measure the load."""
+        # How long a thread at work may keep the event loop waiting, once for each thread.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         await begin(self.shop)
         running = (keep_champion(self.shop), keep_state(self.shop), self.shop.gate.watch(), tell_metrics(self.shop))
         self._tasks = [asyncio.create_task(each) for each in running]

@@ -49,8 +49,8 @@ class OpenState:
         """Say whether the caller is the one who has to compact the state: one process a day is."""
         (last,) = self.store.read([_COMPACTED])
         now = time.time()
-        # One in the future was noted by a clock that has been set back since.
-        if last is not None and 0 <= now - float(last.value) < _COMPACT_SECONDS:
+        # One far in the future was noted by a clock that has been set back since.
+        if last is not None and abs(now - float(last.value)) < _COMPACT_SECONDS:
             return False
         expect = {_COMPACTED: ABSENT if last is None else last.version}
         return self.store.commit(Commit(put={_COMPACTED: b"%.0f" % now}, expect=expect))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
 import pytest
 
-from serving.champion import Champion, bundle_folder, read_champion, write_champion
+from serving.champion import AGAIN_SECONDS, Champion, bundle_folder, read_champion, write_champion
 from serving.errors import BundleError
 
 FIRST, SECOND = "20180101-aaaaaaaa", "20180108-bbbbbbbb"
@@ -137,3 +138,49 @@ def test_a_process_that_begins_with_a_bad_one_and_nothing_before_serves_nothing(
 
     assert not champion.take_up()
     assert champion.current is None
+
+
+def test_what_is_refused_is_named_until_what_serves_is_named_again(champion: Champion[str], tmp_path: Path) -> None:
+    refused = []
+    for version in (FIRST, "bad-one", FIRST, "bad-two", SECOND):
+        write_champion(tmp_path, version)
+        champion.take_up()
+        refused.append(champion.refused)
+
+    assert refused == [None, "bad-one", None, "bad-two", None]
+
+
+@pytest.mark.parametrize("wanting", [OSError(errno.EMFILE, "too many open files"), MemoryError()])
+def test_what_fails_for_want_of_something_is_tried_again_soon(tmp_path: Path, wanting: Exception) -> None:
+    now, fails = [0.0], [True]
+
+    def open_when_it_can(folder: Path) -> str:
+        if fails[0]:
+            raise BundleError("can't be read") from wanting
+        return folder.name
+
+    champion: Champion[str] = Champion(tmp_path, open_when_it_can, clock=lambda: now[0])
+    write_champion(tmp_path, FIRST)
+    assert champion.has_news()
+    assert not champion.take_up()
+    assert (champion.refused, champion.has_news()) == (FIRST, False)
+
+    fails[0], now[0] = False, AGAIN_SECONDS
+    assert champion.has_news()
+    assert champion.take_up()
+    assert champion.refused is None
+
+
+def test_a_pointer_that_can_not_be_read_for_want_of_descriptors_is_read_later(
+    champion: Champion[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_champion(tmp_path, FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.champion.read_champion", _no_descriptors)
+        assert not champion.take_up()
+
+    assert champion.take_up()
+
+
+def _no_descriptors(_home: Path) -> str:
+    raise OSError(errno.EMFILE, "Too many open files")

@@ -11,6 +11,7 @@ import pytest
 
 from serving.decisioning.policy import default_policy
 from serving.errors import InvalidRequest, UnknownProduct
+from serving.http_clock import Clock
 from serving.http_shop import RETRY_SECONDS
 from serving.state.known import Known, Live
 from tests.serving.asgi import Client, client
@@ -245,6 +246,18 @@ def test_without_a_bundle_the_server_lives_but_is_not_ready(tmp_path: Path) -> N
 
 def test_ready_says_which_bundle_serves(shop: Client) -> None:
     assert shop.get("/readyz").json() == {"ready": True, "model_version": "20180101-00000000", "state": "available"}
+
+
+def test_ready_says_which_bundle_was_refused(shop: Client) -> None:
+    shop.shop.champion.refused = "20180102-bad00000"
+
+    assert shop.get("/readyz").json()["refused"] == "20180102-bad00000"
+
+
+def test_a_clock_before_the_bundle_is_no_moment_that_a_client_named(shop: Client) -> None:
+    shop.shop.clock = Clock(seconds=lambda: 0.0)
+
+    assert shop.post(CALL, {"customer_id": "anna"}).status == 200
 
 
 def test_too_much_to_do_is_a_503_at_once_but_health_is_still_told(shop: Client) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from serving.http_load import MAX_LAG_SECONDS, MAX_READ_SECONDS, LoadGate
+from serving.http_load import MAX_LAG_SECONDS, MAX_READ_SECONDS, LoadGate, OneByOne
 from serving.http_problems import Problem
 
 
@@ -84,3 +85,39 @@ def test_a_watched_loop_that_was_held_up_is_seen() -> None:
         return seen
 
     assert asyncio.run(is_seen())
+
+
+def test_large_calls_are_let_through_one_by_one_and_no_more_than_a_number_wait() -> None:
+    async def at_once() -> tuple[int, list[int]]:
+        large, running, most = OneByOne(3), 0, 0
+
+        async def one() -> int:
+            nonlocal running, most
+            try:
+                async with large.turn(time.perf_counter() + 5):
+                    running += 1
+                    most = max(most, running)
+                    await asyncio.sleep(0)
+                    running -= 1
+            except Problem as problem:
+                return problem.status
+            return 200
+
+        statuses = sorted(await asyncio.gather(*(one() for _ in range(5))))
+        return most, statuses
+
+    assert asyncio.run(at_once()) == (1, [200, 200, 200, 503, 503])
+
+
+def test_a_large_call_whose_turn_does_not_come_in_time_is_a_503_and_takes_no_place() -> None:
+    async def late() -> None:
+        large = OneByOne(2)
+        async with large.turn(time.perf_counter() + 5):
+            for _ in range(3):
+                with pytest.raises(Problem, match="large"):
+                    async with large.turn(time.perf_counter() + 0.01):
+                        pass
+        async with large.turn(time.perf_counter() + 5):
+            pass
+
+    asyncio.run(late())

@@ -1,0 +1,194 @@
+"""Connections of clients that are slow, greedy or hostile, on uvicorn as it runs beneath the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvicorn
+
+from serving import http_connection
+from serving.http_body import Receive, Scope, Send
+from serving.http_connection import MAX_HEAD_BYTES, MAX_PIPELINED, BoundedConnection
+
+HEAD = b"GET / HTTP/1.1\r\nHost: shop\r\n"
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer at once; `/late` after a moment, `/large` with 32 MB."""
+    if scope["path"] == "/late":
+        await asyncio.sleep(0.2)
+    body = b"x" * (32 << 20) if scope["path"] == "/large" else b"hello"
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEAD_SECONDS", "WRITE_SECONDS"):
+        monkeypatch.setattr(http_connection, name, 0.3)
+    monkeypatch.setattr(http_connection, "_LOOK_SECONDS", 0.05)
+
+
+def serve(talk: Callable[[Callable[[], socket.socket], uvicorn.Server], Awaitable[None]]) -> None:
+    """Run a server, and what a client says to it."""
+
+    async def main() -> None:
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            address = listening.getsockname()
+            config = uvicorn.Config(hello, http=BoundedConnection, log_config=None, lifespan="off")
+            server = uvicorn.Server(config)
+            running = asyncio.create_task(server.serve(sockets=[listening]))
+            while not server.started:
+                await asyncio.sleep(0.01)
+            await talk(lambda: socket.create_connection(address, timeout=5), server)
+            server.should_exit = True
+            await asyncio.wait_for(running, 5)
+
+    asyncio.run(main())
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Return what comes until the connection ends."""
+    found = b""
+    try:
+        while part := connection.recv(65536):
+            found += part
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def said(*parts: bytes) -> bytes:
+    """Return the answer to what is sent, up to the end of the connection."""
+    answers: list[bytes] = []
+
+    async def talk(connect: Callable[[], socket.socket], _server: uvicorn.Server) -> None:
+        with connect() as connection:
+            for part in parts:
+                await asyncio.to_thread(connection.sendall, part)
+            answers.append(await asyncio.to_thread(all_of, connection))
+
+    serve(talk)
+    return answers[0]
+
+
+def test_a_request_is_answered_and_the_next_on_the_same_connection() -> None:
+    answer = said(HEAD + b"\r\n", HEAD + b"Connection: close\r\n\r\n")
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_head_that_does_not_end_ends_the_connection() -> None:
+    started = time.monotonic()
+
+    assert said(HEAD) == b""
+    assert said() == b""
+    assert time.monotonic() - started < 3.0
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 1000) for n in range(50)) + b"\r\n",
+        HEAD + b"X: " + b"a" * (MAX_HEAD_BYTES + 1) + b"\r\n\r\n",
+    ],
+    ids=["many", "one"],
+)
+def test_too_large_a_head_is_a_431(head: bytes) -> None:
+    answer = said(head)
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"application/problem+json" in answer
+
+
+def test_a_header_that_never_ends_is_cut_off() -> None:
+    answers: list[bytes] = []
+
+    async def talk(connect: Callable[[], socket.socket], _server: uvicorn.Server) -> None:
+        with connect() as connection:
+            connection.sendall(HEAD + b"X: ")
+            for _ in range(3):
+                await asyncio.sleep(0.02)
+                connection.sendall(b"a" * (MAX_HEAD_BYTES // 2))
+            answers.append(await asyncio.to_thread(all_of, connection))
+
+    serve(talk)
+    assert answers[0].startswith(b"HTTP/1.1 431 ")
+
+
+def test_what_is_no_http_is_a_400_in_the_contracts_form() -> None:
+    answer = said(b"\x16\x03\x01\x00\x00\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+
+
+def test_requests_sent_ahead_are_answered_up_to_a_number() -> None:
+    few = said((HEAD + b"\r\n") * MAX_PIPELINED + HEAD + b"Connection: close\r\n\r\n")
+    many = said((HEAD.replace(b"/", b"/late", 1) + b"\r\n") * 10 * MAX_PIPELINED)
+
+    assert few.count(b"HTTP/1.1 200 OK") == MAX_PIPELINED + 1
+    assert many.count(b"HTTP/1.1 200 OK") <= 1
+
+
+def test_a_client_that_does_not_read_is_let_go_of() -> None:
+    async def talk(connect: Callable[[], socket.socket], server: uvicorn.Server) -> None:
+        with connect() as connection:
+            connection.sendall(HEAD.replace(b"/", b"/large", 1) + b"\r\n")
+            until = time.monotonic() + 5
+            seen = 0
+            while time.monotonic() < until and (not seen or server.server_state.connections):
+                seen = max(seen, len(server.server_state.connections))
+                await asyncio.sleep(0.02)
+            assert (seen, len(server.server_state.connections)) == (1, 0)
+
+    serve(talk)
+
+
+def test_the_end_waits_for_an_answer_and_for_a_request_on_its_way() -> None:
+    answers: list[bytes] = []
+
+    async def talk(connect: Callable[[], socket.socket], server: uvicorn.Server) -> None:
+        with connect() as busy, connect() as idle:
+            busy.sendall(HEAD.replace(b"/", b"/late", 1) + b"\r\n")
+            idle.sendall(HEAD + b"\r\n")
+            await asyncio.to_thread(idle.recv, 65536)
+            server.should_exit = True
+            while not any(each._is_ending for each in server.server_state.connections):  # type: ignore[union-attr]
+                await asyncio.sleep(0.005)
+            idle.sendall(HEAD + b"\r\n")
+            answers.extend([await asyncio.to_thread(all_of, each) for each in (busy, idle)])
+
+    serve(talk)
+    assert [answer.count(b"HTTP/1.1 200 OK") for answer in answers] == [1, 1]
+    assert all(b"connection: close" in answer for answer in answers)
+
+
+@pytest.mark.parametrize(("share", "begin"), [(0.5, b"HTTP/1.1 200 "), (0.8, b"HTTP/1.1 503 "), (0.95, b"")])
+def test_the_fewer_descriptors_are_left_the_sooner_a_connection_is_turned_away(
+    monkeypatch: pytest.MonkeyPatch, share: float, begin: bytes
+) -> None:
+    answers: list[bytes] = []
+
+    async def talk(connect: Callable[[], socket.socket], _server: uvicorn.Server) -> None:
+        monkeypatch.setattr(http_connection, "ALWAYS_CONNECTIONS", 0)
+        with connect() as connection:
+            most = int(connection.fileno() / share)
+            monkeypatch.setattr("resource.getrlimit", lambda _which: (most, most))
+            connection.sendall(HEAD + b"Connection: close\r\n\r\n")
+            answers.append(await asyncio.to_thread(all_of, connection))
+
+    taken = [os.dup(0) for _ in range(200)]  # so that one more or less is nothing
+    serve(talk)
+    for each in taken:
+        os.close(each)
+    assert answers[0].startswith(begin)
+    assert (b"retry-after: 1" in answers[0]) == (share == 0.8)
+    assert bool(answers[0]) == bool(begin)
