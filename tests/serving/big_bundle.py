@@ -40,12 +40,12 @@ def big_contents(n_customers: int, n_offers: int, seed: int = 1, **changes: Any)
         "products": products,
         **_by_product(products),
         **_customers(rng, n_customers, products),
-        **_offers(rng, n_offers, n_customers, products),
-        **_messages(rng, n_customers, n_offers),
+        **offers_of(rng, n_offers, n_customers, products),
+        **messages_of(rng, n_customers),
         "segments": StringTable.of(SEGMENTS),
         "tiers": StringTable.of(TIERS),
         "channels": StringTable.of(["app", "email", "push", "sms", "store", "web"]),
-        "stores": _one_store(base.stores),
+        "stores": one_store(base.stores),
         "store_popular": fmt.StorePopular(np.zeros(2, dtype="<i8"), np.zeros(0, dtype="<i4")),
     }
     return replace(base, **{**groups, **changes})
@@ -58,7 +58,7 @@ def make_home(home: Path, n_customers: int, n_offers: int, seed: int = 1) -> str
     return version
 
 
-def _one_store(stores: fmt.Stores) -> fmt.Stores:
+def one_store(stores: fmt.Stores) -> fmt.Stores:
     """Return the first store of some."""
     parts: dict[str, Any] = {each.name: getattr(stores, each.name)[:1] for each in fields(fmt.Stores)}
     parts |= {name: StringTable.of(parts[name]) for name in _STORE_TEXTS}
@@ -95,7 +95,7 @@ def _by_product(products: fmt.Products) -> dict[str, Any]:
     item = np.zeros((n, fmt.N_FACTORS), dtype="<f4")
     return {
         "popular": fmt.Popular(order),
-        "category_top": fmt.CategoryTop(_offsets(n_each), by_category.astype("<i4")),
+        "category_top": fmt.CategoryTop(offsets_of(n_each), by_category.astype("<i4")),
         "also": fmt.AlsoBought(offsets, none, floats, floats, none),
         "substitute": fmt.Substitutes(offsets, none, floats),
         "factors": fmt.Factors(item, item.astype("<f8").T @ item),
@@ -163,7 +163,7 @@ def _one_of_each_type(products: fmt.Products) -> npt.NDArray[np.int64]:
     return np.array([int(np.flatnonzero(products.type == kind)[0]) for kind in range(len(TYPES))])
 
 
-def _offers(rng: Rng, n_offers: int, n_customers: int, products: fmt.Products) -> dict[str, Any]:
+def offers_of(rng: Rng, n_offers: int, n_customers: int, products: fmt.Products) -> dict[str, Any]:
     n_products = len(products.id)
     is_for = np.sort(np.argsort(rng.random((n_offers, n_products)), axis=1)[:, :12], axis=1)
     pairs = is_for.reshape(-1).astype("<i4")
@@ -187,7 +187,7 @@ def _offers(rng: Rng, n_offers: int, n_customers: int, products: fmt.Products) -
         ),
         "offer_products": offers_fmt.OfferProducts(np.arange(n_offers + 1, dtype="<i8") * 12, pairs),
         "product_offers": offers_fmt.ProductOffers(
-            _offsets(np.bincount(pairs, minlength=n_products)), owner[order].astype("<i4")
+            offsets_of(np.bincount(pairs, minlength=n_products)), owner[order].astype("<i4")
         ),
         "response": offers_fmt.Responses(
             np.arange(n_customers + 1, dtype="<i8") * n_offers,
@@ -197,8 +197,7 @@ def _offers(rng: Rng, n_offers: int, n_customers: int, products: fmt.Products) -
     }
 
 
-def _messages(rng: Rng, n: int, n_offers: int) -> dict[str, Any]:
-    del n_offers
+def messages_of(rng: Rng, n: int) -> dict[str, Any]:
     n_each = rng.poisson(1.0, n)
     total = int(n_each.sum())
     days = rng.uniform(1.0, 27.0, total)
@@ -210,7 +209,7 @@ def _messages(rng: Rng, n: int, n_offers: int) -> dict[str, Any]:
     return {
         "redeemed": offers_fmt.Redeemed(np.zeros(n + 1, dtype="<i8"), np.zeros(0, dtype="<i4")),
         "sends": offers_fmt.Sends(
-            _offsets(n_each),
+            offsets_of(n_each),
             np.full(total, CHANNELS.index(Channel.EMAIL), dtype="|i1"),
             (AS_OF_US - days * DAY_US).astype("<i8"),
             np.full(total, offers_fmt.NO_OFFER, dtype="<i4"),
@@ -230,7 +229,7 @@ def _messages(rng: Rng, n: int, n_offers: int) -> dict[str, Any]:
     }
 
 
-def _offsets(lengths: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+def offsets_of(lengths: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, dtype="<i8")
     np.cumsum(lengths, out=offsets[1:])
     return offsets
