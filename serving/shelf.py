@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features.ids import find_row
-from serving.bundle_format import OWN_CATEGORY, OWN_TYPE, BundleArrays
+from serving.bundle_format import OWN_CATEGORY, OWN_TYPE, BundleArrays, Products
 
+_HARDLY_EVER = 1e-9  # a chance: where nobody buys any product of a category, all of them count alike
 _ITEMS_REMEMBERED = 8192  # about 5 MB: most answers hold what many customers are shown
 
 
@@ -34,7 +35,8 @@ def floats(array: npt.NDArray[np.floating[Any]]) -> Sequence[float]:
 class Shelf:
     """The products of a bundle by row, their types and categories by theirs; `known_price` is NaN where unknown.
 
-    `gain` is a product's margin where that is known and above 0, else 0: money.
+    `gain` is a product's margin where that is known and above 0, else 0: money. `category_gain` is what a
+    piece of a category usually brings: its products' margins, as often as customers buy each; unknown ones don't count.
     """
 
     def __init__(self, bundle: BundleArrays, *, margin_rate: float) -> None:
@@ -58,6 +60,7 @@ class Shelf:
         self._margin = floats(products.margin)
         self._margin_rate = margin_rate
         self.gain = self._gains().data
+        self.category_gain = self._category_gains(products).data
         self._items = lru_cache(_ITEMS_REMEMBERED)(self._item)
         # A category that a product stands for has no name of its own: the product's is said instead.
         stands = np.flatnonzero(products.flags & OWN_CATEGORY)
@@ -116,6 +119,15 @@ class Shelf:
     def _gains(self) -> npt.NDArray[np.float64]:
         margins = self.margins()
         return np.where(margins > 0.0, margins, 0.0)
+
+    def _category_gains(self, products: Products) -> npt.NDArray[np.float64]:
+        margins, n = self.margins(), len(self.category_names)
+        known = np.flatnonzero(np.isfinite(margins))
+        categories = products.category[known]
+        weights = products.p7[known].astype(np.float64) + _HARDLY_EVER
+        total = np.bincount(categories, weights * margins[known], minlength=n)
+        weight = np.bincount(categories, weights, minlength=n)
+        return np.maximum(np.divide(total, weight, out=np.zeros(n), where=weight > 0.0), 0.0)
 
     def has_cost(self, product: int) -> bool:
         """Return whether the margin is the product's own, not a share of its price."""

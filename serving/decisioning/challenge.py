@@ -2,11 +2,12 @@
 
 Where too few qualify, the rules are relaxed in this order, and each pick's reason says what it is:
 
-habits: 1. due and not just bought; 2. not just bought, not due yet; 3. the same by product; 4. what is popular in the
-store, then everywhere, of a type that was not just bought.
-stretch: 1. worth more than the customer usually pays, by chance x margin; 2. a popular product of a new category that
-is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price; 5. where every category is known to them, a
-product that they never bought, or a popular one that isn't among what they buy again, worth more if there is one.
+habits: 1. what was not just bought, the likeliest within the window first; 2. the same by product; 3. what is popular
+in the store, then everywhere, of a type that was not just bought.
+stretch: 1. worth more than the customer usually pays, by chance and margin (`stretch_ranking`); 2. a popular product of
+a new category that is worth more; 3. as 1, whatever its price; 4. as 2, whatever its price; 5. where every category is
+known to them, a product that they never bought, or a popular one that isn't among what they buy again, worth more if
+there is one.
 
 What the merchants' rules pin goes before 1. where it is worth more and of a new category.
 
@@ -17,6 +18,7 @@ Where the policy explores, the stretch of 1. or 3. is drawn among the best few (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -91,17 +93,11 @@ class ChallengeMaker:
     def _add_habits(self, draft: Draft) -> None:
         if not draft.n_habits:
             return
-        waiting: list[Habit] = []
         for habit in draft.taste.habits():
             if self._pace.is_just_bought(habit, draft.window.first_day):
                 draft.closed_types.add(habit.type)
                 draft.screen.note(habit.product, Withheld.JUST_BOUGHT)
-            elif not self._pace.is_due(habit, draft.window.end_day):
-                waiting.append(habit)
             elif self._try_habit(draft, habit, is_type=True):
-                return
-        for habit in waiting:
-            if self._try_habit(draft, habit, is_type=True):
                 return
         for habit in draft.taste.again():
             if not self._pace.is_just_bought(habit, draft.window.first_day) and self._try_habit(
@@ -206,7 +202,7 @@ class ChallengeMaker:
         return None
 
     def _best_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
-        """Return the stretch of the highest chance x margin, or one drawn among the best; None where there is none."""
+        """Return the stretch that ranks first, or one drawn among the best; None where there is none."""
         choice = StretchChoice(self._ranking, draft, closed, floor)
         if draft.lots is None:
             best = choice.best()
@@ -234,7 +230,7 @@ class ChallengeMaker:
         return None
 
     def _new_product(self, draft: Draft, floor: float | None) -> Pick | None:
-        """Return the product that they never bought of the highest chance x margin; ties by chance."""
+        """Return the product that they never bought of the highest chance x √margin; ties by chance."""
         closed = draft.categories | draft.basket_categories
         best: tuple[float, float] = (-1.0, -1.0)
         found = None
@@ -245,7 +241,7 @@ class ChallengeMaker:
                 self._shelf.category[product] not in closed and self._shelf.type[product] not in draft.closed_types
             )
             ranked = draft.display.boosted(each.p7, product)
-            value = (ranked * self._shelf.gain[product], ranked)
+            value = (ranked * math.sqrt(self._shelf.gain[product]), ranked)
             if is_open and is_worth and value > best and draft.screen.withheld(product) is None:
                 best, found = value, each
         if found is None:

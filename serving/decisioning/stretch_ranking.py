@@ -1,7 +1,9 @@
 """Which stretches are worth the most, to a customer and to the shop, and which product stands for each.
 
-A stretch is ranked by its chance x the margin of its product. Most are never looked at: a chance within days rises with
-that within a week, so a stretch that is less likely than one before it, and can gain less, does not come before it.
+A stretch is ranked by its chance x the root of what a piece of its category usually brings: of the category, as any of
+its products counts, and the root, as a challenge pays only when all three are bought (docs/adr/0011). Most are never
+looked at: a chance within days rises with that within a week, so a stretch that is less likely than one before it, and
+can gain less, does not come before it.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class StretchRanking:
         self.policy = policy
         self.reasons = reasons
         self.link_factor = 1.0 + policy.link_bonus
+        self.worth = [math.sqrt(gain) for gain in shelf.category_gain]
 
     def is_linked(self, stretch: Stretch) -> bool:
         """Return whether one of the customer's habits leads to the category, and may be named."""
@@ -72,14 +75,13 @@ class StretchChoice:
         """Return the first of `ranked`, without looking at all of them."""
         if self._draft.display.has_boosts or not self._within.is_rising:
             return next(iter(self.ranked()), None)
-        gain, link_factor = self._ranking.shelf.gain, self._ranking.link_factor * _ROUNDING
+        worth, link_factor = self._ranking.worth, self._ranking.link_factor * _ROUNDING
         stretches = self._draft.taste.stretches()
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
         for place in sorted(range(len(stretches)), key=[each.p7 for each in stretches].__getitem__, reverse=True):
             stretch = stretches[place]
-            first, second, third = stretch.products
-            most = max(gain[first], gain[second], gain[third]) * link_factor
+            most = worth[stretch.category] * link_factor
             if ceiling * most < value or not self._is_open(stretch):
                 continue
             ceiling = self._within(stretch.p7)
@@ -89,7 +91,7 @@ class StretchChoice:
         return best
 
     def ranked(self) -> list[Worthy]:
-        """Return all that may be shown, the highest chance x margin first; a link with a habit counts extra."""
+        """Return all that may be shown, the highest chance x √margin first; a link with a habit counts extra."""
         stretches = enumerate(self._draft.taste.stretches())
         looked_at = (self._worthy(each, i, self._within(each.p7)) for i, each in stretches if self._is_open(each))
         return sorted((each for each in looked_at if each is not None), key=_rank, reverse=True)
@@ -103,7 +105,7 @@ class StretchChoice:
             return None
         linked = chance * self._ranking.link_factor if self._ranking.is_linked(stretch) else chance
         ranked = self._draft.display.boosted(linked, product)
-        return Worthy(ranked * self._ranking.shelf.gain[product], ranked, -place, product, stretch)
+        return Worthy(ranked * self._ranking.worth[stretch.category], ranked, -place, product, stretch)
 
     def _product_of(self, stretch: Stretch) -> int:
         """Return the best product of a stretch category to show, by place, interest and leanings; -1 for none."""

@@ -143,9 +143,9 @@ def test_the_end_of_the_calendar_is_refused_by_name(engine: Engine) -> None:
 
 
 def test_what_is_excluded_is_never_in_it(engine: Engine) -> None:
-    # Coffee is then only the shop brand's: .05 x 1.5 margin x 1.25 for the link; brie is .04 x 3.5.
+    # Any coffee counts, so coffee stays the best category, by the shop's own brand.
     answer = challenge(engine, "anna", exclude=["milk-1", "coffee-1", "unknown"])
-    assert shown(answer) == ["yogurt-1", "bread-1", "brie-1"]
+    assert shown(answer) == ["yogurt-1", "bread-1", "coffee-2"]
 
 
 def test_what_is_in_the_basket_is_neither_shown_nor_its_type_or_stretch_category(engine: Engine) -> None:
@@ -176,7 +176,7 @@ def test_where_every_category_is_known_a_product_that_is_new_is_the_stretch(buil
         category=np.tile(np.arange(n, dtype="<i4"), len(CUSTOMERS)),
     )
     item = challenge(build(replace(contents, recent=recent)), "anna")["items"][2]
-    # Coffee: .05 x 3; brie .04 x 3.5; salad .03 x 1.5.
+    # Coffee: .05 x √3; brie .04 x √3.5; salad .03 x √1.5.
     assert (item["product_id"], item["counts"]) == ("coffee-1", {"level": "product", "id": "coffee-1"})
     assert item["reason"]["code"] == "discover_similar"
     # Of emil nothing is known that he never bought: what is popular, and worth more, has to do.
@@ -239,6 +239,15 @@ def test_too_few_habits_are_filled_with_what_is_popular_and_said_so(engine: Engi
     assert answer["items"][0]["product_id"] == "bread-2"
     assert answer["items"][1]["reason"]["code"] == "popular_in_store"
     assert answer["personalized"]
+
+
+def test_the_likeliest_habit_comes_first_whether_due_by_its_own_pace_or_not(build: Build) -> None:
+    contents = tiny_contents()
+    is_annas_milk = np.isclose(contents.habit.p7, 0.8)
+    due_day = contents.habit.due_day + np.where(is_annas_milk, 20.0, 0.0).astype("<f4")
+    items = challenge(build(replace(contents, habit=replace(contents.habit, due_day=due_day))), "anna")["items"]
+    told = [(item["product_id"], item["probability"], item["reason"]["code"]) for item in items[:2]]
+    assert told == [("milk-1", 0.8, "habit_regular"), ("bread-1", 0.5, "habit_due")]
 
 
 def test_habits_that_are_not_due_are_taken_before_popular_ones(engine: Engine) -> None:

@@ -161,9 +161,9 @@ def test_a_product_counts_as_its_type_and_category(engine: Engine) -> None:
 
 
 def test_stock_goes_both_ways_in_every_answer(engine: Engine) -> None:
-    told = known(stock={("gone-1", None): 4.0, ("coffee-1", None): 0.0})
+    told = known(stock={("gone-1", None): 4.0, ("coffee-1", None): 0.0, ("coffee-2", None): 0.0})
     from_stock = engine.challenge(ChallengeRequest(customer_id="anna", exclude=["brie-1"]), AS_OF, ID, told)
-    # House coffee is out; of the cheeses the one that was sold out is worth more than the shop's own coffee.
+    # Coffee is out; of the cheeses there is the one that was sold out.
     assert shown(from_stock)[2] == "gone-1"
 
 

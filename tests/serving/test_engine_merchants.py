@@ -259,7 +259,7 @@ def test_a_challenge_that_nobody_has_seen_gets_another_item_for_one_banned_since
     replaced = engine.replacement(kept, request, AS_OF)
     assert replaced is not None
     assert shown(replaced)[:2] == shown(kept)[:2]
-    assert shown(replaced)[2] == "brie-1"
+    assert shown(replaced)[2] == "coffee-2"
     assert engine_with(tiny_bundle, ban(products=["salad-1"])).replacement(kept, request, AS_OF) is None
 
 

@@ -39,7 +39,7 @@ def test_every_number_of_the_default_says_its_range_and_meaning() -> None:
 
 def test_all_mistakes_are_named_at_once() -> None:
     text = default_policy_text().replace("step = 0.5", 'step = "x"').replace("[shop]", "extra = 1\n[shop]\nshopp = 1")
-    text = text.replace("just_bought_share = 0.35", "just_bought_share = 1.35").replace("cost_rate = 1.0", "# gone")
+    text = text.replace("just_bought_share = 0.2 ", "just_bought_share = 1.35").replace("cost_rate = 1.0", "# gone")
     found = mistakes(text)
     assert "extra: unknown section" in found
     assert "shop.shopp: unknown key" in found

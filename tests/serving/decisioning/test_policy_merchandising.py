@@ -123,7 +123,7 @@ def test_rules_stay_when_a_value_is_changed() -> None:
 
 
 def test_mistakes_of_rules_and_of_sections_are_told_together() -> None:
-    text = default_policy_text().replace("just_bought_share = 0.35", "just_bought_share = 7.0")
+    text = default_policy_text().replace("just_bought_share = 0.2 ", "just_bought_share = 7.0")
     with pytest.raises(PolicyError) as caught:
         parse_policy(text + "\n[[bans]]\n")
     assert "habit.just_bought_share" in str(caught.value)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from tests.serving.tiny import AS_OF
 
 N_PRODUCTS, N_CATEGORIES = 16, 8
 HALF = tuple((-0.5 - each, 0.8) for each in range(7))
+WHOLE = tuple((0.0, 1.0) for _ in range(7))
 FALLING = tuple((0.0, -1.0) for _ in range(7))
 PRODUCT = st.integers(-1, N_PRODUCTS - 1)
 STRETCH = st.builds(
@@ -102,7 +104,30 @@ def test_a_likelier_stretch_with_less_to_gain_comes_after(tiny_bundle: Bundle) -
 def test_of_two_alike_the_first_listed_stands(tiny_bundle: Bundle) -> None:
     shelf = Shelf(tiny_bundle, margin_rate=0.25)
     milk = shelf.row_of("milk-1")
-    alike = [Stretch(category, 0.2, (milk, -1, -1), -1, 0.0) for category in (3, 2, 4)]
+    alike = [Stretch(3, 0.2, (milk, -1, -1), -1, lift) for lift in (0.5, 0.0, 0.9)]
     found = choice_of(tiny_bundle, alike).best()
     assert found is not None
-    assert found.stretch.category == 3
+    assert found.stretch.lift == 0.5
+
+
+def test_what_counts_is_the_categorys_margin_not_that_of_the_product_named(tiny_bundle: Bundle) -> None:
+    shelf = Shelf(tiny_bundle, margin_rate=0.25)
+    coffee, salad = shelf.row_of("coffee-1"), shelf.row_of("salad-1")
+    found = choice_of(tiny_bundle, [Stretch(shelf.category[salad], 0.2, (coffee, -1, -1), -1, 0.0)]).best()
+    assert found is not None
+    # Bananas are bought by 25 % and bring .50, salads by 8 % and bring 1.50.
+    assert found.value == pytest.approx(found.chance * ((0.25 * 0.5 + 0.08 * 1.5) / 0.33) ** 0.5)
+
+
+def test_a_chance_counts_as_much_as_its_square_in_margin(tiny_bundle: Bundle) -> None:
+    shelf = Shelf(tiny_bundle, margin_rate=0.25)
+    milk, brie = shelf.row_of("milk-1"), shelf.row_of("brie-1")
+    ratio = (shelf.category_gain[shelf.category[brie]] / shelf.category_gain[shelf.category[milk]]) ** 0.5
+    for factor, wanted in ((0.99, brie), (1.01, milk)):
+        stretches = [
+            Stretch(shelf.category[brie], 0.05, (brie, -1, -1), -1, 0.0),
+            Stretch(shelf.category[milk], 0.05 * ratio * factor, (milk, -1, -1), -1, 0.0),
+        ]
+        found = choice_of(tiny_bundle, stretches, window=WHOLE, hours=0).best()
+        assert found is not None
+        assert found.product == wanted
