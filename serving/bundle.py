@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -43,6 +44,11 @@ from serving.strings import StringTable
 
 MANIFEST_NAME = "manifest.json"
 _TEXTS = "texts"
+_HEADER_BYTES = 128
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00v\x00"
+    rb"\{'descr': '[<|][fiu][1248]', 'fortran_order': False, 'shape': \([0-9]{1,15},( [0-9]{1,6})?\), \} *\n"
+)
 _CHUNK_BYTES = 1 << 20
 
 
@@ -323,7 +329,11 @@ def _map(path: Path) -> npt.NDArray[Any]:
     """Return the array of a file, read-only. A plain view: indexing a `numpy.memmap` costs several times as much."""
     if not path.is_file():
         raise BundleError(f"missing: arrays/{path.name}")
+    # numpy reads a header by evaluating it as Python's literals: only one that we could have written gets there.
+    with path.open("rb") as file:
+        if _HEADER.fullmatch(file.read(_HEADER_BYTES)) is None:
+            raise BundleError(f"arrays/{path.name} is not an array file of a bundle")
     try:
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, OverflowError) as error:
         raise BundleError(f"arrays/{path.name} is not an array file: {error}") from error

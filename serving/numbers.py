@@ -92,7 +92,7 @@ def numbers_from_json(text: str) -> Numbers:
             {str(key): (int(n_left), int(n_sent)) for key, (n_left, n_sent) in found["leaving"].items()},
             TierCuts(float(found["tiers"]["low"]), float(found["tiers"]["high"])),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise BundleError(f"numbers.json can't be read: {error!r}") from error
     _check(numbers)
     return numbers

@@ -16,10 +16,13 @@ import pyarrow.parquet as pq
 from features import columns as c
 from features.additions import Additions
 from serving.decision_ids import home_key
+from serving.errors import StateUnfit
+from serving.state.codec import MISSHAPEN
 from serving.state.events import Event
 from serving.state.keys import Hashes
 from serving.state.opening import FILE
 from serving.state.shop import State
+from serving.state.store import DAMAGED
 from serving.state_home import OpenState, open_state
 
 SETTLE_SECONDS = 2.0
@@ -62,7 +65,7 @@ def told_under(home: Path, url: str = FILE, *, settle_seconds: float | None = No
     # What a run that was killed leaves there is removed by a later one (features.conform), or by an erasure.
     work = home / "features" / "tables" / f".building-{uuid4().hex}"
     try:
-        yield _told(opened.state, work / "log.parquet", SETTLE_SECONDS if settle_seconds is None else settle_seconds)
+        yield told_of(opened.state, work / "log.parquet", SETTLE_SECONDS if settle_seconds is None else settle_seconds)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         opened.close()
@@ -73,6 +76,14 @@ def open_if_there(home: Path, url: str = FILE) -> OpenState | None:
     if url == FILE and not (home / "state" / "state.db").is_file():
         return None
     return open_state(url, home)
+
+
+def told_of(state: State, place: Path, settle_seconds: float) -> Told:
+    """Return what a state adds, its log written to `place`; StateUnfit where a document of it is damaged."""
+    try:
+        return _told(state, place, settle_seconds)
+    except MISSHAPEN as error:
+        raise StateUnfit(DAMAGED) from error
 
 
 def _told(state: State, place: Path, settle_seconds: float) -> Told:

@@ -16,8 +16,12 @@ from serving.state.events import Event, EventType
 from serving.state.holds import Hold
 from serving.state.known import Draw, Earned, Live, Odds, Tried
 from serving.state.person import Person, Reward
+from serving.state.store import DAMAGED
 
 SCHEMA = 1
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What comes of reading a document that is JSON, and not the document that it should be."""
+
 Raw = dict[str, Any]  # Any: a document's own JSON
 _TYPES = {each.value: each for each in EventType}
 _ID, _CUSTOMER, _TYPE, _AT = range(4)  # places in an event's row
@@ -48,7 +52,7 @@ def decode(value: bytes) -> Raw:
         schema = raw["v"]
         is_newer = schema > SCHEMA
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise StateUnfit("a document of the state is damaged; restore the state from a backup") from error
+        raise StateUnfit(DAMAGED) from error
     if is_newer:
         raise StateUnfit(
             f"the state was written by a newer tercet (schema {schema}, this one reads up to {SCHEMA}); update this one"
@@ -91,39 +95,53 @@ def encode_person(person: Person) -> bytes:
 
 
 def person_of(raw: Raw) -> Person:
-    """Return the person of a document."""
-    return Person(
-        raw["id"],
-        tuple(map(event_of, raw.get("events", ()))),
-        _kinds_of(raw),
-        {key: Said(*said) for key, said in raw.get("consent", {}).items()},
-        {row[0]: _challenge_of(row) for row in raw.get("challenges", ())},
-        tuple(Reward(*row) for row in raw.get("rewards", ())),
-        tuple(raw.get("also", ())),
-        tuple(raw.get("hidden", ())),
-        tuple(raw.get("identities", ())),
-        raw.get("first"),
-        raw.get("cut"),
-        _holds_of(raw),
-    )
+    """Return the person of a document; StateUnfit where it is none."""
+    try:
+        return Person(
+            raw["id"],
+            tuple(map(event_of, raw.get("events", ()))),
+            _kinds_of(raw),
+            {key: Said(*said) for key, said in raw.get("consent", {}).items()},
+            {row[0]: _challenge_of(row) for row in raw.get("challenges", ())},
+            tuple(Reward(*row) for row in raw.get("rewards", ())),
+            tuple(raw.get("also", ())),
+            tuple(raw.get("hidden", ())),
+            tuple(raw.get("identities", ())),
+            raw.get("first"),
+            raw.get("cut"),
+            _holds_of(raw),
+        )
+    except MISSHAPEN as error:
+        raise StateUnfit(DAMAGED) from error
+
+
+def challenge_in(raw: Raw, monday_day: int) -> Challenge | None:
+    """Return the challenge of a week in a document, without making the rest of the person; None where there is none."""
+    try:
+        return next((_challenge_of(row) for row in raw.get("challenges", ()) if _monday(row) == monday_day), None)
+    except MISSHAPEN as error:
+        raise StateUnfit(DAMAGED) from error
 
 
 def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
     """Return what the engine gets of a person's document; as `person.live_of`, without making the rest of it."""
-    hidden = raw.get("hidden", ())
-    return Live(
-        raw["id"],
-        tuple(each for each in raw.get("also", ()) if each not in hidden),
-        tuple(map(event_of, raw.get("events", ()))),
-        {key: said[0] for key, said in raw.get("consent", {}).items()} or None,
-        erased_us is not None,
-        erased_us or 0,
-        _holds_of(raw),
-        tuple(Tried(row[_ENDS], row[_COMPLETED]) for row in raw.get("challenges", ()) if row[_IS_SHOWN]),
-        _open_challenge(raw),
-        _kinds_of(raw),
-        tuple(Earned(row[0], row[2], row[3], row[5]) for row in raw.get("rewards", ()) if row[6] is None),
-    )
+    try:
+        hidden = raw.get("hidden", ())
+        return Live(
+            raw["id"],
+            tuple(each for each in raw.get("also", ()) if each not in hidden),
+            tuple(map(event_of, raw.get("events", ()))),
+            {key: said[0] for key, said in raw.get("consent", {}).items()} or None,
+            erased_us is not None,
+            erased_us or 0,
+            _holds_of(raw),
+            tuple(Tried(row[_ENDS], row[_COMPLETED]) for row in raw.get("challenges", ()) if row[_IS_SHOWN]),
+            _open_challenge(raw),
+            _kinds_of(raw),
+            tuple(Earned(row[0], row[2], row[3], row[5]) for row in raw.get("rewards", ()) if row[6] is None),
+        )
+    except MISSHAPEN as error:
+        raise StateUnfit(DAMAGED) from error
 
 
 def _open_challenge(raw: Raw) -> Challenge | None:

@@ -13,6 +13,9 @@ from itertools import zip_longest
 from typing import Protocol
 from urllib.parse import quote
 
+from serving.errors import StateUnfit
+
+DAMAGED = "a document of the state is damaged; restore the state from a backup"
 ABSENT = 0
 """The version of a document that is not there."""
 
@@ -112,10 +115,15 @@ class Store(Protocol):
 def numbers_of(value: bytes) -> tuple[int, ...]:
     """Return the numbers of a tally: a document that was only ever added to; none where there is no document.
 
+    StateUnfit where it holds anything else.
+
     >>> numbers_of(b"12 -3"), numbers_of(b"")
     ((12, -3), ())
     """
-    return tuple(map(int, value.split()))
+    try:
+        return tuple(map(int, value.split()))
+    except ValueError as error:
+        raise StateUnfit(DAMAGED) from error
 
 
 def added(value: bytes, addition: Addition) -> bytes | None:

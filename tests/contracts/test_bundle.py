@@ -213,6 +213,22 @@ def test_an_array_of_objects_is_never_unpickled(folder: Path) -> None:
     refused(resealed(folder, pickle_it), "popular.product.npy is not an array file")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': [(5,), }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (5,), } \n['",
+        b"{'descr': '<f4', 'fortran_order':\0\0\0",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999,), }",
+        b"__import__('os')",
+    ],
+)
+def test_only_a_header_that_was_written_here_is_read(folder: Path, header: bytes) -> None:
+    content = b"\x93NUMPY\x01\x00v\x00" + header.ljust(117) + b"\n" + bytes(20)
+    changed = resealed(folder, lambda folder: (folder / "arrays" / "habit.p7.npy").write_bytes(content))
+    refused(changed, "habit.p7.npy is not an array file of a bundle")
+
+
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"PK\x03\x04", b"\x80\x04N."])
 def test_a_file_that_is_no_array_is_refused(folder: Path, content: bytes) -> None:
     changed = resealed(folder, lambda folder: (folder / "arrays" / "habit.p7.npy").write_bytes(content))

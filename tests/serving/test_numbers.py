@@ -35,6 +35,7 @@ def test_plain_numbers_spread_a_week_evenly() -> None:
         (changed(population={}), "can't be read"),
         (changed(population={"completion": float("nan")}), "finite"),
         (changed(population={"completion": "x"}), "can't be read"),
+        (changed(leaving={"web": [1, 2]}).replace("[1, 2]", "[1e999, 2]"), "can't be read"),
     ],
 )
 def test_wrong_numbers_are_refused_in_one_line(text: str, message: str) -> None:

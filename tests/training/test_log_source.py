@@ -12,12 +12,17 @@ import pytest
 from features import columns as c
 from features.sources.synthetic import ShopConfig
 from features.tables import TABLE_NAMES
+from serving.decisioning.policy import default_policy
+from serving.errors import StateUnfit
 from serving.state.events import Event, EventType
 from serving.state.merging import Identity
+from serving.state.shop import State
 from serving.state.stock_words import StockWord
+from serving.state.store import Commit
+from tests.serving.state.memory_store import MemoryStore
 from tests.training.told import split_shop, state_of, tell, write_tables
 from training import log_source
-from training.log_source import told_under
+from training.log_source import told_of, told_under
 from training.opening import OpenShop, open_shop
 
 SMALL = ShopConfig(customers=30, weeks=10)
@@ -125,3 +130,20 @@ def test_the_same_state_makes_the_same_tables_again(tmp_path: Path) -> None:
     assert opened(source, tmp_path / "home").tables.digest == first
     tell(tmp_path / "home", told[100:110])
     assert opened(source, tmp_path / "home").tables.digest != first
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("log/anna/e-1", b'{"v":1,"e":["e-1","anna","sold",1,2]}'),
+        ("log/anna/e-1", b'{"v":1,"e":["e-1","anna","view","noon",1514894400000000]}'),
+        ("stock", b'{"v":1}'),
+        ("person/anna", b'{"v":1,"id":"anna","also":7}'),
+    ],
+)
+def test_a_damaged_document_stops_a_training_in_one_line(tmp_path: Path, key: str, value: bytes) -> None:
+    store = MemoryStore()
+    store.commit(Commit(put={key: value}))
+
+    with pytest.raises(StateUnfit, match=r"^a document of the state is damaged; [^\n]+$"):
+        told_of(State(store, b"k" * 32, default_policy().state), tmp_path / "log.parquet", 0.0)

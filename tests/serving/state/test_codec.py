@@ -89,5 +89,23 @@ def test_what_is_no_document_is_refused(value: bytes) -> None:
         decode(value)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"v": 1},
+        {"v": 1, "id": "anna", "events": [["e-1", "anna", "sold", 1, 2]]},
+        {"v": 1, "id": "anna", "events": [[]]},
+        {"v": 1, "id": "anna", "consent": ["email"]},
+        {"v": 1, "id": "anna", "challenges": [[1, 2]]},
+        {"v": 1, "id": "anna", "holds": [7]},
+        {"v": 1, "id": "anna", "kinds": {"milk-1": None}},
+    ],
+)
+def test_a_document_of_another_shape_is_refused_as_damaged(raw: dict[str, object]) -> None:
+    for read in (person_of, lambda raw: live_of_raw(raw, None)):
+        with pytest.raises(StateUnfit, match="damaged"):
+            read(raw)
+
+
 def test_documents_carry_the_schema() -> None:
     assert decode(encode({"a": 1})) == {"v": SCHEMA, "a": 1}

@@ -1,0 +1,30 @@
+"""What is fuzzed: something that takes any bytes, and what it is begun with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Run = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Code of ours that any bytes may reach.
+
+    `make(folder)` returns what takes them: it raises where a promise is broken, and nothing for what is refused as it
+    should be. `seeds` are inputs to begin with, `words` what is worth putting into them, `watched` the packages whose
+    branches guide atheris. `max_bytes` bounds an input.
+    """
+
+    name: str
+    make: Callable[[], Run]
+    seeds: Callable[[], list[bytes]]
+    words: Callable[[], list[bytes]] = field(default=lambda: [])
+    watched: tuple[str, ...] = ("serving",)
+    max_bytes: int = 16_384
+    short_runs: int = 150
+
+
+class Broken(AssertionError):
+    """A promise that an input broke."""
