@@ -23,7 +23,7 @@ import uvicorn.config
 from serving.api import ChallengeRequest
 from serving.api_keys import KeysFile
 from serving.arms import ExperimentEngine
-from serving.bundle import open_bundle
+from serving.bundle_checked import open_checked
 from serving.champion import Champion
 from serving.decision_ids import shop_ids
 from serving.decisioning.merchandising import unknown_names
@@ -58,10 +58,10 @@ _SWITCH_SECONDS = 0.001
 _WARM_UP_CALLS = 20
 
 
-def open_engine(folder: Path, experiments: ExperimentsFile) -> ExperimentEngine:
-    """Return an engine over the bundle in `folder`, with its pages read and its code paths run once."""
+def open_engine(folder: Path, experiments: ExperimentsFile, notes: Path) -> ExperimentEngine:
+    """Return an engine over the bundle in `folder`, checked once a machine (`notes`), its code paths run once."""
     started = time.perf_counter()
-    bundle = open_bundle(folder)
+    bundle = open_checked(folder, notes)
     milliseconds = 1000 * (time.perf_counter() - started)
     logger.info("bundle %s: %.1f MB, checked and mapped in %.0f ms", folder.name, bundle.n_bytes / 1e6, milliseconds)
     for line in unknown_names(bundle, bundle.policy.merchandising):
@@ -86,7 +86,7 @@ def open_shop(settings: Settings, tracing: Tracing | None = None) -> Shop:
     metrics = Metrics(reserve(os.environ.get(FOLDER_VARIABLE)))
     experiments = ExperimentsFile(settings.home)
     door = StateDoor(partial(open_state, settings.state, settings.home), metrics)
-    opened = partial(open_engine, experiments=experiments)
+    opened = partial(open_engine, experiments=experiments, notes=settings.checked_folder)
     if tracing is not None:
         tracing.watch_door(door)
     return Shop(

@@ -48,6 +48,11 @@ class Settings:
         return self.home / "state" / f"server-{self.host.replace(':', '_')}-{self.port}"
 
     @property
+    def checked_folder(self) -> Path:
+        """Where it is noted which bundles were checked on this machine."""
+        return self.home / "state" / "checked"
+
+    @property
     def ready_folder(self) -> Path:
         """Where the workers of this server say whether they serve a bundle."""
         return self.folder / "ready"
