@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from functools import cache, partial
 from http import HTTPStatus
 
@@ -14,6 +15,8 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+
+from serving.http_timings import Timings
 
 _LAG_BUCKETS = (1.0, 5.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0, 604_800.0)
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -65,15 +68,24 @@ class Metrics:
         self._version = gauge("tercet_bundle_info", _VERSION_HELP, ["version"], multiprocess_mode="livemax")
         self._shares = latest("tercet_expected_share", _SHARES_HELP, ["score", "tenth"])
         self._scores = counter("tercet_asking_customers_total", _ASKING_HELP, ["score", "tenth"])
-        # A label look-up takes longer than the count itself, and there are few paths and statuses.
-        self._requests_of = cache(lambda path, status: self._requests.labels(path, str(int(status))))
-        self._seconds_of = cache(lambda path: self._seconds.labels(path))
-        self._state_seconds_of = cache(lambda kind: self._state_seconds.labels(kind))
+        # What every request counts is counted beside the metrics, and carried over once a second.
+        self._answered: Counts[tuple[str, int]] = Counts()
+        self._timings: list[Timings] = []
+        self._seconds_of = cache(partial(self._timed, self._seconds))
+        self._state_seconds_of = cache(partial(self._timed, self._state_seconds))
 
     def count(self, path: str, status: int | HTTPStatus, seconds: float) -> None:
         """Count one answer of a known path (any other path under one name: they are the client's to invent)."""
-        self._requests_of(path, status).inc()
+        self._answered[path, status] += 1
         self._seconds_of(path).observe(seconds)
+
+    def flush(self) -> None:
+        """Carry over what was counted beside the metrics; for one thread at a time, the one that calls `count`."""
+        for (path, status), n in self._answered.items():
+            self._requests.labels(path, str(int(status))).inc(n)
+        self._answered.clear()
+        for each in self._timings:
+            each.flush()
 
     def count_load(self, *, taken_up: bool, at: float) -> None:
         """Count a bundle that serves now (at epoch seconds) or was refused."""
@@ -135,10 +147,16 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all counters in Prometheus' text format; reads the files of all workers."""
+        self.flush()
         if self._folder is None:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]  # no annotations
         return generate_latest(registry)
+
+    def _timed(self, histogram: Histogram, label: str) -> Timings:
+        timings = Timings(histogram.labels(label), _BUCKETS)
+        self._timings.append(timings)
+        return timings
 
     content_type = CONTENT_TYPE_LATEST.encode()

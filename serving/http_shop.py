@@ -64,6 +64,7 @@ class Shop:
         """Carry over what was counted beside the metrics, and say what the time is here."""
         self.tally.flush()
         self.drift.flush()
+        self.metrics.flush()
         self.metrics.tell_now(self.clock.now().timestamp())
 
     @property
