@@ -138,11 +138,15 @@ test: $(STAMP) ## the fast tests
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## Spark, PostgreSQL, schemathesis, notebooks and whole runs (what a machine lacks is skipped, not in CI)
-	@$(PYTEST) -q -m "(slow or e2e) and not long" -n 2 --dist loadfile
+	@$(PYTEST) -q -m "(slow or e2e) and not long and not faults" -n 2 --dist loadfile
 
 .PHONY: test-long
 test-long: $(STAMP) ## trainings on odd sources and on Spark, memory of long lists: half an hour, not in CI
 	@$(PYTEST) -q -m long -n 2 --dist loadfile
+
+.PHONY: test-faults
+test-faults: $(STAMP) ## faults, load and swaps done to a real server with two workers: a few minutes
+	@$(PYTEST) -q tests/faults -m "e2e or faults or not slow"
 
 .PHONY: bench
 bench: $(STAMP) ## parts, and the server beside its peers; what became slower (QUICK=1, RECORD=1, BENCH_HOME=FOLDER)
@@ -151,6 +155,10 @@ bench: $(STAMP) ## parts, and the server beside its peers; what became slower (Q
 .PHONY: fuzz
 fuzz: $(STAMP) ## atheris on decoders and table readers, schemathesis over the API's document, MINUTES=30 in all (ONLY=csv)
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),30) $(foreach target,$(ONLY),--only $(target))
+
+.PHONY: bench-big
+bench-big: $(STAMP) ## a bundle of 1,000,000 customers and 100,000 products, and how all grows (7 GB of disk; FOLDER=…, RECORD=1)
+	@$(BIN)/python -m tests.benchmarks.bench_big $(if $(FOLDER),--folder $(FOLDER)) $(if $(RECORD),--record)
 
 .PHONY: soak
 soak: $(STAMP) ## a steady load on a real server for MINUTES=10: memory stays flat, files follow what is kept (STATE=redis)

@@ -13,8 +13,8 @@ from serving.http_problems import not_ready
 MAX_WAITING = 512
 """Requests of one worker that may wait for their body at once."""
 
-MAX_LAG_SECONDS = 0.5
-"""How late the event loop may run before decisions are refused; BentoML gives a request up after two seconds."""
+MAX_LAG_SECONDS = 0.25
+"""How late the event loop may run, twice in a row, before decisions are refused; BentoML waits for two seconds."""
 
 MAX_READ_SECONDS = 1.5
 """How long a body may take to arrive; below those two seconds, so that the refusal is ours."""
@@ -36,6 +36,7 @@ class LoadGate:
 
     def __init__(self, clock: Callable[[], float], max_waiting: int = MAX_WAITING) -> None:
         self.lag_seconds = 0.0
+        self._last_lag = 0.0
         self._clock = clock
         self._max_waiting = max_waiting
         self._waiting: dict[asyncio.Task[object], float] = {}
@@ -66,8 +67,12 @@ class LoadGate:
             self.note(self._clock() - due)
 
     def note(self, lag_seconds: float) -> None:
-        """Take in how late the last tick came. The lag falls by halves, so that the gate does not flicker."""
-        self.lag_seconds = max(lag_seconds, self.lag_seconds / 2, 0.0)
+        """Take in how late the last tick came. The lag falls by halves, so that the gate does not flicker.
+
+        One tick that comes late is a pause, after which nothing waits any more; a queue makes the next one late too.
+        """
+        self.lag_seconds = max(min(lag_seconds, self._last_lag), self.lag_seconds / 2, 0.0)
+        self._last_lag = lag_seconds
         for task, since in list(self._waiting.items()):
             if self._clock() - since > MAX_READ_SECONDS:
                 del self._waiting[task]

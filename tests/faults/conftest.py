@@ -1,0 +1,48 @@
+"""One shop for all faults that it has to outlive, and one for each that needs a server of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from serving.champion import read_champion, write_champion
+from serving.launch import Server
+from tests.faults.shop import everywhere, publish_named, ready
+from tests.serving.running import eventually, running, worker_pids
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A running server with its home, and the version that it serves when a test begins."""
+
+    home: Path
+    server: Server
+    version: str
+
+
+@pytest.fixture(scope="session")
+def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A server with two workers; MLflow is where nobody answers, all the while."""
+    home = tmp_path_factory.mktemp("home")
+    version = publish_named(home, "first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        with running(home) as server:
+            server.wait_until_ready()
+            assert eventually(lambda: len(worker_pids(server)) == 2, seconds=60)
+            yield Shop(home, server, version)
+
+
+@pytest.fixture
+def shop(running_shop: Shop) -> Iterator[Shop]:
+    """The running shop; whatever a test does to it, the next one finds two workers and the first bundle."""
+    yield running_shop
+    if read_champion(running_shop.home) != running_shop.version:
+        write_champion(running_shop.home, running_shop.version)
+    server = running_shop.server
+    assert eventually(lambda: len(worker_pids(server)) == 2, seconds=60)
+    expected = {"ready": True, "model_version": running_shop.version, "state": "available"}
+    assert everywhere(server, lambda: ready(server) == expected)
