@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from serving.api import MAX_ID_LENGTH
 from serving.api_action_codes import ActionCode
 from serving.api_codes import Code, NoteCode, ReasonCode, ShortfallCode
+from serving.api_links import links_of
 from serving.api_offer_codes import OfferReasonCode, WithheldCode
 from serving.http_calls import Call
 
@@ -156,6 +157,8 @@ def _operation(call: Call, references: Mapping[object, Schema]) -> Schema:
         }
         | {str(status): _refusal(status, text, references) for status, text in sorted(refusals.items())},
     }
+    if links := links_of(call):
+        operation["responses"][str(call.status)]["links"] = links
     if call.request is not None:
         content = {"application/json": {"schema": references[call.request], "example": dict(call.example)}}
         operation["requestBody"] = {"required": True, "content": content}

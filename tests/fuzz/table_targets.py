@@ -58,11 +58,7 @@ def _judge(said: str) -> None:
 def _tables() -> dict[str, pa.Table]:
     """Return a few rows of each table of a synthetic shop."""
     shop = make_shop(ShopConfig(customers=30, weeks=4, seed=3))
-    return {
-        table: _as_arrow(rows.head(N_ROWS))
-        for table, rows in shop.tables.items()
-        if table in TABLES
-    }
+    return {table: _as_arrow(rows.head(N_ROWS)) for table, rows in shop.tables.items() if table in TABLES}
 
 
 def _as_arrow(rows: pd.DataFrame) -> pa.Table:
