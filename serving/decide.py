@@ -157,7 +157,7 @@ class Decider:
     def _standing(self, asked: _Asked) -> KeptChallenge | None:
         """Return the challenge that is kept, made now if there was none; None where nothing is to be kept."""
         customer_id = asked.request.customer_id
-        kept = self._door.read(lambda state: state.challenge(customer_id, asked.monday))
+        kept = asked.known.challenge_of(asked.monday)
         if kept is not None or asked.request.dry_run:
             return kept
         asked.check_may_commit()

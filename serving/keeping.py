@@ -17,7 +17,7 @@ from serving.errors import StateUnavailable
 from serving.live import epoch_us
 from serving.records import record_of
 from serving.state.decisions import DecisionRecord
-from serving.state.known import Known, Live, Trace
+from serving.state.known import NO_BASIS, Known, Live, Trace
 from serving.state.shop import State
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Recorder:
             with_place=has_place and self._engine.may_locate(asked_id or "", known.live),
         )
         odds = self._engine.odds(answer["experiment"])
-        self.keep(replace(record, probability=odds, made_us=epoch_us(made.now)))
+        self.keep(replace(record, probability=odds, made_us=epoch_us(made.now)), known.basis)
 
     def is_linked(self, customer_id: str, live: Live) -> bool:
         """Return whether what is decided may be kept under the customer's id.
@@ -94,10 +94,10 @@ class Recorder:
         """
         return not live.is_gone and self._engine.may_personalize(customer_id, live)
 
-    def keep(self, record: DecisionRecord) -> None:
+    def keep(self, record: DecisionRecord, basis: Mapping[str, int] = NO_BASIS) -> None:
         """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""
         with suppress(StateUnavailable):
-            self._door.write(lambda state: state.record(record))
+            self._door.write(lambda state: state.record(record, basis))
 
 
 # Any: an answer of any call.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -119,8 +118,12 @@ class KeptChallenge:
         }
 
     def told(self) -> ChallengeAnswer:
-        """Return the answer with each item's `done` and the progress of this moment: a copy, to add to at will."""
-        answer = deepcopy(self.answer)
+        """Return the answer with each item's `done` and the progress of this moment.
+
+        The answer and its items are copies, to add fields to at will; what these hold is shared.
+        """
+        answer = self.answer.copy()
+        answer["items"] = [item.copy() for item in answer["items"]]
         for item, is_done in zip(answer["items"], self.is_done, strict=True):
             item["done"] = is_done
         answer["progress"] = self.progress()

@@ -21,6 +21,9 @@ LOGGER = logging.getLogger(__name__)
 MAX_BATCH = 256
 """Commits in one batch at most: what waits longer than these is the next batch."""
 
+PACE_SECONDS = 0.005
+"""How long after a batch the next one begins where nobody waits for it: small ones would take what answers need."""
+
 _CLOSE_SECONDS = 5.0
 
 
@@ -108,15 +111,27 @@ class Committer:
     `StateUnavailable`, so do all that wait: they would only wait for the same.
     """
 
-    def __init__(self, apply: Callable[[Sequence[EncodedCommit]], Sequence[bool | StateUnavailable]]) -> None:
+    def __init__(
+        self,
+        apply: Callable[[Sequence[EncodedCommit]], Sequence[bool | StateUnavailable]],
+        *,
+        pace_seconds: float = PACE_SECONDS,
+    ) -> None:
         self._apply = apply
+        self._pace_seconds = pace_seconds
         self._waiting: deque[tuple[EncodedCommit, Future[bool]]] = deque()
+        self._is_urgent = False
+        self._due = 0.0
         self._arrived = threading.Condition()
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    def submit(self, commit: EncodedCommit) -> Future[bool]:
-        """Return the future of the commit; StateUnavailable when the committer was closed."""
+    def submit(self, commit: EncodedCommit, *, is_awaited: bool = False) -> Future[bool]:
+        """Return the future of the commit; StateUnavailable when the committer was closed.
+
+        A commit that is neither durable nor awaited may be kept back for some milliseconds, until others join it.
+        """
+        is_urgent = is_awaited or commit.is_durable
         future: Future[bool] = Future()
         with self._arrived:
             if self._is_closed:
@@ -125,7 +140,9 @@ class Committer:
                 self._thread = threading.Thread(target=self._run, name="tercet-state", daemon=True)
                 self._thread.start()
             self._waiting.append((commit, future))
-            self._arrived.notify()
+            if is_urgent or len(self._waiting) == 1:
+                self._is_urgent = self._is_urgent or is_urgent
+                self._arrived.notify()
         return future
 
     def close(self) -> None:
@@ -142,6 +159,7 @@ class Committer:
                 answers = self._apply([commit for commit, _ in batch])
             except StateUnavailable as error:
                 with self._arrived:
+                    self._is_urgent = False
                     batch.extend(self._waiting)
                     self._waiting.clear()
                 answers = [error] * len(batch)
@@ -154,9 +172,15 @@ class Committer:
     def _next_batch(self) -> list[tuple[EncodedCommit, Future[bool]]]:
         """Return what waits, once something does; empty when the committer was closed and nothing does."""
         with self._arrived:
-            while not self._waiting and not self._is_closed:
-                self._arrived.wait()
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            while not self._is_closed and not self._is_urgent:
+                left = self._due - time.monotonic() if self._waiting else None
+                if left is not None and left <= 0.0:
+                    break
+                self._arrived.wait(left)
+            self._due = time.monotonic() + self._pace_seconds
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            self._is_urgent = self._is_urgent and bool(self._waiting)
+            return batch
 
 
 def _answer(future: Future[bool], answer: bool | StateUnavailable) -> None:

@@ -41,16 +41,20 @@ class Deciding:
         self._people = people
         self._limits = limits
 
-    def record(self, record: DecisionRecord) -> Future[bool]:
+    def record(self, record: DecisionRecord, basis: Mapping[str, int]) -> Future[bool]:
         """Return a future of whether the decision was kept: not when it was known before.
 
         Whoever was erased after the decision is counted in it, not named. A challenge is recorded anew when its items
-        have changed; it stays decided for the moment and by the request by which it was first made.
+        have changed; it stays decided for the moment and by the request by which it was first made. `basis` are
+        versions of documents that were just read: where they say that its customer was never erased, nothing is looked
+        up again.
         """
         store, hashes = self._people.store, self._people.hashes
         ids = [part.customer_id for part in record.parts if part.customer_id is not None]
         heads = [decision_key(record.decision_id), *(part_key(each, record.decision_id) for each in ids[:1])]
         keys = [*heads, *map(hashes.erased_key, ids)]
+        if record.call != "challenge" and all(basis.get(key) == ABSENT for key in keys[len(heads) :]):
+            return store.submit(_keeping(record, set(), dict.fromkeys(keys, ABSENT)))
         documents = store.read(keys)
         if documents[0] is not None and not _is_renewed(record, documents[: len(heads)]):
             return _done(False)

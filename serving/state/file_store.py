@@ -35,6 +35,8 @@ _IDLE_READERS = 8
 _MOST_ROWS = 512  # keys in one statement at most; a power of two
 
 _READ_ONE = "select key, version, value from documents where key = ?"
+# For a few keys this is faster than a list of them, for which SQLite makes a table of its own.
+_READ_FEW = tuple(" union all ".join([_READ_ONE] * n) for n in range(5))
 _READ_MANY = "select key, version, value from documents where key in ({})"
 _VERSIONS = "select key, version from documents where key in ({})"
 _SCAN = "select key, version, value from documents where key >= ? and key > ? and key < ? order by key limit ?"
@@ -90,8 +92,8 @@ class FileStore:
     def read(self, keys: Sequence[str]) -> list[Document | None]:
         """Return the documents of the keys, None for one that is not there."""
         encoded = [key.encode() for key in keys]
-        if len(encoded) == 1:
-            rows = self._look(_READ_ONE, encoded)
+        if 0 < len(encoded) < len(_READ_FEW):
+            rows = self._look(_READ_FEW[len(encoded)], encoded)
         elif len(encoded) <= _MOST_ROWS:
             rows = self._look(*_of_many(_READ_MANY, encoded))
         else:
@@ -107,12 +109,11 @@ class FileStore:
 
     def submit(self, commit: Commit) -> Future[bool]:
         """Return the future of the commit, which shares its transaction with whatever else waits."""
-        self._writing.guard()
-        return self._sessions.get().committer.submit(encode(commit))
+        return self._submit(commit, is_awaited=False)
 
     def commit(self, commit: Commit) -> bool:
-        """Return what `submit` comes to."""
-        return self.submit(commit).result()
+        """Return what `submit` comes to, at once."""
+        return self._submit(commit, is_awaited=True).result()
 
     def scrub(self) -> None:
         """Write the file anew from what is in it, and empty its log: writers wait for some seconds a GB."""
@@ -157,6 +158,10 @@ class FileStore:
         if not self._was_made:
             make_file(self._path)
             self._was_made = True
+
+    def _submit(self, commit: Commit, *, is_awaited: bool) -> Future[bool]:
+        self._writing.guard()
+        return self._sessions.get().committer.submit(encode(commit), is_awaited=is_awaited)
 
     def _look(self, sql: str, values: Sequence[object]) -> Rows:
         return self._read_with(lambda connection: connection.execute(sql, values).fetchall())

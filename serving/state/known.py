@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from serving.state.events import Event
@@ -11,7 +12,7 @@ from serving.state.holding import held
 from serving.state.holds import MINUTE_US, Hold, KeptAnswer, Spending
 
 if TYPE_CHECKING:
-    from serving.state.challenges import Challenge
+    from serving.state.challenges import Challenge, KeptChallenge
 
 
 class Tried(NamedTuple):
@@ -145,8 +146,13 @@ class Trace:
         self.draws = [*(each for each in self.draws if each.slot != draw.slot), draw]
 
 
+def no_challenge(_monday_day: int) -> None:
+    """Return that no challenge is known of any week."""
+
+
 NOBODY = Live("")
 NO_STOCK = Stock()
+NO_BASIS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,8 @@ class Known:
     `spending` is what is gone of the budgets of the offers that were asked about (missing: nothing), `kept` the answers
     that may stand still, by what was asked. `may_promise` is False where nothing can be: the state is away, so that no
     offer with a budget may be given, and no message sent. `basis` are the documents that all this was read from, with
-    their versions: what is promised by it is promised only as long as they stand.
+    their versions: what is promised by it is promised only as long as they stand. `challenge_of` tells the challenge of
+    a week by the local day of its Monday, as all that was ever told of it has it.
     """
 
     live: Live = NOBODY
@@ -167,6 +174,7 @@ class Known:
     may_promise: bool = True
     basis: Mapping[str, int] = field(default_factory=dict)
     swept_us: int = 0
+    challenge_of: Callable[[int], KeptChallenge | None] = field(default=no_challenge, compare=False)
 
     def is_late(self, until_us: int) -> bool:
         """Return whether some of these budgets may have money to come back by a moment: a whole minute has passed."""

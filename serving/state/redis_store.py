@@ -132,12 +132,11 @@ class RedisStore:
 
     def submit(self, commit: Commit) -> Future[bool]:
         """Return the future of the commit, which is sent together with whatever else waits."""
-        self._breaker.guard()
-        return self._committers.get().submit(encode(commit))
+        return self._submit(commit, is_awaited=False)
 
     def commit(self, commit: Commit) -> bool:
-        """Return what `submit` comes to."""
-        return self.submit(commit).result()
+        """Return what `submit` comes to, at once."""
+        return self._submit(commit, is_awaited=True).result()
 
     def scrub(self) -> None:
         """Have the server write its append-only file and its snapshot anew, and wait until it has."""
@@ -179,6 +178,10 @@ class RedisStore:
             raise meaning_of(error) from error
         self._breaker.reset()
         return answer
+
+    def _submit(self, commit: Commit, *, is_awaited: bool) -> Future[bool]:
+        self._breaker.guard()
+        return self._committers.get().submit(encode(commit), is_awaited=is_awaited)
 
     def _check(self) -> tuple[str, ...]:
         """Return what can't be told; StateUnfit also for a newer release's server. Marks an empty one as ours."""

@@ -23,7 +23,7 @@ from serving.state.erasing import Erased, Erasing, Receipt
 from serving.state.events import Event
 from serving.state.holds import Hold, Promise, Promised, Spending
 from serving.state.keys import Hashes, identity_key
-from serving.state.known import NOBODY, Draw, Known, Live, Stock
+from serving.state.known import NO_BASIS, NOBODY, Draw, Known, Live, Stock
 from serving.state.log import logged, scanned, with_log
 from serving.state.looking import Looking
 from serving.state.merging import Identity, IsLoyal, Linked, Merging
@@ -217,12 +217,13 @@ class State:
 
     # Decisions
 
-    def record(self, decision: DecisionRecord) -> Future[bool]:
+    def record(self, decision: DecisionRecord, basis: Mapping[str, int] = NO_BASIS) -> Future[bool]:
         """Return a future of whether a decision was kept; of several under one id the first stands.
 
         Only a customer's challenge is recorded anew, when other items have taken the place of those first recorded.
+        `basis` is that of what was known when it was made, where it was just read.
         """
-        return self._deciding.record(decision)
+        return self._deciding.record(decision, basis)
 
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision with what came of it, None where it isn't known (any more)."""

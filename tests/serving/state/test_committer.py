@@ -47,6 +47,29 @@ def test_what_arrives_while_the_disk_is_busy_is_one_batch(disk: Disk) -> None:
     committer.close()
 
 
+def test_what_nobody_waits_for_goes_with_the_next_that_somebody_does(disk: Disk) -> None:
+    some_time = encode(Commit(put={"a": b"1"}, is_durable=False))
+    committer = Committer(disk.apply, pace_seconds=60.0)
+    disk.is_free.set()
+    assert committer.submit(some_time).result(10)  # the first one has nothing to keep its distance from
+    others = [committer.submit(some_time) for _ in range(3)]
+    assert committer.submit(some_time, is_awaited=True).result(10)
+    others += [committer.submit(some_time) for _ in range(2)]
+    assert committer.submit(COMMIT).result(10)
+    others.append(committer.submit(some_time))
+    committer.close()
+    assert all(future.result(10) for future in others)
+    assert disk.batches == [1, 4, 3, 1]
+
+
+def test_what_nobody_waits_for_is_not_forgotten(disk: Disk) -> None:
+    some_time = encode(Commit(put={"a": b"1"}, is_durable=False))
+    committer = Committer(disk.apply, pace_seconds=0.001)
+    disk.is_free.set()
+    assert all(committer.submit(some_time).result(10) for _ in range(3))
+    committer.close()
+
+
 def test_a_disk_that_fails_fails_all_that_wait_and_none_that_come_later(disk: Disk) -> None:
     committer, disk.error = Committer(disk.apply), StateUnfit("worn out")
     first = committer.submit(COMMIT)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from serving.state.merging import Identity
 from serving.state.shop import State
 from tests.serving.state.builders import (
     BREAD,
@@ -52,6 +53,44 @@ def test_each_week_has_its_own(state: State) -> None:
     assert state.issue("anna", MONDAY_DAY + 7, following, MONDAY + 7 * DAY).decision_id == "next"
     accept(state, [event("1", at=MONDAY + 7 * DAY)])
     assert [state.challenge("anna", day).progress()["done"] for day in (MONDAY_DAY, MONDAY_DAY + 7)] == [0, 1]  # type: ignore[union-attr]  # both were issued
+
+
+def test_what_is_known_of_a_customer_tells_the_same_challenges(state: State) -> None:
+    def told_alike() -> None:
+        known = state.known("anna")
+        for day in (MONDAY_DAY - 7, MONDAY_DAY, MONDAY_DAY + 7):
+            assert known.challenge_of(day) == state.challenge("anna", day)
+
+    told_alike()
+    state.issue("anna", MONDAY_DAY, answer(), MONDAY)
+    told_alike()
+    state.show("anna", MONDAY_DAY)
+    told_alike()
+    accept(state, ALL_THREE[:1])
+    told_alike()
+    accept(state, ALL_THREE)
+    told_alike()
+    following = answer(decision_id="next", starts="2018-01-08T00:00:00Z", ends="2018-01-15T00:00:00Z")
+    state.issue("anna", MONDAY_DAY + 7, following, MONDAY + 7 * DAY)
+    told_alike()
+    pair = [Identity(each, "email", "ann@example.com") for each in ("anna", "ben")]
+    accept(state, [event("b", customer_id="ben", at=MONDAY - DAY)])
+    state.link(pair, is_loyal=lambda each: each == "ben", now_us=MONDAY + 8 * DAY)
+    assert state.resolve("anna") == "ben"
+    told_alike()
+
+
+def test_what_was_told_of_one_answer_is_not_in_the_next(state: State) -> None:
+    state.issue("anna", MONDAY_DAY, answer(), MONDAY)
+    for told in (state.known("anna").challenge_of(MONDAY_DAY), state.challenge("anna", MONDAY_DAY)):
+        assert told is not None
+        whole = told.told()
+        whole["experiment"] = {"name": "x", "arm": "y"}
+        whole["items"][0]["out_of_stock"] = True
+        whole["items"].pop()
+    kept = state.known("anna").challenge_of(MONDAY_DAY)
+    assert kept is not None
+    assert kept.told() == answer()
 
 
 def test_the_purchase_that_completes_it_brings_the_reward_once(state: State) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ from serving.state.decisions import DecisionPart, DecisionRecord
 from serving.state.known import WithheldItem
 from serving.state.merging import Identity
 from serving.state.shop import State
+from serving.state.store import Document
 from tests.serving.state.builders import DAY, MILK, MONDAY, MONDAY_DAY, accept, answer, event, state_on
+from tests.serving.state.memory_store import MemoryStore
 
 ID = "d" * 32
 
@@ -16,6 +19,16 @@ ID = "d" * 32
 @pytest.fixture
 def state() -> State:
     return state_on(attribution_days=7)
+
+
+class Memory(MemoryStore):
+    """Counts what is read."""
+
+    n_reads = 0
+
+    def read(self, keys: Sequence[str]) -> list[Document | None]:
+        self.n_reads += 1
+        return super().read(keys)
 
 
 def record(
@@ -55,6 +68,23 @@ def test_the_first_record_of_an_id_stands(state: State) -> None:
     found = state.decision(ID)
     assert found is not None
     assert found.record == record(shown("milk-1"))
+
+
+def test_what_was_just_read_of_a_customer_is_not_read_again_and_still_has_to_stand() -> None:
+    memory = Memory()
+    state = state_on(memory)
+    accept(state, [event("1", at=MONDAY)])
+    basis = state.known("anna").basis
+    memory.n_reads = 0
+    assert state.record(record(shown("milk-1")), basis).result()
+    assert not state.record(record(shown("tea-1")), basis).result()
+    assert memory.n_reads == 0
+    state.forget("anna", MONDAY + DAY)
+    assert not state.record(record(shown("milk-1"), decision_id="late"), basis).result()
+    assert state.record(record(shown("milk-1"), decision_id="late"), state.known("anna").basis).result()
+    late = state.decision("late")
+    assert late is not None
+    assert (late.n_erased, late.record.parts) == (1, ())
 
 
 def test_a_challenge_is_recorded_anew_when_its_items_have_changed(state: State) -> None:
