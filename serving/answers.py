@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -108,10 +108,10 @@ class Answers:
     def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
         """Return the ranking of the entries."""
         items: list[RankedItem] = []
-        known = self._bought_before([entry.product for entry in slate], shopper)
+        known = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper)
         for entry, habit in zip(slate, known, strict=True):
             item = self._item(entry.product, entry.reason)
-            self._add_history(item, entry.habit or habit, shopper)
+            self._add_history(item, habit, shopper)
             item["probability"] = round(entry.probability, 6)
             items.append(cast("RankedItem", item))
         fields = {**decision, "items": items, "cold_start": shopper.row < 0}
@@ -200,10 +200,10 @@ class Answers:
     def challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
         """Return the picks as items, in their order."""
         items: list[ChallengeItem] = []
-        known = self._bought_before([each.product for each in picks], shopper)
+        known = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper)
         for pick, habit in zip(picks, known, strict=True):
             item = self._item(pick.product, pick.reason)
-            self._add_history(item, pick.habit or habit, shopper)
+            self._add_history(item, habit, shopper)
             item["role"] = pick.role
             item["probability"] = round(pick.chance, 6)
             item["target_quantity"] = 1
@@ -216,6 +216,11 @@ class Answers:
         item = self._shelf.item(product)
         item["reason"] = reason
         return item
+
+    def _habits_of(self, chosen: Sequence[tuple[int, Habit | None]], shopper: Shopper) -> Iterator[Habit | None]:
+        """Return the habit of each chosen product: the one that it was chosen for, else what is known of it."""
+        found = iter(self._bought_before([product for product, habit in chosen if habit is None], shopper))
+        return (next(found) if habit is None else habit for _, habit in chosen)
 
     def _bought_before(self, products: Sequence[int], shopper: Shopper) -> Sequence[Habit | None]:
         return shopper.taste.again_of(products) if shopper.is_personal else [None] * len(products)

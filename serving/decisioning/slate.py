@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import replace
+from functools import partial
 from itertools import accumulate, chain
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 from serving.api_answers import Reason
@@ -67,7 +68,8 @@ class SlateMaker:
         if ask.intent is Intent.MIXED and len(again) + len(fresh) < k:
             again += take(chain(self._again(ask), self._others(ask)), caps, k - len(again) - len(fresh))
         slate = again + fresh + caps.overflow(k - len(again) - len(fresh))
-        return with_pins(sorted(slate, key=lambda entry: -self._rank(ask, entry)), pinned)
+        rank: Callable[[Entry], float] = partial(self._rank, ask) if ask.display.has_boosts else _probability
+        return with_pins(sorted(slate, key=rank, reverse=True), pinned)
 
     def popular(self, ask: Ask, neighbours: Iterable[Neighbour]) -> list[Entry]:
         """Return the slate of one whom nobody knows: what goes with the basket, then what is popular, in that order."""
@@ -150,7 +152,7 @@ class SlateMaker:
         if is_bought and entry is None:  # all of it is just bought, in the basket or withheld
             return None
         reason = self._reasons.pinned()
-        return replace(entry or self._population_entry(ask, product, reason), product=product, reason=reason)
+        return (entry or self._population_entry(ask, product, reason))._replace(product=product, reason=reason)
 
     def _own_entry(self, ask: Ask, product: int, own: _Own, *, is_bought: bool) -> Entry | None:
         """Return what stands for a product at the level asked for, of what they buy again or of what is new to them."""
@@ -200,7 +202,7 @@ class SlateMaker:
             category = self._shelf.category[entry.product]
             best.setdefault(category, entry)
             none_of_them[category] = none_of_them.get(category, 1.0) * (1.0 - entry.probability)
-        entries = [replace(best[row], key=row, probability=1.0 - none) for row, none in none_of_them.items()]
+        entries = [best[row]._replace(key=row, probability=1.0 - none) for row, none in none_of_them.items()]
         return iter(sorted(entries, key=lambda entry: -self._rank(ask, entry)))
 
     def _shown_product(self, ask: Ask, habit: Habit) -> int | None:
@@ -319,6 +321,9 @@ class _Own(NamedTuple):
     bought: Set[int]
     again: Mapping[int, Entry]
     new: Mapping[int, Entry]
+
+
+_probability: Callable[[Entry], float] = attrgetter("probability")
 
 
 def _of_habit(habit: Habit) -> tuple[float, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from serving.api_answers import Reason
 from serving.api_codes import Intent, Level
@@ -17,8 +17,7 @@ from serving.taste import Taste
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a slate; `key` is the row of the level that it stands for, `habit` what is known of the product."""
 
     product: int
