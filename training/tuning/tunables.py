@@ -18,7 +18,7 @@ from training.backtest.coupon_task import judged_offers
 from training.config import load_search
 from training.errors import TuningError
 from training.history import History
-from training.judge import Judgement, MetricRow
+from training.judge import COVERAGE, TOP_SHARE, Judgement
 from training.learners import FOUR_WEEKS_DAYS, SOURCES, with_config
 from training.sums import CustomerSums
 from training.tuning.peers import peer_tunables
@@ -32,8 +32,8 @@ _MIN_HISTORY_DAYS = 14
 class Goal:
     """What a model is searched for, and how many test cutoffs of which window its own task has.
 
-    `metric` says the value in words, `weights` are by the judge's metrics. `n_cutoffs` earlier days are searched on,
-    each with `history_days` before it (twice the window unless told).
+    `metric` says the value in words, `weights` are by the judge's metrics and guards. `n_cutoffs` earlier days are
+    searched on, each with `history_days` before it (twice the window unless told).
     """
 
     metric: str
@@ -50,8 +50,13 @@ GOALS: Mapping[str, Goal] = {
     "habit_type": Goal("recall@10", {"recall@10": 1.0}),
     "habit_product": Goal("recall@10", {"recall@10": 1.0}),
     "next_purchase": Goal("auc - mae_days / 28", {"auc": 1.0, "mae_days": -1 / FOUR_WEEKS_DAYS}, n_tested=4),
-    "also_bought": Goal(
-        "recall@10", {"recall@10": 1.0}, TWELVE_WEEKS_DAYS, n_tested=1, n_cutoffs=2, history_days=EIGHT_WEEKS_DAYS
+    "also_bought": Goal(  # recall alone is won by best sellers, whom everybody buys with everything
+        "recall@10 + hit@10 / 2 - top-10 share / 20 + coverage / 20",
+        {"recall@10": 1.0, "hit@10": 0.5, TOP_SHARE: -0.05, COVERAGE: 0.05},
+        TWELVE_WEEKS_DAYS,
+        n_tested=1,
+        n_cutoffs=2,
+        history_days=EIGHT_WEEKS_DAYS,
     ),
     "substitutes": Goal("hit@5", {"hit@5": 1.0}),
     "stretch": Goal(
@@ -102,8 +107,8 @@ def model_tunable(name: str) -> Tunable:
 
 def of_judgement(judgement: Judgement, weights: Mapping[str, float]) -> Reached:
     """Return what a judgement says by these metrics; TuningError where it says nothing of one."""
-    rows = {metric: _row(judgement, metric) for metric in weights}
-    return Reached(tuple(Term(_sums(row), weights[metric], metric in _SQUARED) for metric, row in rows.items()))
+    sums = {metric: _sums(judgement, metric) for metric in weights}
+    return Reached(tuple(Term(each, weights[metric], metric in _SQUARED) for metric, each in sums.items()))
 
 
 def campaign_days(history: History, n: int) -> Days | None:
@@ -134,13 +139,14 @@ def _tests_of(model: str) -> list[tuple[int, int]]:
     return [(task.window_days, task.n_cutoffs) for task in TASKS if model in task.needs]
 
 
-def _row(judgement: Judgement, metric: str) -> MetricRow:
+def _sums(judgement: Judgement, metric: str) -> CustomerSums:
+    """Return what a metric, or a guard of that name, is made of."""
+    for guard in judgement.guards:
+        if guard.metric == metric:
+            return guard.sums
     rows = [row for row in judgement.rows if row.metric == metric]
     if not rows:
         why = "; ".join(judgement.notes) or "too few customers"
         raise TuningError(f"{judgement.model} can't be judged by {metric} here ({why}): there is nothing to tune on")
-    return max(rows, key=lambda row: row.is_primary)
-
-
-def _sums(row: MetricRow) -> CustomerSums:
+    row = max(rows, key=lambda each: each.is_primary)
     return CustomerSums.whole(row.ours) if row.sums is None else row.sums

@@ -12,7 +12,7 @@ from training.backtest.cutoffs import judged_cutoffs
 from training.config import load_config, load_search, load_study
 from training.errors import TuningError
 from training.history import History
-from training.judge import Judgement, MetricRow
+from training.judge import TOP_SHARE, Guard, Judgement, MetricRow
 from training.learners import SOURCES
 from training.sums import CustomerSums
 from training.tuning.config_text import with_values
@@ -60,6 +60,12 @@ def test_several_metrics_are_added_up_and_a_squared_error_counts_by_its_root() -
 def test_the_row_that_decides_comes_before_another_of_its_name() -> None:
     judgement = Judgement("m", (), (row("recall@10", 0.1, primary=False), row("recall@10", 0.4)))
     assert of_judgement(judgement, {"recall@10": 1.0}).value == 0.4
+
+
+def test_a_guard_counts_as_a_metric_does() -> None:
+    guard = Guard("t", TOP_SHARE, CustomerSums.of([0.3, 0.5], [0, 1]), higher_is_better=False)
+    judgement = Judgement("m", (), (row("recall@10", 0.4),), (), (), (guard,))
+    assert of_judgement(judgement, {"recall@10": 1.0, TOP_SHARE: -0.5}).value == pytest.approx(0.4 - 0.5 * 0.4)
 
 
 def test_a_judgement_without_the_metric_says_why_there_is_nothing_to_tune_on() -> None:
