@@ -100,6 +100,10 @@ mlflow: $(STAMP) ## the MLflow UI on the store that training writes
 	    --host $(HOST) --port $(MLFLOW_PORT) --artifacts-destination $(TERCET_HOME)/mlartifacts \
 	    --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(TERCET_HOME))/mlflow.db}
 
+.PHONY: bento
+bento: $(STAMP) ## a Bento of what serves, in BentoML's store: docs/deployment.md
+	@BENTOML_DO_NOT_TRACK=True PATH="$(abspath $(BIN)):$$PATH" $(BIN)/bentoml build --output tag .
+
 .PHONY: demo
 demo: $(STAMP) ## from nothing to a personal challenge over HTTP, on real data (ONCE=1 ends after the print)
 	@$(BIN)/python -m training.demo $(SOURCE) --host $(HOST) --port $(PORT) $(if $(ONCE),--once)

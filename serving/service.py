@@ -39,6 +39,7 @@ from serving.http_metrics import Metrics
 from serving.http_ready import ReadyBoard
 from serving.http_shop import Shop
 from serving.http_state import StateDoor
+from serving.listening import check_reach
 from serving.live import epoch_us
 from serving.metric_files import FOLDER_VARIABLE, reserve
 from serving.settings import Settings, read_settings
@@ -253,9 +254,14 @@ def tercet_version() -> str:
         return "unknown"
 
 
+_OPTIONS = read_settings(os.environ)  # BentoML wants some of them when the class is made
+
+
 @bentoml.service(
     name="Tercet",
-    workers=read_settings(os.environ).workers,
+    workers=_OPTIONS.workers,
+    # What a Bento goes by; `serving.launch` says the same once more.
+    http={"host": _OPTIONS.host, "port": _OPTIONS.port},
     # A request that has not begun to answer by then ends in BentoML's own 504, and its timer outlives it by as long.
     traffic={"timeout": 2},
     metrics={"enabled": False},
@@ -268,6 +274,7 @@ class Tercet:
     def __init__(self) -> None:
         configure_logging()
         settings = read_settings(os.environ)
+        check_reach(settings, sys.argv)
         self._tracing = begin_tracing() if settings.traces else None
         self.shop = open_shop(settings, self._tracing)
         app = HttpApp(self.shop, tercet_version())
