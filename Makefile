@@ -156,6 +156,10 @@ test-faults: $(STAMP) ## faults, load and swaps done to a real server with two w
 bench: $(STAMP) ## parts, and the server beside its peers; what became slower (QUICK=1, RECORD=1, BENCH_HOME=FOLDER)
 	@$(BIN)/python -m tests.benchmarks.bench --home $(or $(BENCH_HOME),$(TERCET_HOME)) $(if $(QUICK),--quick) $(if $(RECORD),--record)
 
+.PHONY: audit
+audit: $(STAMP) ## bills of materials (CycloneDX, in dist/sbom), and what pip-audit knows against what the locks name
+	@$(BIN)/python -m tests.audit
+
 .PHONY: fuzz
 fuzz: $(STAMP) ## atheris on decoders and table readers, schemathesis over the API's document, MINUTES=30 in all (ONLY=csv)
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),30) $(foreach target,$(ONLY),--only $(target))
