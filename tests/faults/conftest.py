@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from serving.champion import read_champion, write_champion
 from serving.launch import Server
 from tests.faults.shop import everywhere, publish_named, ready
 from tests.serving.running import eventually, running, worker_pids
+from tests.serving.state.redis_process import RedisProcess
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,17 @@ def shop(running_shop: Shop) -> Iterator[Shop]:
     assert eventually(lambda: len(worker_pids(server)) == 2, seconds=60)
     expected = {"ready": True, "model_version": running_shop.version, "state": "available"}
     assert everywhere(server, lambda: ready(server) == expected)
+
+
+@pytest.fixture
+def redis_at() -> Iterator[Callable[[Path], RedisProcess]]:
+    """Starts real Redis servers in folders; they are ended with the test."""
+    started: list[RedisProcess] = []
+
+    def start(folder: Path) -> RedisProcess:
+        started.append(RedisProcess(folder).start())
+        return started[-1]
+
+    yield start
+    for redis in started:
+        redis.stop()
