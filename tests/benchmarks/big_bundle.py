@@ -8,7 +8,7 @@ everyone. ``python -m tests.benchmarks.big_bundle FOLDER CUSTOMERS`` writes one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -341,16 +341,6 @@ def _chances(rng: Rng, name: str, drawn: Drawn, column: str) -> Iterator[tuple[s
     yield f"{name}.{column}", drawn.flat.astype("<i4")
     yield f"{name}.p28", p28
     yield f"{name}.p7", p28 * np.float32(0.3)
-
-
-def bytes_of(files: Mapping[str, Any], axes: Mapping[str, str]) -> dict[str, int]:
-    """Return the bytes of a bundle's arrays by what they grow with; `axes` has it by the array's name."""
-    found: dict[str, int] = {}
-    for path, entry in files.items():
-        name = path.removeprefix("arrays/").removesuffix(".npy").removesuffix(".offsets").removesuffix(".utf8")
-        grows_with = axes.get(name) or axes.get(name + ".offsets") or "other"
-        found[grows_with] = found.get(grows_with, 0) + entry.bytes
-    return found
 
 
 if __name__ == "__main__":

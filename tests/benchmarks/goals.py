@@ -54,6 +54,25 @@ GOALS = (
 )
 
 
+def scale_goals(smallest: int, largest: int) -> tuple[Goal, ...]:
+    """Return what is asked of the largest of some bundles, by the names of `make bench-big`."""
+    latencies = (
+        Goal(
+            f"{largest}: {call}, {when} ÷ {smallest}",
+            f"engine, {call}: p50 ÷ that with {smallest:,} customers, {says}",
+            at_most=1.2,
+        )
+        for call in ("challenge", "recommendations")
+        for when, says in (("first", "customers not touched before"), ("again", "the same again"))
+    )
+    return (
+        Goal(f"{largest}: load s", "opened once its hashes were checked, s", at_most=2),
+        Goal("worker private MB", "a worker's own memory after a load, MB", at_most=300 * 1.048576),
+        Goal(f"{largest}: bytes a customer", "bytes a customer", at_most=1500),
+        *latencies,
+    )
+
+
 @dataclass(frozen=True)
 class Standing:
     """A goal, and what a run has of it."""

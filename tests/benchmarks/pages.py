@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.benchmarks.goals import standings
+from tests.benchmarks.goals import scale_goals, standings
 from tests.benchmarks.results import FOLDER, Results, from_json
 from tests.benchmarks.servers import PEERS, ROOT
 
@@ -26,12 +26,28 @@ _NAMES = {
     "scores": "`/v1/scores` of 1,000 customers with 10 categories each, one client",
 }
 Cells = Sequence[str]
+SCALE_FOLDER = FOLDER / "scale"
+_GROWS = {
+    "MB": "the bundle, MB",
+    "bytes a customer": "bytes a customer",
+    "make s": "drawn and written, s",
+    "check s": "first opening on a machine (every byte hashed, every value checked), s",
+    "load s": "later openings, s",
+    "private MB": "memory of a process with an engine, its own, MB",
+    **{
+        f"{call}, {when}, {tail}": f"engine, {call}, {says}: {tail}, µs"
+        for call in ("challenge", "recommendations")
+        for when, says in (("first", "customers not touched before"), ("again", "the same again"))
+        for tail in ("p50", "p99")
+    },
+}
 
 
 def whole_page(folder: Path = FOLDER) -> str:
     """Return the text of docs/benchmarks.md, from all committed results."""
     found = [from_json(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
-    return "\n\n".join([INTRODUCTION.read_text("utf-8").strip(), *map(page, found)]) + "\n"
+    scales = [from_json(path.read_text("utf-8")) for path in sorted((folder / SCALE_FOLDER.name).glob("*.json"))]
+    return "\n\n".join([INTRODUCTION.read_text("utf-8").strip(), *map(page, found), *map(scale_page, scales)]) + "\n"
 
 
 def page(results: Results) -> str:
@@ -54,6 +70,34 @@ def page(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+def scale_page(results: Results) -> str:
+    """Return how a bundle grows with its customers, as Markdown."""
+    sizes = results.about["sizes"]
+    rows = [
+        (says, *(_number(results.series[f"{size}: {what}"].median) for size in sizes), _exponent(results, what))
+        for what, says in _GROWS.items()
+        if all(f"{size}: {what}" in results.series for size in sizes)
+    ]
+    held = [
+        (each.goal.says, each.goal.bound, _number(each.number), "met" if each.is_met else "**missed**")
+        for each in standings(results, scale_goals(sizes[0], sizes[-1]))
+    ]
+    parts = [
+        f"## {results.about['bundle']}",
+        _surroundings(results),
+        "### What was asked for of the largest",
+        _table(("goal", "bound", "measured", ""), iter(held)),
+        "### How it grows",
+        _table(("", *(f"{size:,}" for size in sizes), "exponent"), iter(rows)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _exponent(results: Results, what: str) -> str:
+    found = results.series.get(f"exponent: {what}")
+    return "" if found is None else f"{found.median:.2f}"
+
+
 def _surroundings(results: Results) -> str:
     about = results.about
     machine = about["machine"]
@@ -63,7 +107,7 @@ def _surroundings(results: Results) -> str:
     )
     return (
         f"{about['date']}, commit {about['commit']}, measured by {about['client']}"
-        f"{' with QUICK=1' if about['quick'] else ''} in {about['minutes']:g} minutes. {machine['processor']}, "
+        f"{' with QUICK=1' if about['quick'] else ''}. {machine['processor']}, "
         f"{machine['cores']} cores, {machine['memory_gib']:g} GiB, {machine['system']}. {versions}. "
         f"Load averages of 1, 5 and 15 minutes: {loads}."
     )
