@@ -39,7 +39,8 @@ def write_sbom(lock: Path, out: Path) -> None:
     It is not checked against CycloneDX's schema here: a test does that.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    options = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "application", "--output-reproducible", "--no-validate"]
+    about = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "application"]
+    options = [*about, "--output-reproducible", "--no-validate", "--spec-version", "1.6"]
     program = Path(sys.executable).with_name("cyclonedx-py")
     command = [sys.executable, "-W", "ignore", str(program), "requirements", str(lock), *options, "-o", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

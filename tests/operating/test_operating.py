@@ -7,10 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from serving.http_metrics import Metrics
 from serving.http_tally import DecisionTally
@@ -93,17 +98,76 @@ def test_both_are_in_the_package() -> None:
     assert {each.name for each in (files("serving") / "operating").iterdir()} >= {RULES.name, DASHBOARD.name}
 
 
-@pytest.mark.slow
-def test_prometheus_own_tool_finds_the_rules_right_and_the_alerts_fire(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
+def lost(given: Any, kept: Any, place: str = "") -> Iterator[str]:
+    """Yield where `kept` lacks what was given, or has it otherwise."""
+    if isinstance(given, dict):
+        for name, value in given.items():
+            yield from lost(value, kept[name], f"{place}.{name}") if name in kept else [f"{place}.{name}"]
+    elif isinstance(given, list) and len(given) == len(kept):
+        for i, pair in enumerate(zip(given, kept, strict=True)):
+            yield from lost(*pair, f"{place}[{i}]")
+    elif given != kept:
+        yield place
+
+
+def as_grafana_has_it(board: Any) -> Any:
+    """Return the dashboard after its way through Grafana's own types, which keep what they know."""
+    register_default_plugins()
+    return json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(board)))
+
+
+def test_grafanas_own_types_know_all_that_the_dashboard_says() -> None:
+    board = json.loads(DASHBOARD.read_text("utf-8"))
+
+    assert list(lost(board, as_grafana_has_it(board))) == []
+
+
+def test_a_word_that_grafana_does_not_know_is_found() -> None:
+    board = json.loads(DASHBOARD.read_text("utf-8"))
+    board["panels"][0]["fieldConfig"]["defaults"]["unitt"] = "s"
+    board["panels"][1]["targets"][0]["exprr"] = "1"
+
+    assert list(lost(board, as_grafana_has_it(board))) == [
+        ".panels[0].fieldConfig.defaults.unitt",
+        ".panels[1].targets[0].exprr",
+    ]
+
+
+def promtool() -> str:
+    """Return Prometheus' own tool."""
+    found = shutil.which("promtool")
+    if found is None:
         lacking = "promtool is not on this machine: the rules are checked with Debian's package prometheus"
         if os.environ.get("TERCET_CI") == "1":
             pytest.fail(lacking)
         pytest.skip(lacking)
+    return found
+
+
+@pytest.mark.slow
+def test_prometheus_own_tool_reads_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+    exprs = [each.replace("$__rate_interval", "5m") for each in expressions()]
+    assert len(exprs) > 12
+    assert not [each for each in exprs if "$" in each]
+
+    def checked(exprs: list[str]) -> subprocess.CompletedProcess[str]:
+        rules = [{"record": f"tercet:panel_{i}", "expr": each} for i, each in enumerate(exprs)]
+        # JSON is YAML as well.
+        (tmp_path / "panels.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+        command = [promtool(), "check", "rules", "panels.yml"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    done = checked(exprs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(exprs)} rules found" in done.stdout
+    assert checked([*exprs, "sum by (rate(tercet_requests_total[5m]))"]).returncode != 0
+
+
+@pytest.mark.slow
+def test_prometheus_own_tool_finds_the_rules_right_and_the_alerts_fire(tmp_path: Path) -> None:
     for file in (RULES, Path(__file__).with_name("rules_test.yml")):
         shutil.copy(file, tmp_path)
 
     for command in (["check", "rules", RULES.name], ["test", "rules", "rules_test.yml"]):
-        done = subprocess.run([promtool, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run([promtool(), *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
