@@ -6,7 +6,8 @@ import hashlib
 import random
 import shutil
 import signal
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ from tests.faults.shop import publish_named
 from tests.serving.state.redis_process import RedisProcess
 
 N_COMMITS = 8
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is such a thing: thousands of files are made and removed."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
+        yield Path(folder)
 
 
 def holds_one_whole(home: Path, versions: set[str]) -> str:
@@ -49,15 +58,15 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def test_a_cut_while_a_bundle_is_published_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    old, new = publish_named(home, "old"), publish_named(tmp_path / "elsewhere", "new")
+def test_a_cut_while_a_bundle_is_published_leaves_the_old_or_the_new(quick: Path) -> None:
+    home = quick / "home"
+    old, new = publish_named(home, "old"), publish_named(quick / "elsewhere", "new")
     found: list[str] = []
 
     def check(disk: Disk) -> None:
         # As long as neither name has changed, nothing that is written can be met.
         if (home / "bundles" / new).exists() or read_champion(home) != old:
-            found.extend(holds_one_whole(left, {old, new}) for left in disk.leavings(tmp_path / "left"))
+            found.extend(holds_one_whole(left, {old, new}) for left in disk.leavings(quick / "left"))
 
     disk = Disk(home, check)
     disk.watch(lambda: publish_named(home, "new"))
@@ -68,8 +77,8 @@ def test_a_cut_while_a_bundle_is_published_leaves_the_old_or_the_new(tmp_path: P
     assert sorted(found, key=lambda version: version == new)[0] == old
 
 
-def test_a_cut_while_a_damaged_bundle_is_replaced_leaves_nothing_mixed(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_a_cut_while_a_damaged_bundle_is_replaced_leaves_nothing_mixed(quick: Path) -> None:
+    home = quick / "home"
     old, new = publish_named(home, "old"), publish_named(home, "new")
     write_champion(home, old)
     (home / "bundles" / new / "numbers.json").write_text("{}")
@@ -78,7 +87,7 @@ def test_a_cut_while_a_damaged_bundle_is_replaced_leaves_nothing_mixed(tmp_path:
 
     def check(disk: Disk) -> None:
         if read_champion(home) != old:
-            for left in disk.leavings(tmp_path / "left"):
+            for left in disk.leavings(quick / "left"):
                 holds_one_whole(left, {old, new})
 
     disk.check = check
@@ -87,21 +96,21 @@ def test_a_cut_while_a_damaged_bundle_is_replaced_leaves_nothing_mixed(tmp_path:
     assert holds_one_whole(home, {new}) == new
 
 
-def test_a_pointer_that_was_written_without_a_flush_would_be_found_out(tmp_path: Path) -> None:
+def test_a_pointer_that_was_written_without_a_flush_would_be_found_out(quick: Path) -> None:
     """The watch itself: it sees what an unflushed rename may come to."""
-    (tmp_path / "home").mkdir()
-    write_champion(tmp_path / "home", "old")
+    (quick / "home").mkdir()
+    write_champion(quick / "home", "old")
     seen: set[str | None] = set()
 
     def careless() -> None:
-        draft = tmp_path / "home" / "draft"
+        draft = quick / "home" / "draft"
         draft.write_text("new")
-        draft.replace(tmp_path / "home" / "champion")
+        draft.replace(quick / "home" / "champion")
 
     def check(disk: Disk) -> None:
-        seen.update(read_champion(left) for left in disk.leavings(tmp_path / "left"))
+        seen.update(read_champion(left) for left in disk.leavings(quick / "left"))
 
-    Disk(tmp_path / "home", check).watch(careless)
+    Disk(quick / "home", check).watch(careless)
     assert seen == {"old", "new", None}
 
 
