@@ -1,6 +1,6 @@
-"""Whether those who ask are those whom the bundle was made for: their scores beside the ones it expected.
+"""Whether those who ask are those whom the bundle was made for: their scores and features beside the expected ones.
 
-Each score is cut into tenths of the customers that the bundle expects to shop within a week (each counts by that
+Each of them is cut into tenths of the customers that the bundle expects to shop within a week (each counts by that
 chance). Those who ask are counted by tenth; where the shares move apart the population stability index grows. It is
 computed from the metrics (`operating/rules.yml`); 0.1 is usually read as a small and 0.25 as a large move
 (N. Siddiqi, "Credit Risk Scorecards", 2006).
@@ -27,6 +27,10 @@ SAMPLED = 4
 _MOST_LOOKED_AT = 100_000
 
 SCORES: Final = ("churn", "value", "next_days", "score")
+FEATURES: Final = ("n_baskets", "usual_price")
+"""What the scores are made of and the bundle keeps: how often they came, and the price they usually pay."""
+
+WATCHED: Final = (*SCORES, *FEATURES)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,7 +41,7 @@ class ScoreBins:
     def __init__(self, bundle: BundleArrays) -> None:
         customers = bundle.customers
         self._ids, self._hashes = customers.id, customers.hash
-        self._scores = {name: getattr(customers, name) for name in SCORES}
+        self._scores = {name: getattr(customers, name) for name in WATCHED}
         step = max(1, len(customers.hash) // _MOST_LOOKED_AT)  # rows are in the order of hashes: every n-th is a sample
         chances = np.nan_to_num(np.asarray(customers.p_shop[::step, -1], dtype=np.float64))
         self._edges: dict[str, list[float]] = {}
@@ -84,6 +88,7 @@ class Drift:
         for name, shares in bins.shares.items():
             for place, share in enumerate(shares):
                 self._metrics.tell_share(name, place, float(share))
+                self._metrics.count_score(name, place, 0)  # a tenth that nobody is in counts in the index as well
 
     def note(self, customer_id: str) -> None:
         """Count one who asks, now and then."""
