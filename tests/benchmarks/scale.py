@@ -68,9 +68,12 @@ def memory_mb(pid: int | str) -> Mapping[str, float]:
 
 
 def private_mb(pid: int | str) -> float:
-    """Return what a process has for itself: what it wrote. Pages of files that it maps are the page cache's."""
+    """Return what a process has for itself: what it wrote. Pages of files that it maps are the page cache's.
+
+    Not `Private_Dirty`: that counts mapped pages of a file as well that somebody wrote and the kernel has not yet.
+    """
     found = memory_mb(pid)
-    return found["Private_Dirty"] + found["Swap"]
+    return found["Anonymous"] + found["Swap"]
 
 
 def customer_bytes(manifest: Manifest) -> int:
