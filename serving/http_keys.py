@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from serving.http_problems import Problem
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _PREFIX = b"bearer "
+_OF_PROXIES = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+_LOCAL_HOST = re.compile(rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/docs.json"})
 """Besides the pages: what says nothing of any customer and must be had without a key."""
@@ -37,12 +40,16 @@ class _Bucket:
 class KeyGate:
     """Lets calls through by their key.
 
-    Without `keys` none are needed, and only this machine gets in. `share` is the part of a key's limit that this worker
-    has: each of n workers lets 1 ÷ n of it through, as calls are spread over them.
+    Without `keys` none are needed, and only this machine gets in, unless `is_open` lets everybody in. `share` is the
+    part of a key's limit that this worker has: each of n workers lets 1 ÷ n of it through, as calls are spread over
+    them.
     """
 
-    def __init__(self, keys: KeysFile | None, *, clock: Callable[[], float], share: float = 1.0) -> None:
+    def __init__(
+        self, keys: KeysFile | None, *, clock: Callable[[], float], share: float = 1.0, is_open: bool = False
+    ) -> None:
         self.keys = keys
+        self._is_open = is_open
         self._clock = clock
         self._share = share
         self._buckets: dict[str, _Bucket] = {}
@@ -50,8 +57,8 @@ class KeyGate:
     def check(self, request: Request, path: str) -> None:
         """Raise a 401, 403 or 429 for a call that may not be made; `path` as the OpenAPI document writes it."""
         if self.keys is None:
-            if not _is_local(request):
-                raise Problem(403, "this server asks for no keys, so only its own machine may make calls")
+            if not self._is_open:
+                _check_local(request)
             return
         if path in OPEN_PATHS:
             return
@@ -76,6 +83,28 @@ class KeyGate:
             seconds = max(1, math.ceil((1.0 - bucket.left) / rate))
             raise Problem(429, "this key makes too many calls", headers=((b"retry-after", b"%d" % seconds),))
         bucket.left -= 1.0
+
+
+def _check_local(request: Request) -> None:
+    """Raise a 403 unless a program or page of this very machine makes the call.
+
+    A page from elsewhere in a browser here is not one, whether it calls this server by its address (then it names its
+    own origin) or by a name of its own that leads here (then that name is the host); nor is what a proxy hands on.
+    """
+    if not _is_local(request):
+        raise Problem(403, "this server asks for no keys, so only its own machine may make calls")
+    host, origin = None, None
+    for name, value in request["headers"]:
+        if name == b"host":
+            host = value
+        elif name == b"origin":
+            origin = value
+        elif name in _OF_PROXIES:
+            raise Problem(403, "this server asks for no keys, so no proxy may hand on calls: set TERCET_KEYS=required")
+    if host is not None and _LOCAL_HOST.fullmatch(host) is None:
+        raise Problem(403, "this server asks for no keys, so it must be called as 127.0.0.1, [::1] or localhost")
+    if origin is not None and origin != b"http://" + (host or b""):
+        raise Problem(403, "this server asks for no keys, so no page from elsewhere may call it")
 
 
 def _is_local(request: Request) -> bool:

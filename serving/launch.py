@@ -53,14 +53,22 @@ def banner(settings: Settings) -> str:
     champion = read_champion(settings.home)
     serves = f"bundle {champion}" if champion else "no bundle yet: decisions are 503 until one is the champion"
     clock = "" if settings.now is None else f"\n  clock    starts at {settings.now.isoformat()}"
-    keys = "needed in every call: tercet keys" if settings.needs_keys else "none needed: only this machine gets in"
     state = "".join(f"\n  state    {line}" for line in _state_lines(settings))
     return (
         f"tercet on {settings.url} ({settings.workers} workers, Ctrl-C ends it)\n"
         f"  serves   {serves}\n"
         f"  API page {settings.url}/\n"
-        f"  keys     {keys}{clock}{state}"
+        f"  keys     {_keys_line(settings)}{clock}{state}"
     )
+
+
+def _keys_line(settings: Settings) -> str:
+    """Return who gets in."""
+    if settings.needs_keys:
+        return "needed in every call: tercet keys"
+    if settings.keys_nowhere:
+        return "none needed, as TERCET_KEYS says: whoever reaches this port reads and changes everything"
+    return "none needed: only this machine gets in"
 
 
 def _state_lines(settings: Settings) -> list[str]:

@@ -20,7 +20,7 @@ def check_reach(settings: Settings, arguments: Sequence[str]) -> None:
     so that no key would be asked for.
     """
     listens = bound_address(arguments)
-    if listens is None or settings.needs_keys or ipaddress.ip_address(listens).is_loopback:
+    if listens is None or settings.needs_keys or settings.keys_nowhere or ipaddress.ip_address(listens).is_loopback:
         return
     raise SettingsError(
         f"TERCET_HOST: the server listens on {listens}, where other machines get in, and TERCET_HOST is "

@@ -101,6 +101,7 @@ def open_shop(settings: Settings, tracing: Tracing | None = None) -> Shop:
             KeysFile(settings.home) if settings.needs_keys else None,
             clock=time.monotonic,
             share=1.0 / settings.workers,
+            is_open=settings.keys_nowhere,
         ),
         ready=ReadyBoard(settings.ready_folder),
         home_policy=policy_in_force(settings.home),

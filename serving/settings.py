@@ -14,7 +14,8 @@ from serving.errors import SettingsError
 from serving.state.opening import FILE
 
 MAX_WORKERS = 256
-_ELSEWHERE, _EVERYWHERE = "auto", "required"
+_ELSEWHERE, _EVERYWHERE, _NOWHERE = "auto", "required", "off"
+_KEYS = (_ELSEWHERE, _EVERYWHERE, _NOWHERE)
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class Settings:
     log_requests: bool = False
     traces: bool = False
     keys_everywhere: bool = False
+    keys_nowhere: bool = False
     # A URL may hold a password, which nothing that shows these settings may tell.
     state: str = field(default=FILE, repr=False)
 
     @property
     def needs_keys(self) -> bool:
-        """Whether calls must show a key: wherever other machines can make them, and here if told so."""
-        return self.keys_everywhere or not ipaddress.ip_address(self.host).is_loopback
+        """Whether calls must show a key: wherever other machines can make them unless told not to, here if told so."""
+        return self.keys_everywhere or not (self.keys_nowhere or ipaddress.ip_address(self.host).is_loopback)
 
     @property
     def folder(self) -> Path:
@@ -83,7 +85,7 @@ class Settings:
             "TERCET_LOG": "requests" if self.log_requests else "errors",
             "TERCET_TRACES": "on" if self.traces else "off",
             "TERCET_STATE": self.state,
-            "TERCET_KEYS": _EVERYWHERE if self.keys_everywhere else _ELSEWHERE,
+            "TERCET_KEYS": _EVERYWHERE if self.keys_everywhere else _NOWHERE if self.keys_nowhere else _ELSEWHERE,
         }
         return variables if self.now is None else variables | {"TERCET_NOW": self.now.isoformat()}
 
@@ -97,6 +99,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     3001
     """
     given = {name: value for name, value in environment.items() if value}
+    keys = _choice("TERCET_KEYS", given.get("TERCET_KEYS", _ELSEWHERE), _KEYS)
     return Settings(
         home=Path(given.get("TERCET_HOME", ".tercet")),
         host=address(given.get("TERCET_HOST", "127.0.0.1")),
@@ -104,12 +107,29 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         workers=_whole("TERCET_WORKERS", given.get("TERCET_WORKERS", "2"), 1, MAX_WORKERS),
         now=moment(given["TERCET_NOW"], "TERCET_NOW") if "TERCET_NOW" in given else None,
         started_at=_seconds(given.get("TERCET_STARTED_AT")),
-        state=given.get("TERCET_STATE", FILE),
+        state=state_url(given),
         log_requests=_choice("TERCET_LOG", given.get("TERCET_LOG", "errors"), ("errors", "requests")) == "requests",
         traces=_choice("TERCET_TRACES", given.get("TERCET_TRACES", "off"), ("off", "on")) == "on",
-        keys_everywhere=_choice("TERCET_KEYS", given.get("TERCET_KEYS", _ELSEWHERE), (_ELSEWHERE, _EVERYWHERE))
-        == _EVERYWHERE,
+        keys_everywhere=keys == _EVERYWHERE,
+        keys_nowhere=keys == _NOWHERE,
     )
+
+
+def state_url(environment: Mapping[str, str]) -> str:
+    """Return where the state is kept: TERCET_STATE, or the one line of the file that TERCET_STATE_FILE names.
+
+    A file is how containers and systemd hand over what holds a password. SettingsError when it can't be read.
+    """
+    path = environment.get("TERCET_STATE_FILE")
+    if environment.get("TERCET_STATE") or not path:
+        return environment.get("TERCET_STATE") or FILE
+    try:
+        url = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"TERCET_STATE_FILE: {path} can't be read: {error}") from error
+    if not url:
+        raise SettingsError(f"TERCET_STATE_FILE: {path} is empty; it holds what TERCET_STATE would, such as redis://…")
+    return url
 
 
 def address(host: str) -> str:

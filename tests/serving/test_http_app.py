@@ -12,6 +12,7 @@ import pytest
 from serving.decisioning.policy import default_policy
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.http_clock import Clock
+from serving.http_pages import pages
 from serving.http_shop import RETRY_SECONDS
 from serving.state.known import Known, Live
 from tests.serving.asgi import Client, client
@@ -295,8 +296,8 @@ def test_a_page_of_another_site_may_not_ask(shop: Client) -> None:
         "/v1/recommendations", {"customer_id": "anna"}, headers={**asked, "content-type": "application/json"}
     )
 
-    assert before.status == 405
     for reply in (before, answered):
+        assert reply.status == 403
         assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
@@ -328,8 +329,23 @@ def test_a_request_is_logged_without_the_customer(tmp_path: Path, caplog: pytest
     shop.shop.log_requests = True
 
     with caplog.at_level(logging.INFO):
-        request_id = shop.post(CALL, {"customer_id": "anna"}).headers["x-request-id"]
+        reply = shop.post(CALL, {"customer_id": "anna"})
 
     fields = caplog.records[-1].fields  # type: ignore[attr-defined]  # set through logging's `extra`
     assert fields.pop("ms") >= 0
-    assert fields == {"request_id": request_id, "path": CALL, "status": 200}
+    ids = {"request_id": reply.headers["x-request-id"], "decision_id": reply.json()["decision_id"]}
+    assert fields == {**ids, "path": CALL, "status": 200}
+
+
+def test_every_page_has_the_headers_that_keep_others_out_of_it(shop: Client) -> None:
+    for path in pages():
+        headers = shop.get(path).headers
+
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert headers["cross-origin-resource-policy"] == "same-origin"

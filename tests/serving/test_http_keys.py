@@ -123,6 +123,46 @@ def test_without_keys_only_this_machine_gets_in() -> None:
     assert raised.value.status == 403
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "tercet.example:3000"},
+        {"host": "127.0.0.1.example.org"},
+        {"host": "localhost.example.org"},
+        {"host": ""},
+        {"host": "127.0.0.1:3000", "origin": "https://shop.example"},
+        {"host": "127.0.0.1:3000", "origin": "http://127.0.0.1:8000"},
+        {"host": "127.0.0.1:3000", "origin": "null"},
+        {"host": "127.0.0.1:3000", "x-forwarded-for": "203.0.113.9"},
+        {"host": "127.0.0.1:3000", "forwarded": "for=203.0.113.9"},
+    ],
+)
+def test_without_keys_neither_pages_from_elsewhere_nor_proxies_get_in(headers: dict[str, str]) -> None:
+    given = [(name.encode(), value.encode()) for name, value in headers.items()]
+    request = {"method": "POST", "headers": given, "client": ("127.0.0.1", 1)}
+
+    with pytest.raises(Problem) as raised:
+        KeyGate(None, clock=Clock()).check(request, "/v1/events")
+
+    assert raised.value.status == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:3000", "127.0.0.1", "localhost:3000", "[::1]:3000", "LOCALHOST"])
+def test_without_keys_this_machines_own_page_gets_in(host: str) -> None:
+    given = [(b"host", host.encode()), (b"origin", b"http://" + host.encode())]
+
+    for headers in (given, given[:1], []):
+        KeyGate(None, clock=Clock()).check({"method": "POST", "headers": headers, "client": ("::1", 1)}, "/v1/events")
+
+
+def test_keys_that_are_off_by_intent_let_everybody_in() -> None:
+    given = [(b"host", b"tercet.example"), (b"x-forwarded-for", b"203.0.113.9")]
+
+    KeyGate(None, clock=Clock(), is_open=True).check(
+        {"method": "POST", "headers": given, "client": ELSEWHERE}, "/v1/events"
+    )
+
+
 def test_a_revoked_key_is_out_at_once(tmp_path: Path) -> None:
     door = locked(tmp_path, Scope.STOREFRONT)
     write_keys(tmp_path, ApiKeys())

@@ -53,11 +53,19 @@ def test_other_machines_are_let_in_by_their_keys_only(host: str) -> None:
     assert read_settings(settings.environment()).needs_keys
 
 
+def test_keys_are_off_elsewhere_only_where_that_is_said() -> None:
+    settings = read_settings({"TERCET_HOST": "0.0.0.0", "TERCET_KEYS": "off"})
+
+    assert not settings.needs_keys
+    assert settings.keys_nowhere
+    assert read_settings(settings.environment()).keys_nowhere
+
+
 def test_keys_may_be_asked_for_on_this_machine_as_well() -> None:
     assert not read_settings({}).needs_keys
     assert read_settings({"TERCET_KEYS": "required"}).needs_keys
     assert read_settings(read_settings({"TERCET_KEYS": "required"}).environment()).needs_keys
-    with pytest.raises(SettingsError, match="TERCET_KEYS: 'never' is none of auto, required"):
+    with pytest.raises(SettingsError, match="TERCET_KEYS: 'never' is none of auto, required, off"):
         read_settings({"TERCET_KEYS": "never"})
 
 
@@ -96,3 +104,20 @@ def test_an_address_of_version_6_is_written_as_browsers_want_it(tmp_path: Path) 
 
 def test_two_servers_of_one_home_share_no_folder(tmp_path: Path) -> None:
     assert Settings(tmp_path, port=3000).folder != Settings(tmp_path, port=3001).folder
+
+
+def test_the_state_may_be_named_in_a_file(tmp_path: Path) -> None:
+    named = tmp_path / "state_url"
+    named.write_text("redis://:secret@redis:6379/0\n")
+    assert read_settings({"TERCET_STATE_FILE": str(named)}).state == "redis://:secret@redis:6379/0"
+    assert read_settings({"TERCET_STATE_FILE": str(named), "TERCET_STATE": "file"}).state == "file"
+    assert read_settings({"TERCET_STATE_FILE": ""}).state == "file"
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_file_without_a_state_is_named(tmp_path: Path, content: str | None) -> None:
+    named = tmp_path / "state_url"
+    if content is not None:
+        named.write_text(content)
+    with pytest.raises(SettingsError, match=f"TERCET_STATE_FILE: {named}"):
+        read_settings({"TERCET_STATE_FILE": str(named)})
