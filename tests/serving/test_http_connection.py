@@ -15,7 +15,7 @@ from serving import http_connection
 from serving.http_body import Receive, Scope, Send
 from serving.http_connection import MAX_HEAD_BYTES, MAX_PIPELINED, BoundedConnection
 
-HEAD = b"GET / HTTP/1.1\r\nHost: shop\r\n"
+HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
