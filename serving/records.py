@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from serving.api import (
@@ -77,8 +78,7 @@ def record_of(
 
     Where they were is only kept `with_place`, which is for them to say.
     """
-    items = tuple({name: item[name] for name in _KEPT_FIELDS if name in item} for item in answer.get("items", ()))
-    shown = (*items, *offers_of(answer))
+    shown = (*_kept_of(answer.get("items", ())), *offers_of(answer))
     # What somebody has in the basket is nobody's business once it can't be forgotten with them.
     asked = {} if customer_id is None else _asked(request, with_place=with_place)
     action = {name: answer[name] for name in _KEPT_OF_ACTION if name in answer} if "trigger" in answer else None
@@ -97,6 +97,16 @@ def record_of(
     )
 
 
+# Any: the fields of an item.
+def _kept_of(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return of each item what is kept; those of one answer have the same fields, as far as these go."""
+    if not items:
+        return []
+    names = [name for name in _KEPT_FIELDS if name in items[0]]
+    values_of = itemgetter(*names)
+    return [dict(zip(names, values_of(item), strict=True)) for item in items]
+
+
 def offers_of(answer: Answered) -> tuple[Mapping[str, Any], ...]:  # Any: the fields of an OfferItem
     """Return the offers that an answer gives: those of offers, or the one of an action."""
     offer = answer.get("offer")
@@ -104,6 +114,8 @@ def offers_of(answer: Answered) -> tuple[Mapping[str, Any], ...]:  # Any: the fi
 
 
 def _asked(request: Request, *, with_place: bool) -> dict[str, Any]:  # Any: a field of a request
+    if request.model_fields_set <= _NOT_ASKED:
+        return {}
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_ASKED)
     if not with_place and "context" in asked:
         context = {name: value for name, value in asked["context"].items() if name not in _PLACE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -103,9 +104,12 @@ class Looking:
             view = self._people.view(raw["into"])
             return _Looked(live_of(view.person, view.erased_us), view.person.challenges.get)
         looked = _Looked(live_of_raw(raw, erased_us), partial(challenge_in, _challenges_of(raw)))
-        if len(self._lives) >= _CACHED_LIVES:
-            self._lives.clear()
+        self._lives.pop(customer_id, None)
         self._lives[customer_id] = (versions, looked)
+        if len(self._lives) > _CACHED_LIVES:
+            # One at a time: to let all of them go at once holds up every answer for some milliseconds.
+            with suppress(StopIteration, KeyError, RuntimeError):  # another thread did so
+                del self._lives[next(iter(self._lives))]
         return looked
 
     def _stock_at(self, document: Document | None) -> Stock:
