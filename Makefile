@@ -104,6 +104,10 @@ mlflow: $(STAMP) ## the MLflow UI on the store that training writes
 bento: $(STAMP) ## a Bento of what serves, in BentoML's store: docs/deployment.md
 	@BENTOML_DO_NOT_TRACK=True PATH="$(abspath $(BIN)):$$PATH" $(BIN)/bentoml build --output tag .
 
+.PHONY: wheel
+wheel: $(STAMP) ## the wheel that the container images and a serving-only installation are made of, in dist/
+	@rm -f dist/tercet-*.whl && $(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python -o dist
+
 .PHONY: demo
 demo: $(STAMP) ## from nothing to a personal challenge over HTTP, on real data (ONCE=1 ends after the print)
 	@$(BIN)/python -m training.demo $(SOURCE) --host $(HOST) --port $(PORT) $(if $(ONCE),--once)

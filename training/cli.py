@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 
 from features.errors import TercetError
 from serving.errors import SettingsError
+from serving.settings import state_url
 from training.cli_keys import keys
 from training.cli_names import BatchKind, ChannelName, EngineName, IntentName, LevelName
 from training.cli_retrain import retrain
@@ -32,8 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
 app.add_typer(keys)
 app.command(epilog="Example: tercet retrain ./tables --server http://127.0.0.1:3000")(retrain)
 
@@ -364,6 +363,10 @@ def _moment(text: str | None) -> datetime | date | None:
 def main() -> None:
     """Run the command and leave with its exit status."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else two threads spin for each other on a busy machine
+    try:
+        os.environ["TERCET_STATE"] = state_url(os.environ)
+    except SettingsError as error:
+        sys.exit(_complain(str(error), WRONG_CALL))
     sys.exit(run(sys.argv[1:]))
 
 

@@ -239,7 +239,7 @@ class Tracker:
 
 @contextmanager
 def _environment_kept() -> Iterator[None]:
-    """Leave MLFLOW_TRACKING_URI as it is: MLflow sets it to the store it is told of, which `Tracker.under` would read."""
+    """Leave MLFLOW_TRACKING_URI as it is: MLflow sets it to the store it is told of, and `Tracker.under` reads it."""
     given = os.environ.get(_URI)
     try:
         yield
@@ -253,6 +253,7 @@ def _quiet_client(uri: str) -> MlflowClient:
     """Return a client whose store's migration messages stay out of the user's sight."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # nothing but the answer goes there
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's deprecations inside MLflow's store
         from mlflow import MlflowClient
