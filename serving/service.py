@@ -24,6 +24,7 @@ from serving.api import ChallengeRequest
 from serving.api_keys import KeysFile
 from serving.arms import ExperimentEngine
 from serving.bundle_checked import open_checked
+from serving.bundle_pages import map_pages
 from serving.champion import Champion
 from serving.decision_ids import shop_ids
 from serving.decisioning.merchandising import unknown_names
@@ -60,9 +61,10 @@ _WARM_UP_CALLS = 20
 
 
 def open_engine(folder: Path, experiments: ExperimentsFile, notes: Path) -> ExperimentEngine:
-    """Return an engine over the bundle in `folder`, checked once a machine (`notes`), its code paths run once."""
+    """Return an engine over the bundle in `folder`, checked once a machine (`notes`), with its pages mapped."""
     started = time.perf_counter()
     bundle = open_checked(folder, notes)
+    map_pages(bundle)
     milliseconds = 1000 * (time.perf_counter() - started)
     logger.info("bundle %s: %.1f MB, checked and mapped in %.0f ms", folder.name, bundle.n_bytes / 1e6, milliseconds)
     for line in unknown_names(bundle, bundle.policy.merchandising):
@@ -192,16 +194,16 @@ async def keep_champion(shop: Shop) -> None:
 
 
 async def keep_state(shop: Shop) -> None:
-    """Open the state as soon as that is possible, then compact it now and then, until cancelled."""
-    is_open, opening = False, OnceTold("opening the state")
-    while not is_open:
-        with opening:
-            is_open = await asyncio.to_thread(shop.door.open)
-        if not is_open:
-            await asyncio.sleep(_STATE_POLL_SECONDS)
+    """Open the state as soon as that is possible, see when it is back, compact it now and then, until cancelled."""
+    looking, compact_at = OnceTold("looking for the state"), time.monotonic() + _COMPACT_POLL_SECONDS
     while True:
-        await asyncio.sleep(_COMPACT_POLL_SECONDS)
-        await asyncio.to_thread(_compact, shop)
+        with looking:
+            if not await asyncio.to_thread(shop.door.open) or not shop.door.is_available:
+                await asyncio.to_thread(shop.door.look_again)
+        if time.monotonic() > compact_at:
+            compact_at += _COMPACT_POLL_SECONDS
+            await asyncio.to_thread(_compact, shop)
+        await asyncio.sleep(_STATE_POLL_SECONDS)
 
 
 class OnceTold:

@@ -63,7 +63,7 @@ def scale_goals(smallest: int, largest: int) -> tuple[Goal, ...]:
             at_most=1.2,
         )
         for call in ("challenge", "recommendations")
-        for when, says in (("first", "customers not touched before"), ("again", "the same again"))
+        for when, says in (("first", "customers not asked for before"), ("again", "the same again"))
     )
     return (
         Goal(f"{largest}: load s", "opened once its hashes were checked, s", at_most=2),

@@ -37,7 +37,7 @@ _GROWS = {
     **{
         f"{call}, {when}, {tail}": f"engine, {call}, {says}: {tail}, µs"
         for call in ("challenge", "recommendations")
-        for when, says in (("first", "customers not touched before"), ("again", "the same again"))
+        for when, says in (("first", "customers not asked for before"), ("again", "the same again"))
         for tail in ("p50", "p99")
     },
 }
