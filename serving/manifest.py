@@ -14,6 +14,7 @@ from serving.bundle_format import SCHEMA_VERSION
 from serving.errors import BundleError
 
 FORMAT = "tercet-bundle"
+_LAST_YEAR = 9999
 VERSION_PATTERN = re.compile(r"\d{8}-[0-9a-f]{8}")
 
 
@@ -102,7 +103,11 @@ def from_json(text: str) -> Manifest:
             "train again with this version"
         )
     manifest = _parse(found)
-    if manifest.version != version_of(manifest):
+    try:
+        version = version_of(manifest)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"manifest.json has a value of the wrong kind: {error}") from error
+    if manifest.version != version:
         raise BundleError(f"manifest.json was altered: it says version {manifest.version}, its content is another")
     return manifest
 
@@ -120,8 +125,10 @@ def _parse(found: dict[str, Any]) -> Manifest:  # Any: parsed JSON, checked here
         found["sizes"] = {name: int(size) for name, size in found["sizes"].items()}
         manifest = Manifest(**found)
         is_sound = manifest.as_of.tzinfo is not None and VERSION_PATTERN.fullmatch(manifest.version) is not None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(f"manifest.json has a value of the wrong kind: {error}") from error
+    if manifest.as_of.year >= _LAST_YEAR:
+        raise BundleError("manifest.json: as_of is at the end of the calendar, where no week ends")
     if not is_sound:
         raise BundleError("manifest.json: as_of needs a time zone, and version the form YYYYMMDD-xxxxxxxx")
     return manifest

@@ -196,6 +196,23 @@ def test_a_manifest_with_a_wrong_value_is_refused(folder: Path, key: str, value:
     refused(folder, "manifest.json")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("metrics", {"auc": float("inf")}, "wrong kind"),
+        ("metrics", {"auc": float("nan")}, "wrong kind"),
+        ("as_of", "9999-12-31T23:59:59+14:00", "end of the calendar"),
+        ("log_until_us", float("inf"), "wrong kind"),
+    ],
+)
+def test_a_manifest_with_a_value_that_nothing_can_be_done_with_is_refused(
+    folder: Path, key: str, value: object, message: str
+) -> None:
+    found = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(found | {key: value}))
+    refused(folder, f"manifest.json.*{message}")
+
+
 def test_a_manifest_with_an_unknown_key_is_refused(folder: Path) -> None:
     found = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(found | {"surprise": 1}))

@@ -8,19 +8,26 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from serving import manifest as manifests
+from serving.api import ChallengeRequest
 from serving.api_keys import ApiKeys, Scope, new_key, read_keys, write_keys
 from serving.bundle import open_bundle, write_bundle
 from serving.champion import read_champion
 from serving.decisioning.policy import default_policy_text, parse_policy
 from serving.decisioning.texts import parse_texts, shipped_texts
+from serving.engine import Engine
 from serving.errors import ServingError
 from serving.experiments_toml import default_experiments_text, parse_experiments
 from serving.manifest import FileEntry
 from serving.numbers import numbers_from_json
+from tests.fuzz.json_values import value_seeds, with_another_value
 from tests.fuzz.target import Broken, Run, Target
 from tests.serving.tiny import tiny_contents
 
@@ -54,17 +61,45 @@ def _bundle() -> Path:
     return root / write_bundle(tiny_contents(), root)
 
 
-def _manifest(text: str) -> None:
-    """Read a manifest as it is, and under the version that its content calls for: else few changes get past that."""
-    _refused_in_a_line(lambda: manifests.from_json(text))
-    try:
-        found = {**json.loads(text), "version": ""}
-        content = json.dumps(found, indent=1, sort_keys=True) + "\n"
-    except (ValueError, TypeError, RecursionError):
-        return
+def _manifest_values() -> Run:
+    """Return what changes single values of a manifest, and reads it under the version that its content calls for."""
+    text = _manifest_seeds()[1]
+    folder = Path(tempfile.mkdtemp(prefix="tercet-fuzz-")) / "bundle"
+    shutil.copytree(_bundle(), folder)
+
+    def run(data: bytes) -> None:
+        found = with_another_value(text, data)
+        if isinstance(found, dict):
+            _refused_in_a_line(lambda: manifests.from_json(json.dumps(found)))
+            _refused_in_a_line(lambda: _decided_with(folder, _with_its_version(found)))
+
+    return run
+
+
+def _decided_with(folder: Path, manifest: str) -> None:
+    """Decide from the bundle under another manifest: one that is opened must serve."""
+    manifests.from_json(manifest)
+    (folder / "manifest.json").write_text(manifest, "utf-8")
+    bundle = open_bundle(folder, verify=False)
+    at = bundle.manifest.as_of + timedelta(hours=1)
+    orjson.dumps(Engine(bundle).challenge(ChallengeRequest(customer_id="anna"), at, "0" * 32))
+
+
+def _with_its_version(found: dict[str, Any]) -> str:
+    content = json.dumps({**found, "version": ""}, indent=1, sort_keys=True) + "\n"
     day = str(found.get("as_of", ""))[:10].replace("-", "")
-    found["version"] = f"{day}-{hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:8]}"
-    _refused_in_a_line(lambda: manifests.from_json(json.dumps(found)))
+    version = f"{day}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    return json.dumps({**found, "version": version})
+
+
+def _numbers_values() -> Run:
+    text = (_bundle() / "numbers.json").read_text("utf-8")
+
+    def run(data: bytes) -> None:
+        found = with_another_value(text, data)
+        _refused_in_a_line(lambda: numbers_from_json(json.dumps(found)))
+
+    return run
 
 
 def _manifest_seeds() -> list[bytes]:
@@ -160,7 +195,9 @@ def _toml_words() -> list[bytes]:
 
 
 TARGETS = (
-    Target("manifest", _text(_manifest), _manifest_seeds, _json_words),
+    Target("manifest", _text(manifests.from_json), _manifest_seeds, _json_words),
+    Target("manifest-values", _manifest_values, lambda: value_seeds(90), _json_words),
+    Target("numbers-values", _numbers_values, lambda: value_seeds(60), _json_words),
     Target("numbers", _text(numbers_from_json), lambda: [(_bundle() / "numbers.json").read_bytes()], _json_words),
     Target("artifacts", _artifacts, _artifact_seeds, lambda: [b"descr", b"<f4", b"|O", b"shape", b"-1"], short_runs=16),
     Target("policy", _text(parse_policy), _of(default_policy_text()), _toml_words, max_bytes=65_536, short_runs=20),

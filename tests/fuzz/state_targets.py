@@ -12,6 +12,7 @@ from serving.engine import Engine
 from serving.errors import StateUnavailable
 from serving.state.store import Document
 from tests.fuzz.http_targets import ALL, NOW
+from tests.fuzz.json_values import value_seeds, with_another_value
 from tests.fuzz.target import Broken, Run, Target
 from tests.serving.asgi import Client, Reply, client
 from tests.serving.state.memory_store import MemoryStore
@@ -67,6 +68,21 @@ def _is_of(kind: str, key: str) -> bool:
     prefix, _, call = kind.partition(" ")
     is_below = key == prefix or (prefix.endswith("/") and key.startswith(prefix))
     return is_below and (not call or json.loads(_documents()[key].value)["call"] == call)
+
+
+def _values() -> Run:
+    """Return what changes single values of a document: the first byte says of which."""
+    run, keys = _run(), _keys()
+
+    def changed(data: bytes) -> None:
+        if not data:
+            return
+        key = keys[data[0] % len(keys)]
+        if _documents()[key].value.startswith(b"{"):
+            found = with_another_value(_documents()[key].value, data[1:])
+            run(data[:1] + json.dumps(found).encode())
+
+    return changed
 
 
 def _run() -> Run:
@@ -136,4 +152,13 @@ def _names(value: bytes) -> list[str]:
     return list(found) if isinstance(found, dict) else []
 
 
-TARGETS = (Target("state", _run, _seeds, _words, short_runs=14),)
+TARGETS = (
+    Target("state", _run, _seeds, _words, short_runs=14),
+    Target(
+        "state-values",
+        _values,
+        lambda: [bytes([place % len(KINDS)]) + seed for place, seed in enumerate(value_seeds(40))],
+        _words,
+        short_runs=20,
+    ),
+)
