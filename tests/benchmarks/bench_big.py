@@ -112,13 +112,15 @@ def _taking_up(sized: Sized, folder: Path) -> dict[str, Series]:
     first = opened(sized.folder, notes)
     later = [opened(sized.folder, notes) for _ in range(N_OPENINGS)]
     manifest = open_bundle(sized.folder, verify=False).manifest
+    by_group = customer_bytes(manifest)
     numbers = {
         "MB": (sum(each.bytes for each in manifest.files.values()) / MB,),
-        "bytes a customer": (customer_bytes(manifest) / sized.customers,),
+        "bytes a customer": (sum(by_group.values()) / sized.customers,),
         "check s": (first.seconds,),
         "load s": tuple(each.seconds for each in later),
         "private MB": tuple(each.private_mb for each in later),
     }
+    numbers |= {f"{group} bytes": (n_bytes / sized.customers,) for group, n_bytes in by_group.items()}
     if sized.made_seconds:
         numbers["make s"] = (sized.made_seconds,)
     return {f"{sized.customers}: {what}": Series(values, what.split()[-1]) for what, values in numbers.items()}

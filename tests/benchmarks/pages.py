@@ -82,11 +82,19 @@ def scale_page(results: Results) -> str:
         (each.goal.says, each.goal.bound, _number(each.number), "met" if each.is_met else "**missed**")
         for each in standings(results, scale_goals(sizes[0], sizes[-1]))
     ]
+    largest, ending = f"{sizes[-1]}: ", " bytes"
+    groups = {
+        name.removeprefix(largest).removesuffix(ending): series.median
+        for name, series in results.series.items()
+        if name.startswith(largest) and name.endswith(ending)
+    }
+    told = ", ".join(f"{name} {n:,.0f}" for name, n in sorted(groups.items(), key=lambda pair: -pair[1]))
     parts = [
         f"## {results.about['bundle']}",
         _surroundings(results),
         "### What was asked for of the largest",
         _table(("goal", "bound", "measured", ""), iter(held)),
+        f"Bytes a customer of the largest, by what they hold (architecture, part 5): {told}.",
         "### How it grows",
         _table(("", *(f"{size:,}" for size in sizes), "exponent"), iter(rows)),
     ]

@@ -76,11 +76,11 @@ def private_mb(pid: int | str) -> float:
     return found["Anonymous"] + found["Swap"]
 
 
-def customer_bytes(manifest: Manifest) -> int:
-    """Return the bytes of all arrays that have an entry, or a list, for each customer."""
+def customer_bytes(manifest: Manifest) -> dict[str, int]:
+    """Return the bytes of all arrays that have an entry, or a list, for each customer, by the arrays' group."""
     columns = all_columns()
     lists = {name.removesuffix(".offsets") for name, each in columns.items() if each.axis == "customers+1"}
-    found = 0
+    found: dict[str, int] = {}
     for path, entry in manifest.files.items():
         name = path.removeprefix("arrays/").removesuffix(".npy")
         for ending in (".utf8", ".offsets"):
@@ -88,7 +88,8 @@ def customer_bytes(manifest: Manifest) -> int:
                 name = name.removesuffix(ending)
         column = columns.get(name)
         if column is not None and (column.axis.removesuffix("+1") == "customers" or column.axis in lists):
-            found += entry.bytes
+            group = name.partition(".")[0]
+            found[group] = found.get(group, 0) + entry.bytes
     return found
 
 
