@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from serving.errors import StateUnavailable
 from serving.http_metrics import Metrics
 from serving.http_problems import not_ready
 from serving.state.shop import State
+from serving.state.store import Commit
 from serving.state_home import OpenState
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,8 @@ N_THREADS = 24
 
 MAX_WAITING = 256
 """Requests of one worker that may wait for a thread; past that there is too much to do."""
+
+_LOOKED = "looked"
 
 T = TypeVar("T")
 
@@ -70,6 +74,17 @@ class StateDoor:
                     logger.error("the state can't be opened, decisions go on from the bundle: %s", error)
                 self._why_not_open = str(error)
         return self._opened is not None
+
+    def look_again(self) -> None:
+        """Try what failed last, so that it is known when it is back also where nobody asks; waits for the disk."""
+        opened = self._opened
+        if opened is None:
+            return
+        with suppress(StateUnavailable):
+            if self._is_away["read"]:
+                self.read(lambda _state: opened.store.read([_LOOKED]))
+            if self._is_away["write"]:
+                self.write(lambda _state: opened.store.commit(Commit(put={_LOOKED: b""})))
 
     def obey(self, limits: StatePolicy) -> None:
         """Go by what a policy says of how long, and how much of it, the state is kept."""

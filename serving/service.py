@@ -198,7 +198,7 @@ async def keep_state(shop: Shop) -> None:
     looking, compact_at = OnceTold("looking for the state"), time.monotonic() + _COMPACT_POLL_SECONDS
     while True:
         with looking:
-            if not await asyncio.to_thread(shop.door.open) or not shop.door.is_available:
+            if not shop.door.is_available and await asyncio.to_thread(shop.door.open):
                 await asyncio.to_thread(shop.door.look_again)
         if time.monotonic() > compact_at:
             compact_at += _COMPACT_POLL_SECONDS

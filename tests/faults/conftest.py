@@ -10,8 +10,8 @@ import pytest
 
 from serving.champion import read_champion, write_champion
 from serving.launch import Server
-from tests.faults.shop import everywhere, publish_named, ready
-from tests.serving.running import eventually, running, worker_pids
+from tests.faults.shop import everywhere, n_ready, publish_named, ready
+from tests.serving.running import eventually, running
 from tests.serving.state.redis_process import RedisProcess
 
 
@@ -33,7 +33,7 @@ def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         with running(home) as server:
             server.wait_until_ready()
-            assert eventually(lambda: len(worker_pids(server)) == 2, seconds=60)
+            assert eventually(lambda: n_ready(server) == 2, seconds=60)
             yield Shop(home, server, version)
 
 
@@ -44,7 +44,7 @@ def shop(running_shop: Shop) -> Iterator[Shop]:
     if read_champion(running_shop.home) != running_shop.version:
         write_champion(running_shop.home, running_shop.version)
     server = running_shop.server
-    assert eventually(lambda: len(worker_pids(server)) == 2, seconds=60)
+    assert eventually(lambda: n_ready(server) == 2, seconds=60)
     expected = {"ready": True, "model_version": running_shop.version, "state": "available"}
     assert everywhere(server, lambda: ready(server) == expected)
 

@@ -22,7 +22,7 @@ from serving.bundle import write_bundle
 from serving.champion import write_champion
 from serving.launch import Server
 from serving.strings import StringTable
-from tests.serving.running import CHALLENGE, RECOMMENDATIONS, eventually, worker_pids
+from tests.serving.running import CHALLENGE, RECOMMENDATIONS, eventually, is_running, worker_pids
 from tests.serving.tiny import tiny_contents
 
 EVENTS = "/v1/events"
@@ -151,6 +151,12 @@ def copied(home: Path, version: str, name: str) -> Path:
 def ready(server: Server) -> Any:
     """Return what `/readyz` says, of whichever worker."""
     return httpx.get(server.url + "/readyz", timeout=10).json()
+
+
+def n_ready(server: Server) -> int:
+    """Return how many workers say that they serve."""
+    reports = server.settings.ready_folder.glob("*.serves")
+    return sum(is_running(int(each.stem)) for each in reports)
 
 
 def everywhere(server: Server, claim: Callable[[], bool], n: int = 20) -> bool:

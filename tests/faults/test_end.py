@@ -10,7 +10,7 @@ import pytest
 
 from serving.launch import Server
 from serving.state_home import open_state
-from tests.faults.shop import EVENTS, Load, publish_named
+from tests.faults.shop import EVENTS, Load, n_ready, publish_named
 from tests.serving.running import RECOMMENDATIONS, eventually, is_running, running, worker_pids
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(180)]
@@ -39,7 +39,7 @@ def test_sigterm_under_load_loses_no_answer_that_was_begun_and_no_event_that_was
     publish_named(tmp_path, "first")
     with running(tmp_path) as server:
         server.wait_until_ready()
-        assert eventually(lambda: len(worker_pids(server)) == 2)
+        assert eventually(lambda: n_ready(server) == 2, seconds=60)
         pids = worker_pids(server)
         with (
             begun(server) as late,

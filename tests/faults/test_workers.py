@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.faults.conftest import Shop
-from tests.faults.shop import Load, post, slowest, tell
+from tests.faults.shop import Load, everywhere, post, publish_named, slowest, tell
 from tests.serving.running import RECOMMENDATIONS, ask, eventually, worker_pids
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(120)]
@@ -58,8 +58,6 @@ def test_while_a_worker_is_stopped_the_other_answers_and_afterwards_both_do(shop
 
 
 def test_a_worker_that_slept_through_a_swap_takes_the_bundle_up(shop: Shop) -> None:
-    from tests.faults.shop import everywhere, publish_named
-
     victim = min(worker_pids(shop.server))
     os.kill(victim, signal.SIGSTOP)
     try:

@@ -144,6 +144,19 @@ def test_more_than_can_wait_is_a_503(door: StateDoor) -> None:
     assert error.status == 503
 
 
+def test_what_is_back_is_known_to_be_though_nobody_asks(door: StateDoor, store: MemoryStore) -> None:
+    for failing in (door.read, door.write):
+        store.is_away = True
+        with pytest.raises(StateUnavailable):
+            failing(lambda state: state.put_consent("anna", {"email": True}, 1))
+        door.look_again()
+        assert not door.is_available
+
+        store.is_away = False
+        door.look_again()
+        assert door.is_available
+
+
 def test_one_process_a_day_compacts(store: MemoryStore) -> None:
     first, second = opened(store), opened(store)
 

@@ -1,0 +1,1 @@
+"""Put on the path of a server's processes: see `sitecustomize.py`."""
