@@ -15,7 +15,6 @@ from serving.api_answers import (
     Decision,
     Item,
     Note,
-    RankedItem,
     Reason,
     RecommendationsAnswer,
     Score,
@@ -107,13 +106,13 @@ class Answers:
 
     def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
         """Return the ranking of the entries."""
-        items: list[RankedItem] = []
+        items: list[dict[str, Any]] = []  # Any: typed as a whole below
         known = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper)
         for entry, habit in zip(slate, known, strict=True):
             item = self._item(entry.product, entry.reason)
             self._add_history(item, habit, shopper)
             item["probability"] = round(entry.probability, 6)
-            items.append(cast("RankedItem", item))
+            items.append(item)
         fields = {**decision, "items": items, "cold_start": shopper.row < 0}
         answer = cast("RecommendationsAnswer", fields)
         notes = self._source_notes()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, cast
+from itertools import repeat
+from typing import Any, NamedTuple, overload
 
 from features.ids import find_row
 from serving.api_codes import ReasonCode
@@ -85,6 +86,8 @@ class Discovery(NamedTuple):
 # A NamedTuple's own constructor is a Python function; this one makes the same value in a third of the time.
 _made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
 _stretch_of: Callable[[Iterable[object]], Stretch] = partial(_made, Stretch)
+_discovery_of: Callable[[Iterable[object]], Discovery] = partial(_made, Discovery)
+_SIMILAR = ReasonCode.DISCOVER_SIMILAR
 
 
 class Candidates:
@@ -185,26 +188,28 @@ class Candidates:
             for each in products
         ]
 
-    def is_of_several(self, customer: int, habit: Habit) -> bool:
-        """Return whether a habit by type stands for purchases of other products of its type as well."""
-        own = self.again_of(customer, [habit.product])[0]
-        return own is None or own.n != habit.n
+    def n_again(self, customer: int, place: int) -> int:
+        """Return in how many baskets the customer had the product at a place among their `again_products`."""
+        return self._again.n[self._again.offsets[customer] + place]
 
-    def stretches(self, customer: int) -> list[Stretch]:
-        """Return categories that are new to the customer, the most probable first."""
-        offsets, category, p7, product = self._stretch
-        source, lift = self._stretch_links
+    def stretches(self, customer: int) -> Sequence[Stretch]:
+        """Return categories that are new to the customer, the most probable first; each is made as it is looked at."""
+        offsets, category, p7, _ = self._stretch
         start, end = offsets[customer], offsets[customer + 1]
-        best = list(product[start * N_STRETCH_PRODUCTS : end * N_STRETCH_PRODUCTS])
-        chosen = zip(best[::3], best[1::3], best[2::3], strict=True)
-        rows = (category[start:end], p7[start:end], chosen, source[start:end], lift[start:end])
-        return list(map(_stretch_of, zip(*rows, strict=True)))
+        return _Stretches(range(start, end), self._stretch_at, (category[start:end], p7[start:end]))
+
+    def _stretch_at(self, entry: int) -> Stretch:
+        _, category, p7, product = self._stretch
+        source, lift = self._stretch_links
+        best = product[entry * N_STRETCH_PRODUCTS : (entry + 1) * N_STRETCH_PRODUCTS]
+        return _stretch_of((category[entry], p7[entry], tuple(best), source[entry], lift[entry]))
 
     def discoveries(self, customer: int) -> Iterator[Discovery]:
         """Return products that the customer never bought, as the bundle orders them."""
         offsets, product, p7 = self._discover
         start, end = offsets[customer], offsets[customer + 1]
-        return map(Discovery, product[start:end], p7[start:end])
+        rows = zip(product[start:end], p7[start:end], repeat(None), repeat(None), repeat(_SIMILAR), strict=False)
+        return map(_discovery_of, rows)
 
     def best_discoveries(self, customer: int) -> Iterator[Discovery]:
         """Yield the same by their chance, the most probable first; ties as the bundle orders them."""
@@ -212,7 +217,7 @@ class Candidates:
         start, end = offsets[customer], offsets[customer + 1]
         chances = list(p7[start:end])
         order = sorted(range(end - start), key=chances.__getitem__, reverse=True)
-        return (Discovery(product[start + i], chances[i]) for i in order)
+        return (_discovery_of((product[start + i], chances[i], None, None, _SIMILAR)) for i in order)
 
     def recent_categories(self, customer: int) -> set[int]:
         """Return the categories that the customer bought in the last 26 weeks."""
@@ -291,6 +296,40 @@ class Candidates:
         return found
 
 
+class _Stretches(Sequence[Stretch]):
+    """Stretches that are made one by one, from the entry of each; `columns` has their categories and chances."""
+
+    def __init__(
+        self, entries: range, stretch_at: Callable[[int], Stretch], columns: tuple[Sequence[int], Sequence[float]]
+    ) -> None:
+        self._entries = entries
+        self._stretch_at = stretch_at
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Stretch]:
+        return map(self._stretch_at, self._entries)
+
+    @overload
+    def __getitem__(self, place: int) -> Stretch: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Stretch]: ...
+    def __getitem__(self, place: int | slice) -> Stretch | list[Stretch]:
+        if isinstance(place, slice):
+            return list(map(self._stretch_at, self._entries[place]))
+        return self._stretch_at(self._entries[place])
+
+
+def columns_of(stretches: Sequence[Stretch]) -> tuple[Sequence[int], Sequence[float]]:
+    """Return the categories and the chances within seven days of stretches, in their order."""
+    if isinstance(stretches, _Stretches):
+        categories, chances = stretches.columns
+        return list(categories), list(chances)
+    return [each.category for each in stretches], [each.p7 for each in stretches]
+
+
 class _HabitColumns(NamedTuple):
     """The columns that habits by type and by product share, as sequences."""
 
@@ -308,7 +347,8 @@ class _HabitColumns(NamedTuple):
         gap = gap_days[entry]
         pace = None if math.isnan(gap) else gap
         fields = (product[entry], kind, p7[entry], due_day[entry], last_day[entry], pace, quantity[entry], n[entry])
-        return cast(Habit, _made(Habit, fields))
+        habit: Habit = _made(Habit, fields)
+        return habit
 
     def entries(self, customer: int) -> range:
         return range(self.offsets[customer], self.offsets[customer + 1])

@@ -79,6 +79,8 @@ class Desk:
 
         They hold as of the moment that was asked for, also where the answer is made as of an earlier one.
         """
+        if not self._merchants.has_rules:
+            return self._merchants.plain
         at = request.at or shopper.at
         return self._merchants.display(Call(call_of(request), at, request.placement, shopper.place))
 

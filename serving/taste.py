@@ -130,6 +130,11 @@ class BundleTaste(Taste):
         return self._bought
 
     @override
+    def is_of_several(self, habit: Habit) -> bool:
+        bought = self.again_products()
+        return habit.product not in bought or habit.n != self._candidates.n_again(self.row, bought.index(habit.product))
+
+    @override
     def stretches(self) -> Sequence[Stretch]:
         return self._candidates.stretches(self.row)
 

@@ -20,14 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
 from serving.candidates import Candidates, Habit, Neighbour, Stretch
 from serving.decisioning.challenge_parts import Draft, Pick
-from serving.decisioning.completion import shifted, within_days
+from serving.decisioning.completion import Windows, shifted
 from serving.decisioning.exploring import STRETCH, Option
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
@@ -54,6 +53,7 @@ class ChallengeMaker:
         self._candidates = candidates
         self._numbers = numbers
         self._policy = stretch
+        self._habit_windows = Windows(numbers.habit_window)
         self._ranking = StretchRanking(shelf, numbers, stretch, reasons)
         self._reasons = reasons
         self._pace = pace
@@ -114,7 +114,7 @@ class ChallengeMaker:
             window = draft.window
             is_of_several = is_type and draft.taste.is_of_several(habit)
             reason = self._reasons.habit(habit, today=window.first_day, end_day=window.end_day, is_type=is_of_several)
-            chance = within_days(habit.p7, window.n_days, self._numbers.habit_window)
+            chance = self._habit_windows.of(window.n_days)(habit.p7)
             level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
             self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, habit=habit))
         return len(draft.picks) >= draft.n_habits
@@ -197,7 +197,7 @@ class ChallengeMaker:
                 if is_open and is_worth and draft.screen.withheld(product) is None:
                     found, reason = stretches.get(category), self._reasons.pinned()
                     if found is not None:
-                        return replace(self._stretch_pick(draft, found, product), reason=reason)
+                        return self._stretch_pick(draft, found, product)._replace(reason=reason)
                     return self._population_pick(draft, product, role=Role.STRETCH, reason=reason, is_new=True)
         return None
 
@@ -217,7 +217,7 @@ class ChallengeMaker:
         leanings = draft.taste.leanings()
         leaning = next((flag for flag, share in leanings if flags & flag and share > 1 / 2), 0)
         reason = self._reasons.stretch(stretch, product, is_linked=self._ranking.is_linked(stretch), leaning=leaning)
-        chance = within_days(stretch.p7, draft.window.n_days, self._numbers.stretch_window)
+        chance = self._ranking.windows.of(draft.window.n_days)(stretch.p7)
         level = Level.PRODUCT if self._shelf.stands_for_category(product) else Level.CATEGORY
         return Pick(product, Role.STRETCH, level, chance, reason, is_new=True)
 
@@ -246,7 +246,7 @@ class ChallengeMaker:
                 best, found = value, each
         if found is None:
             return None
-        chance = within_days(found.p7, draft.window.n_days, self._numbers.stretch_window)
+        chance = self._ranking.windows.of(draft.window.n_days)(found.p7)
         return Pick(
             found.product,
             Role.STRETCH,

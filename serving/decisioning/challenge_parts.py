@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
@@ -18,8 +19,7 @@ N_ITEMS = 3
 ROLES = (Role.HABIT, Role.HABIT, Role.STRETCH)
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """One item of a challenge; `chance` is that of exactly what `level` counts, within the window."""
 
     product: int

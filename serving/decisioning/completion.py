@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 
 _LEAST = 1e-6
 _MOST = 1.0 - _LEAST
+_DAYS_REMEMBERED = 256
 
 
 def logit(p: float) -> float:
@@ -87,6 +89,13 @@ class WithinDays:
             return low
         a, b = self._high
         return low + self._part * (sigmoid(a + b * x) - low)
+
+
+class Windows:
+    """`WithinDays` for any number of days, those of the last ones that were asked about ready made."""
+
+    def __init__(self, window: Sequence[tuple[float, float]]) -> None:
+        self.of = lru_cache(_DAYS_REMEMBERED)(partial(WithinDays, window=window))
 
 
 def shifted(p: float, log_odds: float) -> float:

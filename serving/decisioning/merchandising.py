@@ -138,12 +138,13 @@ class _Filled(Display):
 
 
 class Merchants:
-    """All rules of a policy over one open bundle; many threads may ask at once."""
+    """All rules of a policy over one open bundle; many threads may ask at once. `plain` is what no rule makes."""
 
     def __init__(self, bundle: BundleArrays, shelf: Shelf, rules: Merchandising) -> None:
         self._rules: tuple[Rule, ...] = (*rules.pins, *rules.boosts, *rules.bans)
-        self._plain = Display(shelf)
-        if not self._rules:
+        self.plain = Display(shelf)
+        self.has_rules = bool(self._rules)
+        if not self.has_rules:
             return
         scopes = [each.scope for each in self._rules]
         self._shelf = shelf
@@ -158,8 +159,8 @@ class Merchants:
 
     def display(self, call: Call) -> Display:
         """Return what the rules make of a call. What holds is looked up once for each day, place and kind of call."""
-        if not self._rules:
-            return self._plain
+        if not self.has_rules:
+            return self.plain
         placement = call.placement if call.placement in self._placements else None
         store_id = call.place.store_id if call.place.store_id in self._stores else None
         day = day_of(call.at, call.place.zone) if self._has_days else 0
@@ -174,7 +175,7 @@ class Merchants:
     def _found(self, name: str, at: datetime, day: int, where: tuple[str | None, str | None]) -> Display:
         holding = tuple(i for i, each in enumerate(self._rules) if _holds(each.scope, name, at, day, where))
         if not holding:
-            return self._plain
+            return self.plain
         found = self._by_rules.get(holding)
         if found is None:
             found = _Filled(self._shelf, [self._rules[i] for i in holding], self._index.rows)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.decisioning.policy import RewardPolicy
 
 _SLACK = 1e-9  # floating point: 1.5 / 0.5 must count as three whole steps
 
 
-@dataclass(frozen=True, slots=True)
-class Stake:
+class Stake(NamedTuple):
     """What one item brings: its chance within the window, its margin (money or None), and what share of it is extra."""
 
     chance: float

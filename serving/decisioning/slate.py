@@ -180,9 +180,9 @@ class SlateMaker:
 
     def _again_products(self, ask: Ask) -> Iterator[Entry]:
         for habit in self._ranked(ask, ask.taste.again(), _of_habit):
-            if self._is_open(ask, habit, habit.product):
-                reason = self._habit_reason(ask, habit, is_type=False)
-                yield Entry(habit.product, habit.product, habit.p7, reason, habit)
+            product = habit.product
+            if self._is_open(ask, habit, product):
+                yield Entry(product, product, habit.p7, self._habit_reason(ask, habit, is_type=False), habit)
 
     def _again_types(self, ask: Ask) -> Iterator[Entry]:
         for habit in self._ranked(ask, ask.taste.habits(), _of_habit):

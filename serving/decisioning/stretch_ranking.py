@@ -14,9 +14,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from serving.api_codes import Level
-from serving.candidates import Stretch
+from serving.candidates import Stretch, columns_of
 from serving.decisioning.challenge_parts import Draft
-from serving.decisioning.completion import WithinDays
+from serving.decisioning.completion import Windows
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
 from serving.numbers import Numbers
@@ -45,7 +45,7 @@ class StretchRanking:
 
     def __init__(self, shelf: Shelf, numbers: Numbers, policy: StretchPolicy, reasons: Reasons) -> None:
         self.shelf = shelf
-        self.numbers = numbers
+        self.windows = Windows(numbers.stretch_window)
         self.policy = policy
         self.reasons = reasons
         self.link_factor = 1.0 + policy.link_bonus
@@ -68,7 +68,7 @@ class StretchChoice:
         self._draft = draft
         self._closed = closed
         self._floor = floor
-        self._within = WithinDays(draft.window.n_days, ranking.numbers.stretch_window)
+        self._within = ranking.windows.of(draft.window.n_days)
         self._leanings = draft.taste.leanings()
 
     def best(self) -> Worthy | None:
@@ -77,15 +77,21 @@ class StretchChoice:
             return next(iter(self.ranked()), None)
         worth, link_factor = self._ranking.worth, self._ranking.link_factor * _ROUNDING
         stretches = self._draft.taste.stretches()
+        categories, chances = columns_of(stretches)
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
-        for place in sorted(range(len(stretches)), key=[each.p7 for each in stretches].__getitem__, reverse=True):
-            stretch = stretches[place]
-            most = worth[stretch.category] * link_factor
-            if ceiling * most < value or not self._is_open(stretch):
+        for place in sorted(range(len(chances)), key=chances.__getitem__, reverse=True):
+            category = categories[place]
+            most = worth[category] * link_factor
+            if ceiling * most < value or not self._is_open(category):
                 continue
-            ceiling = self._within(stretch.p7)
-            found = self._worthy(stretch, place, ceiling) if ceiling * most >= value else None
+            ceiling = self._within(chances[place])
+            if ceiling * most < value:
+                continue
+            stretch = stretches[place]
+            if self._linked(stretch, ceiling) * worth[category] < value:
+                continue
+            found = self._worthy(stretch, place, ceiling)
             if found is not None and (best is None or found > best):
                 best, value = found, found.value
         return best
@@ -93,19 +99,23 @@ class StretchChoice:
     def ranked(self) -> list[Worthy]:
         """Return all that may be shown, the highest chance x √margin first; a link with a habit counts extra."""
         stretches = enumerate(self._draft.taste.stretches())
-        looked_at = (self._worthy(each, i, self._within(each.p7)) for i, each in stretches if self._is_open(each))
+        looked_at = (
+            self._worthy(each, i, self._within(each.p7)) for i, each in stretches if self._is_open(each.category)
+        )
         return sorted((each for each in looked_at if each is not None), key=_rank, reverse=True)
 
-    def _is_open(self, stretch: Stretch) -> bool:
-        return stretch.category not in self._closed and self._ranking.reasons.can_name_category(stretch.category)
+    def _is_open(self, category: int) -> bool:
+        return category not in self._closed and self._ranking.reasons.can_name_category(category)
 
     def _worthy(self, stretch: Stretch, place: int, chance: float) -> Worthy | None:
         product = self._product_of(stretch)
         if product < 0:
             return None
-        linked = chance * self._ranking.link_factor if self._ranking.is_linked(stretch) else chance
-        ranked = self._draft.display.boosted(linked, product)
+        ranked = self._draft.display.boosted(self._linked(stretch, chance), product)
         return Worthy(ranked * self._ranking.worth[stretch.category], ranked, -place, product, stretch)
+
+    def _linked(self, stretch: Stretch, chance: float) -> float:
+        return chance * self._ranking.link_factor if self._ranking.is_linked(stretch) else chance
 
     def _product_of(self, stretch: Stretch) -> int:
         """Return the best product of a stretch category to show, by place, interest and leanings; -1 for none."""
