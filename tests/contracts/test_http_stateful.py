@@ -81,7 +81,7 @@ def test_calls_that_follow_from_each_other_keep_the_contract(api: Client, tmp_pa
 
     schema.as_state_machine().run(
         settings=hypothesis.settings(
-            max_examples=8,
+            max_examples=5,
             stateful_step_count=8,
             derandomize=True,
             deadline=None,

@@ -196,10 +196,10 @@ def _toml_words() -> list[bytes]:
 
 TARGETS = (
     Target("manifest", _text(manifests.from_json), _manifest_seeds, _json_words),
-    Target("manifest-values", _manifest_values, lambda: value_seeds(90), _json_words),
+    Target("manifest-values", _manifest_values, lambda: value_seeds(90), _json_words, short_runs=40),
     Target("numbers-values", _numbers_values, lambda: value_seeds(60), _json_words),
     Target("numbers", _text(numbers_from_json), lambda: [(_bundle() / "numbers.json").read_bytes()], _json_words),
-    Target("artifacts", _artifacts, _artifact_seeds, lambda: [b"descr", b"<f4", b"|O", b"shape", b"-1"], short_runs=16),
+    Target("artifacts", _artifacts, _artifact_seeds, lambda: [b"descr", b"<f4", b"|O", b"shape", b"-1"], short_runs=8),
     Target("policy", _text(parse_policy), _of(default_policy_text()), _toml_words, max_bytes=65_536, short_runs=20),
     Target("texts", _text(parse_texts), _of(*shipped_texts().values()), _toml_words, max_bytes=65_536, short_runs=20),
     Target("experiments", _text(parse_experiments), _of(default_experiments_text()), _toml_words),

@@ -167,6 +167,6 @@ def _keys(rows: list[Any]) -> list[str]:
 
 
 TARGETS = (
-    Target("bodies", _bodies, _body_seeds, _words, short_runs=200),
-    Target("heads", _heads, _head_seeds, _words, max_bytes=2_048, short_runs=200),
+    Target("bodies", _bodies, _body_seeds, _words, short_runs=100),
+    Target("heads", _heads, _head_seeds, _words, max_bytes=2_048, short_runs=100),
 )

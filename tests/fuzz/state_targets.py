@@ -153,12 +153,12 @@ def _names(value: bytes) -> list[str]:
 
 
 TARGETS = (
-    Target("state", _run, _seeds, _words, short_runs=14),
+    Target("state", _run, _seeds, _words, short_runs=8),
     Target(
         "state-values",
         _values,
         lambda: [bytes([place % len(KINDS)]) + seed for place, seed in enumerate(value_seeds(40))],
         _words,
-        short_runs=20,
+        short_runs=5,
     ),
 )

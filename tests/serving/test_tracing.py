@@ -146,6 +146,7 @@ def test_a_line_of_the_log_names_the_trace_that_it_is_written_in(traced: Traced)
     assert (line["ms"], line["trace_id"]) == (3, f"{span.get_span_context().trace_id:032x}")
 
 
+@pytest.mark.slow
 def test_a_server_without_traces_does_not_load_what_makes_them() -> None:
     loaded = "import serving.service, sys; print('serving.tracing' in sys.modules)"
     script = f"{loaded}; print(any(name.startswith('opentelemetry.exporter') for name in sys.modules))"
