@@ -86,7 +86,7 @@ promote: $(STAMP) ## make a bundle that passed the gate the champion (VERSION=..
 
 .PHONY: retrain
 retrain: $(STAMP) ## for cron: train, judge, promote through the gate, or leave all as it was (SERVER=http://127.0.0.1:3000)
-	@$(BIN)/tercet retrain $(SOURCE) $(if $(QUICK),--quick) $(if $(SERVER),--server $(SERVER))
+	@$(BIN)/tercet retrain $(SOURCE) $(if $(QUICK),--quick) $(if $(SERVER),--server $(SERVER)) $(if $(KEEP),--keep $(KEEP))
 
 .PHONY: serve
 serve: $(STAMP) ## the server with the champion (NOW=T runs its clock from T)

@@ -27,6 +27,9 @@ def retrain(
         ),
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come of it, and keep nothing.")] = False,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Leave so many bundles, the newest; what serves stays. Default: all.")
+    ] = None,
     engine: Annotated[EngineName, typer.Option(help="What runs the feature groups.")] = EngineName.DUCKDB,
     quick: Annotated[bool, typer.Option("--quick", help="Judge on one cutoff instead of all.")] = False,
     state: Annotated[
@@ -45,7 +48,7 @@ def retrain(
     from training.retrain import retrain as run
 
     signal.signal(signal.SIGTERM, _interrupt)  # a service manager that stops it: everything is taken back
-    job = RetrainJob(TrainingJob(source, None, engine.value, quick, state), server, dry_run)
+    job = RetrainJob(TrainingJob(source, None, engine.value, quick, state), server, dry_run, keep)
     try:
         with Progress() as progress:
             found = run(job, home, progress)

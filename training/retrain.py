@@ -27,6 +27,7 @@ from training.gate import promote, table_of
 from training.gate_record import read_record
 from training.home import Home
 from training.pipeline import Made, TrainingJob, make_bundle
+from training.retention import drop_oldest
 from training.retrain_undo import Undo, settle
 from training.state_care import carry_out_erasures, tend_state
 
@@ -54,12 +55,13 @@ class RetrainJob:
     """What to train, and how far to go.
 
     `server` is the address of a server that must take the new champion up, or empty; with `is_trial` nothing that is
-    made stays.
+    made stays. Of bundles the newest `n_kept` stay in the end, all with None.
     """
 
     training: TrainingJob
     server: str = ""
     is_trial: bool = False
+    n_kept: int | None = None
     served_seconds: float = SERVED_SECONDS
 
 
@@ -129,7 +131,7 @@ def _retrain(job: RetrainJob, place: Home, say: Say) -> Retrained:
     if job.is_trial:
         undo.take_back_caches()
     else:
-        _tidy(place, made)
+        _tidy(job, place, made, before)
     return found
 
 
@@ -178,12 +180,15 @@ def _tried(place: Home, made: Made, before: str) -> Retrained:
     return Retrained(Outcome.TRIED, made.version, before, said, table_of(place.folder, made.version))
 
 
-def _tidy(place: Home, made: Made) -> None:
-    """Remove old tables and features; they are in nobody's way, so that not being able to is no failure."""
+def _tidy(job: RetrainJob, place: Home, made: Made, before: str) -> None:
+    """Remove old tables, features and bundles; not being able to is no failure."""
     try:
         prune(place.features, made.tables.digest)
+        if job.n_kept is not None:
+            with working_in(place.folder):
+                drop_oldest(place, job.n_kept, but=(before, made.version))
     except OSError as error:
-        _log.warning("old features could not be removed: %s", error)
+        _log.warning("what is old could not be removed: %s", error)
 
 
 def _see_it_served(job: RetrainJob, version: str) -> None:

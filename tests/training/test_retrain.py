@@ -65,6 +65,14 @@ def test_a_bundle_that_passes_becomes_the_champion(home: Path, monkeypatch: pyte
     assert (line["outcome"], line["version"], line["before"]) == ("promoted", found.version, before)
 
 
+def test_old_bundles_leave_the_disk_where_it_is_said_how_many_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, FakeTraining("second"))
+    second = retrain(JOB, home, silent).version
+    use(monkeypatch, FakeTraining("third"))
+    third = retrain(RetrainJob(TrainingJob("synthetic"), n_kept=1), home, silent).version
+    assert {each.name for each in (home / "bundles").iterdir()} == {second, third}
+
+
 def test_what_the_gate_refuses_waits_and_the_champion_serves_on(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
