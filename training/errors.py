@@ -12,6 +12,7 @@ TercetError (features.errors)
     │   └── ValueRefused   a policy can't be valued from the log honestly: a check failed, which the message names
     ├── TuningError        a search can't run: no such model, too short a source, a study of other data
     ├── RetrainError       a retraining did not come to its end; everything is as it was
+    ├── TrackingError      MLflow's store does not answer, or refuses what is to be logged
     ├── SimulationError    a shop can't be simulated: its history is too thin to learn from, or a campaign can't run
     └── NothingToLearn     the source holds no purchase before the moment asked for
 """
@@ -55,6 +56,10 @@ class ReplayError(TrainingError):
 
 class RetrainError(TrainingError):
     """A retraining did not come to its end; the message says at which step, and everything is as it was."""
+
+
+class TrackingError(TrainingError):
+    """MLflow's store does not answer, or refuses what is to be logged; the message says which and why."""
 
 
 class TuningError(TrainingError):

@@ -104,6 +104,7 @@ def make_bundle(job: TrainingJob, home: Path, progress: Say, written: Say = lamb
     `written` is told the bundle's version as soon as its folder is there: its judgement follows.
     """
     place, meter = Home(home), Meter()
+    Tracker.under(home).check()
     with meter.stage("tables"):
         shop = open_shop(job.source, home, job.as_of, job.engine, progress, state=job.state)
     history, recipe = History(shop.store, shop.as_of), load_config(Recipe, "recipe", is_quick=job.quick)

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
+
+from training.errors import TrackingError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +41,7 @@ Aliases = Mapping[str, Mapping[str, str]]
 """By registered model and alias, the version."""
 
 _URI = "MLFLOW_TRACKING_URI"
+_ANSWER_SECONDS = 5.0
 _MAX_RUNS = 5000
 _MAX_MODELS = 1000
 _log = logging.getLogger(__name__)
@@ -117,17 +121,35 @@ class Tracker:
             self._client = _quiet_client(self.uri)
         return self._client
 
+    def check(self) -> None:
+        """Return when a server of MLflow answers; TrackingError otherwise, before hours are spent in vain."""
+        parts = urlsplit(self.uri)
+        if parts.scheme not in ("http", "https"):
+            return
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=_ANSWER_SECONDS).close()
+        except OSError as error:
+            raise TrackingError(
+                f"{_URI}: nobody answers at {parts.hostname}:{port} ({error.strerror or error}): "
+                "start MLflow there, or unset the variable to log under the home"
+            ) from error
+
     @contextmanager
     def run(self, model: str, name: str, tags: Mapping[str, str] | None = None) -> Iterator[RunLog]:
-        """Open a run in the experiment `tercet/<model>`; it is marked FAILED when the body raises."""
-        run = self.client.create_run(self._experiment(model), run_name=name, tags=dict(tags or {}))
-        log = RunLog(self.client, run.info.run_id, model)
-        try:
-            yield log
-        except BaseException:
-            self.client.set_terminated(log.run_id, status="FAILED")
-            raise
-        self.client.set_terminated(log.run_id)
+        """Open a run in the experiment `tercet/<model>`; it is marked FAILED when the body raises.
+
+        TrackingError when the store goes away meanwhile.
+        """
+        with _told():
+            run = self.client.create_run(self._experiment(model), run_name=name, tags=dict(tags or {}))
+            log = RunLog(self.client, run.info.run_id, model)
+            try:
+                yield log
+            except BaseException:
+                self.client.set_terminated(log.run_id, status="FAILED")
+                raise
+            self.client.set_terminated(log.run_id)
 
     def register(self, log: RunLog, artifacts: Mapping[str, str], *, inputs: Sequence[str], folder: Path) -> str:
         """Return the new registered version of `tercet-<model>`: texts beside code, no pickle.
@@ -238,6 +260,18 @@ class Tracker:
 
 
 @contextmanager
+def _told() -> Iterator[None]:
+    """Turn what MLflow raises into a TrackingError of one line."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        first = str(error).partition("\n")[0]
+        raise TrackingError(f"MLflow's store does not answer, or refuses what is to be logged: {first}") from error
+
+
+@contextmanager
 def _environment_kept() -> Iterator[None]:
     """Leave MLFLOW_TRACKING_URI as it is: MLflow sets it to the store it is told of, and `Tracker.under` reads it."""
     given = os.environ.get(_URI)
@@ -252,6 +286,7 @@ def _environment_kept() -> Iterator[None]:
 def _quiet_client(uri: str) -> MlflowClient:
     """Return a client whose store's migration messages stay out of the user's sight."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # its own seven take over four minutes a call
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # nothing but the answer goes there
     with warnings.catch_warnings():

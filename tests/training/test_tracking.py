@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from training.boosting import BoostingConfig, fit_trees
+from training.errors import TrackingError
 from training.judging import drawn
 from training.plots import importance_figure
 from training.tracking import CHALLENGER, CHAMPION, Tracker
@@ -70,3 +73,26 @@ def test_promotion_moves_the_champion_alias(tracker: Tracker, tmp_path: Path) ->
 def test_the_uri_of_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     assert Tracker.under(tmp_path).uri.endswith("other.db")
+
+
+def test_a_server_that_nobody_answers_at_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        tracker = Tracker(f"http://127.0.0.1:{nobody.getsockname()[1]}", None)
+
+        with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI: nobody answers at 127.0.0.1"):
+            tracker.check()
+    Tracker.under(tmp_path).check()
+
+
+def test_a_store_that_goes_away_is_told_in_a_line(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("API request failed\nwith a long story")
+
+    def log_something() -> None:
+        with tracker.run("churn", "a run") as log:
+            monkeypatch.setattr(log.client, "log_batch", refuse)
+            log.client.log_batch(log.run_id)
+
+    with pytest.raises(TrackingError, match="API request failed$"):
+        log_something()
