@@ -56,6 +56,7 @@ class Answers:
         self._value, self._score = floats(customers.value), floats(customers.score)
         self._segment, self._channel = ints(customers.segment), ints(customers.channel)
         self._hour = ints(customers.hour)
+        self._segments, self._channels = list(bundle.segments), list(bundle.channels)
         propensity = bundle.propensity
         self._propensity = (ints(propensity.offsets), ints(propensity.category), floats(propensity.p28))
 
@@ -182,9 +183,9 @@ class Answers:
                 "currency": self._currency,
             }
             score["customer_score"] = round(self._score[row], 4)
-            score["segment"] = _label(self._bundle.segments, self._segment[row])
+            score["segment"] = _label(self._segments, self._segment[row])
             score["engagement_tier"] = tier
-            score["best_channel"] = _label(self._bundle.channels, self._channel[row])
+            score["best_channel"] = _label(self._channels, self._channel[row])
             score["best_hour"] = self._hour[row] if self._hour[row] >= 0 else None
             score["categories"] = self._categories(row, k)
         return score
@@ -192,9 +193,10 @@ class Answers:
     def _categories(self, row: int, k: int) -> list[CategoryChance]:
         offsets, category, p28 = self._propensity
         start = offsets[row]
+        end = min(start + k, offsets[row + 1])
         names = self._shelf.category_names
-        entries = range(start, min(start + k, offsets[row + 1]))
-        return [{"category": names[category[e]], "probability": round(p28[e], 6)} for e in entries]
+        found = zip(category[start:end], p28[start:end], strict=True)
+        return [{"category": names[each], "probability": round(p, 6)} for each, p in found]
 
     def challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
         """Return the picks as items, in their order."""

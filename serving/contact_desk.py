@@ -90,7 +90,10 @@ class ContactDesk:
         if events_since(live, self._as_of_us, self._log_until_us):
             return self.fatigue.tier(self.contacts(customer_id, live))
         rows = self._shoppers.rows(customer_id, live)
-        return self.fatigue.tier(contacts_of(self._past(rows, has_sends=False) if rows else NO_PAST, ()))
+        if not rows:
+            return self.fatigue.tier_of(NO_PAST.sent, NO_PAST.answered, NO_PAST.tier)
+        n_sent, n_answered = (sum(each[row] for row in rows) for each in (self._n_sent, self._n_answered))
+        return self.fatigue.tier_of(n_sent, n_answered, self._past_tier(rows))
 
     def trust(self, contacts: Contacts, live: Live, at_us: int) -> float:
         """Return how past messages, returns and challenges went, 0 to 1; 0.5 where nothing is known."""
@@ -115,21 +118,23 @@ class ContactDesk:
             fatigue=fatigue,
         )
 
-    def _past(self, rows: Sequence[int], *, has_sends: bool = True) -> Past:
+    def _past(self, rows: Sequence[int]) -> Past:
         """Return what the bundle knows of a customer with these rows, the one that speaks for them first."""
-        sends = [sent for row in rows for sent in self._sends_of(row)] if has_sends else ()
-        n_sent = sum(self._n_sent[row] for row in rows)
-        tier = self._tier[rows[0]]
+        sends = [sent for row in rows for sent in self._sends_of(row)]
         return Past(
-            n_sent,
+            sum(self._n_sent[row] for row in rows),
             sum(self._n_answered[row] for row in rows),
             tuple(sum(self._left[row * _N + i] for row in rows) for i in range(_N)),
             sum(self._redeemed[row] for row in rows),
             self._return_share[rows[0]],
             self._n_baskets[rows[0]],
             tuple(sends),
-            self._tiers[tier] if tier >= 0 else None,
+            self._past_tier(rows),
         )
+
+    def _past_tier(self, rows: Sequence[int]) -> Tier | None:
+        tier = self._tier[rows[0]]
+        return self._tiers[tier] if tier >= 0 else None
 
     def _sends_of(self, row: int) -> Iterator[Sent]:
         offsets, at_us, channel, offer = self._sends

@@ -117,8 +117,9 @@ class Shoppers:
     def _taste(self, rows: Sequence[int]) -> Taste:
         if not rows:
             return self._nobody
-        tastes = [BundleTaste(self._candidates, row) for row in rows]
-        return tastes[0] if len(tastes) == 1 else MergedTaste(tastes)
+        if len(rows) == 1:
+            return BundleTaste(self._candidates, rows[0])
+        return MergedTaste([BundleTaste(self._candidates, row) for row in rows])
 
     def _consents(self, row: int, live: Live) -> bool:
         """Return whether their history may be used: what they said last, else what the bundle and the policy say."""

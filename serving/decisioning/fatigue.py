@@ -58,8 +58,12 @@ class Fatigue:
 
     def tier(self, contacts: Contacts) -> Tier:
         """Return how the customer takes messages; in a shop that had sent nothing, by visits until that says more."""
-        tier = tier_of(contacts.n_sent, contacts.n_answered, self._observed.cuts)
-        return contacts.past_tier if tier is Tier.UNTESTED and contacts.past_tier is not None else tier
+        return self.tier_of(contacts.n_sent, contacts.n_answered, contacts.past_tier)
+
+    def tier_of(self, n_sent: int, n_answered: int, past_tier: Tier | None) -> Tier:
+        """Return the same of one whose messages and answers were counted; `past_tier` is the bundle's own label."""
+        tier = tier_of(n_sent, n_answered, self._observed.cuts)
+        return past_tier if tier is Tier.UNTESTED and past_tier is not None else tier
 
     def chance_to_leave(self, contacts: Contacts, channel: Channel, at_us: int) -> float:
         """Return the chance, 0 to 1, that one more message now makes the customer leave the channel; 0 on a page."""

@@ -115,4 +115,4 @@ def iso(moment: datetime) -> str:
     >>> iso(datetime(2018, 1, 1, 5, tzinfo=UTC))
     '2018-01-01T05:00:00Z'
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
