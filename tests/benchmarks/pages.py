@@ -160,8 +160,16 @@ def _latency(results: Results) -> Iterator[str]:
                 longest = max(results.series[f"longest at half load{whose}"].values)
                 rate = results.series[f"half load{whose}"].median
                 pauses = results.series[f"pauses{whose}"].median
-                told.append((name, f"{rate:,.0f}", f"{pauses:.0f}", f"{longest:.0f}"))
-        yield _table(("half load", "requests a second", "answers over 50 ms a minute", "longest ms"), iter(told))
+                waited = results.series[f"waited at half load{whose}"].median
+                told.append((name, f"{rate:,.0f}", f"{pauses:.0f}", f"{longest:.0f}", f"{waited:.0%}"))
+        head = (
+            "half load",
+            "requests a second",
+            "answers over 50 ms a minute",
+            "longest ms",
+            "ready, but without a core",
+        )
+        yield _table(head, iter(told))
     yield f"A flush of 200 bytes to this disk takes {results.series['flush'].median:,.0f} µs."
 
 

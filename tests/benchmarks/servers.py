@@ -58,6 +58,18 @@ class Target:
         """Return the CPU time that all workers have taken so far, from /proc/<pid>/stat: steps of 10 ms."""
         return sum(map(cpu_seconds, self.workers()))
 
+    def waited_seconds(self) -> float:
+        """Return how long the event loops of all workers have waited for a core so far."""
+        return sum(map(waited_seconds, self.workers()))
+
+
+def waited_seconds(pid: int) -> float:
+    """Return how long the main thread of a process was ready to run and had no core: what others took from it."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # a kernel without these counts
+        return 0.0
+
 
 def cpu_seconds(pid: int) -> float:
     """Return the user and system time of a process, its threads included."""

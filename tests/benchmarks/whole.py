@@ -35,6 +35,7 @@ EVENT_CLIENTS = 16
 N_CUSTOMERS = 500
 N_SCORED, N_CATEGORIES = 1000, 10
 N_FLUSHES = 40
+_HOT = ("challenge", "recommendations")
 
 Say = Callable[[str], None]
 
@@ -192,29 +193,31 @@ def _half_load(
 ) -> dict[str, Series]:
     """Return how often an answer took over 50 ms at half of what the server can do; beside it the floor's, as often.
 
-    The two take turns, so that a pause of the machine can be told from one of the server.
+    The two take turns, so that a pause of the machine can be told from one of the server; so can the time for which
+    the event loop was ready to run and had no core.
     """
     customers = some_customers(bundle, N_CUSTOMERS)
     mixed = [
         ask for pair in zip(challenge_asks(customers), recommendation_asks(customers), strict=True) for ask in pair
     ]
-    both = [rounds.rate(name).median for name in ("challenge", "recommendations")]
-    rate = 0.5 * 2 / sum(1 / each for each in both)
+    rate = 1 / sum(1 / rounds.rate(call).median for call in _HOT)  # of one call of each kind in turn, at half load
     wait_ms = max(1, round(2000 * CONNECTIONS / rate))  # uniform from 0: half of it on average
     slice_seconds = min(seconds, 15)
-    floors = [each for each in others if each.name == "floor"]
-    found: dict[str, list[Measured]] = {"": [], " of the floor": []}
+    floor = next((each for each in others if each.name == "floor"), one)
+    targets = {"": (one, mixed)} if floor is one else {"": (one, mixed), " of the floor": (floor, mixed)}
+    found: dict[str, list[tuple[Measured, float]]] = {whose: [] for whose in targets}
     for _ in range(math.ceil(seconds / slice_seconds)):
-        found[""].append(measure(one.url, Load(mixed, CONNECTIONS, slice_seconds, wait_ms)))
-        plain = Load(challenge_asks(customers), CONNECTIONS, slice_seconds, wait_ms)
-        found[" of the floor"] += [measure(each.url, plain) for each in floors]
+        for whose, (target, asks) in targets.items():
+            before = target.waited_seconds()
+            measured = measure(target.url, Load(asks, CONNECTIONS, slice_seconds, wait_ms))
+            found[whose].append((measured, target.waited_seconds() - before))
     told: dict[str, Series] = {}
     for whose, slices in found.items():
-        if slices:
-            a_minute = 60 / sum(each.seconds for each in slices)
-            told[f"pauses{whose}"] = Series((sum(each.n_slow for each in slices) * a_minute,), "a minute")
-            told[f"longest at half load{whose}"] = Series(tuple(each.max_us / 1000 for each in slices), "ms")
-            told[f"half load{whose}"] = Series(tuple(each.rate for each in slices), "1/s")
+        a_minute = 60 / sum(each.seconds for each, _ in slices)
+        told[f"pauses{whose}"] = Series((sum(each.n_slow for each, _ in slices) * a_minute,), "a minute")
+        told[f"longest at half load{whose}"] = Series(tuple(each.max_us / 1000 for each, _ in slices), "ms")
+        told[f"half load{whose}"] = Series(tuple(each.rate for each, _ in slices), "1/s")
+        told[f"waited at half load{whose}"] = Series(tuple(waited / each.seconds for each, waited in slices), "share")
     return told
 
 
@@ -226,7 +229,7 @@ def _found(rounds: Rounds, peers: Sequence[str]) -> Found:
         series[f"{name} p50"] = rounds.series(name, "µs", lambda measured, _: measured.p50_us)
         series[f"{name} p99"] = rounds.series(name, "µs", lambda measured, _: measured.p99_us)
         series[f"{name} failed"] = rounds.series(name, "requests", lambda measured, _: measured.n_failed)
-    for call in ("challenge", "recommendations"):
+    for call in _HOT:
         for other in peers:
             ratios[f"{call} ÷ {other}"] = ratio_of(rounds.rate(call), rounds.rate(other))
             ratios[f"{call} CPU ÷ {other}"] = ratio_of(rounds.cpu(call), rounds.cpu(other), LOWER)
@@ -243,6 +246,3 @@ def _found(rounds: Rounds, peers: Sequence[str]) -> Found:
         ratios["events ÷ starlette"] = ratio_of(rounds.rate("events"), rounds.rate("starlette"))
         ratios["scores CPU ÷ starlette"] = ratio_of(rounds.cpu("scores"), rounds.cpu("starlette"), LOWER)
     return Found(series, ratios)
-
-
-_HOT = ("challenge", "recommendations")
