@@ -50,6 +50,8 @@ class Shop:
     # What was in force when the server started: it holds for as long as no bundle brings its own.
     home_policy: Policy = field(default_factory=default_policy)
     log_requests: bool = False
+    # When the collector may take what served before, of `time.monotonic`.
+    let_go_at: float | None = None
     # What decides for one bundle, with the state and without; made with the first decision, let go of with the bundle.
     deciders: tuple[Serving[Any], Decider, Decider] | None = None
     tally: DecisionTally = field(init=False)

@@ -150,15 +150,20 @@ async def look_for_champion(shop: Shop) -> None:
         shop.door.obey(shop.policy.state)
         shop.ready.report(shop.champion.current.version)
         _freeze(shop)
-        if before is not None:
-            await asyncio.sleep(_LET_GO_SECONDS)
-            _freeze(shop)
+        shop.let_go_at = None if before is None else time.monotonic() + _LET_GO_SECONDS
+
+
+async def let_go(shop: Shop) -> None:
+    """Let go of what served before, once no answer is made from it any more."""
+    if shop.let_go_at is not None and time.monotonic() > shop.let_go_at:
+        shop.let_go_at = None
+        _freeze(shop)
 
 
 def _freeze(shop: Shop) -> None:
-    """Let go of what served before, and keep the collector from what lives: its passes would hold up answers.
+    """Keep the collector from what lives, since its passes would hold up answers, once it has taken what doesn't.
 
-    A bundle is part of a cycle, which only the collector ends, once no answer is made from it any more.
+    A bundle that served is among that: it is part of a cycle.
     """
     shop.deciders = None
     gc.unfreeze()
@@ -183,9 +188,12 @@ async def tell_metrics(shop: Shop) -> None:
             shop.tell_metrics()
 
 
+LOOKS = (look_for_keys, look_for_experiments, look_for_champion, let_go)
+
+
 async def keep_champion(shop: Shop) -> None:
     """Take up other keys and experiments, and each new champion, until cancelled."""
-    looks = [(look, OnceTold(look.__name__)) for look in (look_for_keys, look_for_experiments, look_for_champion)]
+    looks = [(look, OnceTold(look.__name__)) for look in LOOKS]
     while True:
         await asyncio.sleep(_POLL_SECONDS)
         for look, once in looks:

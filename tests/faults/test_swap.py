@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from serving.champion import write_champion
 from serving.launch import Server
@@ -88,7 +89,11 @@ def spoil_policy(folder: Path) -> None:
     (folder / "policy.toml").write_text("[")
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, cut_manifest, take_away, spoil_policy])
+def long(damage: Callable[[Path], None]) -> ParameterSet:
+    return pytest.param(damage, marks=pytest.mark.faults)
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, *map(long, (cut_manifest, take_away, spoil_policy))])
 def test_a_bad_bundle_is_refused_and_ready_log_and_metric_say_so_until_the_way_back(
     shop: Shop, damage: Callable[[Path], None]
 ) -> None:
@@ -124,6 +129,7 @@ def test_files_that_are_deleted_while_they_are_mapped_serve_on_and_the_next_bund
     assert {reply.status for reply in [*replies, scores]} == {200}
 
 
+@pytest.mark.faults
 def test_ten_swaps_leave_no_memory_and_no_file_behind(shop: Shop) -> None:
     def swap(name: str) -> str:
         version = publish_named(shop.home, name)
@@ -174,6 +180,7 @@ def test_a_promised_challenge_holds_across_a_swap_and_the_way_back(shop: Shop) -
     assert all(each == promised for each in [*during, post(shop.server, body=ANNA).body])
 
 
+@pytest.mark.faults
 def test_swaps_one_after_the_other_end_with_the_last(shop: Shop) -> None:
     versions = [publish_named(shop.home, name) for name in ("a", "b", "c", "d")]
     started = time.monotonic()
