@@ -12,7 +12,6 @@ import json
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ class Before:
     bundles
         The versions that there were.
     caches
-        Files of tables, features and results, relative to the home.
+        Files and folders of tables, features and results, relative to the home.
     aliases
         By registered model and alias the version; None where the home had no store of MLflow yet.
     version
@@ -78,7 +77,7 @@ class Undo:
             champion=home.champion(),
             names=_names(home.folder),
             bundles=_names(home.bundles),
-            caches=tuple(sorted(_files(home.folder, _CACHES))),
+            caches=tuple(sorted(_entries(home.folder, _CACHES))),
             aliases=_aliases(home),
         )
         undo = cls(home, before, _contents(home.folder / _QUARANTINE))
@@ -114,8 +113,7 @@ class Undo:
         folder = self.home.folder
         with alone_in(folder) as is_alone:
             if is_alone:
-                _remove(folder / each for each in set(_files(folder, _CACHES)) - set(self.before.caches))
-                _remove_empty(folder, _CACHES)
+                _remove(folder / each for each in set(_entries(folder, _CACHES)) - set(self.before.caches))
                 _remove(folder / each for each in self._made_at_the_top())
 
     def _note(self, before: Before) -> None:
@@ -192,8 +190,8 @@ def _names(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(each.name for each in folder.iterdir())) if folder.is_dir() else ()
 
 
-def _files(home: Path, roots: Iterable[str]) -> list[str]:
-    return [str(each.relative_to(home)) for root in roots for each in (home / root).rglob("*") if each.is_file()]
+def _entries(home: Path, roots: Iterable[str]) -> list[str]:
+    return [str(each.relative_to(home)) for root in roots for each in (home / root).rglob("*")]
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:
@@ -221,11 +219,3 @@ def _remove(paths: Iterable[Path]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def _remove_empty(home: Path, roots: Iterable[str]) -> None:
-    """Remove folders below the roots that hold nothing any more."""
-    for root in roots:
-        for folder in sorted((each for each in (home / root).rglob("*") if each.is_dir()), reverse=True):
-            with suppress(OSError):  # it holds something
-                folder.rmdir()

@@ -75,6 +75,7 @@ class FakeTraining:
         folder = place.features / "tables" / self.recipe
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "lines.parquet").write_text(self.recipe)
+        (folder / "quarantine").mkdir(exist_ok=True)  # empty where no row was bad
         quarantine = place.folder / "quarantine"
         quarantine.mkdir(exist_ok=True)
         (quarantine / "transactions.parquet").write_text(self.recipe)
