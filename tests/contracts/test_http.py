@@ -257,7 +257,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_schemathesis_finds_nothing(server: Server, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(OPTIONS)
     program = Path(sys.executable).with_name("schemathesis")
-    options = ["--checks", "all", "--max-examples", "40", "--seed", "20180101", "--no-color"]
+    options = ["--checks", "all", "--max-examples", "25", "--seed", "20180101", "--no-color"]
 
     done = subprocess.run(
         [program, "run", f"{server.url}/docs.json", *options], cwd=tmp_path, capture_output=True, text=True, check=False
