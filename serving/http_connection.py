@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 import resource
+from typing import ClassVar
 from weakref import WeakSet
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from serving.http_body import Receive, Scope, Send
+from serving.http_body import App, Receive, Scope, Send
 from serving.http_problems import Answer, Problem, not_ready
 
 MAX_HEAD_BYTES = 32 << 10
@@ -46,8 +47,12 @@ _watched: WeakSet[ServerState] = WeakSet()
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's protocol with limits; `serving.service` names it to uvicorn."""
+    """uvicorn's protocol with limits; `serving.service` names it to uvicorn.
 
+    Requests go to `answers` where that is set, else through all layers that the server has around its application.
+    """
+
+    answers: ClassVar[App | None] = None
     _is_head = True  # whether a head is what comes next, or is coming
     _head_bytes = 0
     _owes_since = math.inf  # since when the client owes the rest of a request
@@ -59,6 +64,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take a connection on, if enough descriptors are left."""
         super().connection_made(transport)
+        self.app = BoundedConnection.answers or self.app
         self._owes_since = self.loop.time()
         if self.server_state not in _watched:
             _watched.add(self.server_state)

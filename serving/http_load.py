@@ -14,10 +14,10 @@ MAX_WAITING = 512
 """Requests of one worker that may wait for their body at once."""
 
 MAX_LAG_SECONDS = 0.25
-"""How late the event loop may run, twice in a row, before decisions are refused; BentoML waits for two seconds."""
+"""How late the event loop may run, twice in a row, before decisions are refused."""
 
 MAX_READ_SECONDS = 1.5
-"""How long a body may take to arrive; below those two seconds, so that the refusal is ours."""
+"""How long a body may take to arrive."""
 
 MAX_LARGE = 6
 """Large calls of one worker, of many customers each, that are worked on or wait for their turn."""

@@ -28,7 +28,7 @@ RETRY_SECONDS = 5
 """When to try again while no bundle serves: taking one up takes a second or two."""
 
 ANSWER_SECONDS = 1.6
-"""How long an answer may take in all; below BentoML's two seconds, so that the refusal is ours."""
+"""How long an answer may take in all."""
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """The BentoML service: one worker's shop and its life, from the environment to the last request.
 
 BentoML runs the workers, restarts them and shares the socket. The calls are answered by a plain ASGI application that
-sits in front of BentoML's own routes: what these cost, and what they answer in their own form, never comes to bear.
+connections hand their requests to, past BentoML's layers and routes: what these cost, and what they answer in their own
+form, never comes to bear.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from serving.experiments_file import ExperimentsFile
 from serving.http_app import HttpApp
 from serving.http_body import App, Receive, Scope, Send
 from serving.http_clock import Clock
+from serving.http_connection import BoundedConnection
 from serving.http_drift import ScoreBins
 from serving.http_keys import KeyGate
 from serving.http_log import configure_logging
@@ -273,8 +275,6 @@ _OPTIONS = read_settings(os.environ)  # BentoML wants some of them when the clas
     workers=_OPTIONS.workers,
     # What a Bento goes by; `serving.launch` says the same once more.
     http={"host": _OPTIONS.host, "port": _OPTIONS.port},
-    # A request that has not begun to answer by then ends in BentoML's own 504, and its timer outlives it by as long.
-    traffic={"timeout": 2},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
@@ -298,12 +298,15 @@ class Tercet:
         # How long a thread at work may keep the event loop waiting, once for each thread.
         sys.setswitchinterval(_SWITCH_SECONDS)
         await begin(self.shop)
+        # Past BentoML's layers, whose timer for each request alone costs more than most answers.
+        BoundedConnection.answers = self.app
         running = (keep_champion(self.shop), keep_state(self.shop), self.shop.gate.watch(), tell_metrics(self.shop))
         self._tasks = [asyncio.create_task(each) for each in running]
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # as above
     async def stop(self) -> None:
         """End what `start` began."""
+        BoundedConnection.answers = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -315,7 +318,7 @@ class Tercet:
 
 
 class Edge:
-    """Hands every HTTP request to the worker's application, and nothing but the server's start and end to BentoML."""
+    """Hands nothing but the server's start and end to BentoML, and requests that come by here to the application."""
 
     def __init__(self, app: object) -> None:
         self._bentoml = app

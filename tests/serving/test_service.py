@@ -157,7 +157,8 @@ def test_counters_are_summed_over_the_workers(server: Server) -> None:
     for _ in range(20):
         ask(server)
 
-    assert served() == before + 20
+    # Each worker carries its counts over once a second.
+    assert eventually(lambda: served() >= before + 20)
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["content-length", "chunked"])
