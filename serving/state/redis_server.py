@@ -17,6 +17,8 @@ CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
 LEAST_VERSION = (7, 0)
 
+MOST_REPLICAS = 9
+_REPLICAS = "replicas"
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _NAME = "TERCET_STATE"
 _HOW = "in redis.conf, or with CONFIG SET and CONFIG REWRITE"
@@ -51,7 +53,7 @@ def _options(url: str) -> dict[str, Any]:  # Any: the client's own keyword argum
     try:
         parts = urlsplit(url)
         port = parts.port or 6379
-        given = parse_qs(parts.query, strict_parsing=bool(parts.query), max_num_fields=len(_TLS_OPTIONS))
+        given = parse_qs(parts.query, strict_parsing=bool(parts.query), max_num_fields=len(_TLS_OPTIONS) + 1)
     except ValueError:
         raise SettingsError(
             f"{_NAME}: the Redis URL can't be read; it is redis://[:password@]host[:port][/db]"
@@ -60,10 +62,10 @@ def _options(url: str) -> dict[str, Any]:  # Any: the client's own keyword argum
     if not (database.isascii() and database.isdigit() and len(database) <= 5):
         raise SettingsError(f"{_NAME}: after its host the Redis URL has the number of a database, such as /0")
     is_secure = parts.scheme == "rediss"
-    unknown = set(given) - set(_TLS_OPTIONS if is_secure else ())
+    unknown = set(given) - {_REPLICAS, *(_TLS_OPTIONS if is_secure else ())}
     if unknown:
-        known = f"only {', '.join(_TLS_OPTIONS)}" if is_secure else "no options (rediss:// has those of TLS)"
-        raise SettingsError(f"{_NAME}: the Redis URL takes {known}, not {', '.join(sorted(unknown))}")
+        known = f"{_REPLICAS}, {', '.join(_TLS_OPTIONS)}" if is_secure else f"{_REPLICAS} (rediss:// those of TLS too)"
+        raise SettingsError(f"{_NAME}: the Redis URL takes only {known}, not {', '.join(sorted(unknown))}")
     return {
         "host": parts.hostname or "localhost",
         "port": port,
@@ -71,8 +73,20 @@ def _options(url: str) -> dict[str, Any]:  # Any: the client's own keyword argum
         "username": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
         "ssl": is_secure,
-        **{name: values[-1] for name, values in given.items()},
+        **{name: values[-1] for name, values in given.items() if name != _REPLICAS},
     }
+
+
+def replicas_of(url: str) -> int:
+    """Return how many replicas must have what is confirmed, as the URL says; 0 where it doesn't.
+
+    >>> replicas_of("redis://host:6379/0?replicas=1")
+    1
+    """
+    given = parse_qs(urlsplit(url).query).get(_REPLICAS, ["0"])[-1]
+    if not (given.isascii() and given.isdigit() and int(given) <= MOST_REPLICAS):
+        raise SettingsError(f"{_NAME}: replicas is a whole number up to {MOST_REPLICAS}")
+    return int(given)
 
 
 def check_durable(client: redis.Redis) -> tuple[str, ...]:
@@ -122,6 +136,8 @@ def meaning_of(error: redis.RedisError | OSError) -> StateUnavailable:
     if isinstance(error, redis.ReadOnlyError):
         return StateUnavailable("Redis is a read-only replica")
     code = str(error).split(" ", 1)[0]
+    if code == "NOREPLICAS":
+        return StateUnavailable("Redis has too few replicas that keep up")
     if code == "MISCONF":
         return StateUnavailable("Redis can't write to its disk")
     return StateUnavailable(f"Redis refused: {code if code.isalpha() and code.isupper() else type(error).__name__}")

@@ -16,7 +16,7 @@ import redis
 
 from serving.errors import StateUnavailable, StateUnfit
 from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
-from serving.state.redis_server import check_durable, connect, meaning_of
+from serving.state.redis_server import check_durable, connect, meaning_of, replicas_of
 from serving.state.store import ABSENT, Commit, Document, next_prefix
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ SCHEMA = 1
 _PREFIX = b"tercet:d:"
 _VERSION_DIGITS = 16
 _BREAK_SECONDS = 1.0
+_REPLICA_MILLISECONDS = 500
 _SCRUB_SECONDS = 600.0
 _SCRUB_POLL_SECONDS = 0.05
 
@@ -91,11 +92,19 @@ return found
 """
 
 
+class ReplicasMissing(redis.RedisError):
+    """What was written is not with as many replicas as it has to be."""
+
+    def __init__(self) -> None:
+        super().__init__("NOREPLICAS in time")
+
+
 class RedisStore:
     """`serving.state.store.Store` over one Redis server; all keys begin with `tercet:` in the URL's database."""
 
     def __init__(self, url: str) -> None:
         self._client = connect(url)
+        self._n_replicas = replicas_of(url)
         self._breaker = Breaker(_BREAK_SECONDS)
         self._committers = PerProcess(lambda: Committer(self._apply))
         self._is_checked = False
@@ -196,13 +205,23 @@ class RedisStore:
 
     def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool | StateUnavailable]:
         answers = self._try(lambda: self._send(batch))  # `submit` has asked the breaker
-        return [meaning_of(each) if isinstance(each, redis.RedisError) else each == 1 for each in answers]
+        return [meaning_of(each) if isinstance(each, redis.RedisError | OSError) else each == 1 for each in answers]
 
     def _send(self, batch: Sequence[EncodedCommit]) -> list[int | redis.RedisError]:
+        waits = self._n_replicas > 0 and any(commit.is_durable for commit in batch)
         with self._client.pipeline(transaction=False) as pipeline:
             for commit in batch:
                 pipeline.eval(_COMMIT, 0, *_arguments(commit))
+            if waits:
+                pipeline.wait(self._n_replicas, _REPLICA_MILLISECONDS)
             answers: list[int | redis.RedisError] = pipeline.execute(raise_on_error=False)
+        if waits:
+            reached = answers.pop()
+            if isinstance(reached, redis.RedisError) or reached < self._n_replicas:
+                answers = [
+                    ReplicasMissing() if commit.is_durable and each == 1 else each
+                    for commit, each in zip(batch, answers, strict=True)
+                ]
         return answers
 
     def _rewrite(self, begin: Callable[[], object], running: str, status: str) -> None:

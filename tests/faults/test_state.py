@@ -309,10 +309,13 @@ def test_after_a_failover_every_confirmed_event_is_with_the_promoted_replica(red
 
 def replica_of(shop: RedisShop) -> RedisProcess:
     """Return a Redis server that has all that the shop's has."""
+    first = shop.redis.client()
+    first.config_set("repl-diskless-sync-delay", 0)
+    first.close()
     replica = RedisProcess(shop.folder / f"replica-{time.monotonic_ns()}").start()
     client = replica.client()
     client.replicaof("127.0.0.1", str(shop.redis.port))
-    assert eventually(lambda: client.info("replication").get("master_link_status") == "up")
+    assert eventually(lambda: client.info("replication").get("master_link_status") == "up", seconds=30)
     client.close()
     return replica
 

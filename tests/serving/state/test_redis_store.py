@@ -14,7 +14,7 @@ import pytest
 
 from serving.errors import SettingsError, StateUnavailable, StateUnfit
 from serving.launch import free_port
-from serving.state.redis_server import check_durable, connect
+from serving.state.redis_server import check_durable
 from serving.state.redis_store import RedisStore
 from serving.state.store import ABSENT, Commit
 from tests.serving.state.redis_process import DURABLE, RedisProcess, redis_binary
@@ -194,12 +194,14 @@ def test_a_password_may_have_any_sign(own_redis: RedisProcess) -> None:
         "redis://:hunter2@host/-1",
         "redis://:hunter2@host/0?socket_timeout=9",
         "redis://:hunter2@host/0?ssl_ca_certs=x",
+        "redis://:hunter2@host/0?replicas=many",
+        "redis://:hunter2@host/0?replicas=10",
         "rediss://:hunter2@host/0?ssl_cert_reqs=none",
     ],
 )
 def test_a_url_that_is_wrong_is_said_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^TERCET_STATE: ") as caught:
-        connect(url)
+        RedisStore(url)
     assert "hunter2" not in str(caught.value)
 
 
@@ -260,6 +262,33 @@ def test_a_replica_takes_no_writes_and_says_so(store: RedisStore, own_redis: Red
     assert said == "Redis is a read-only replica"
     reader.close()
     replica.stop()
+
+
+def test_what_is_confirmed_is_with_as_many_replicas_as_the_url_says(own_redis: RedisProcess, tmp_path: Path) -> None:
+    store = RedisStore(f"{own_redis.url}?replicas=1")
+    assert outcome(lambda: store.commit(SMALL)) == "Redis has too few replicas that keep up"
+    assert store.commit(Commit(put={"b": b"1"}, is_durable=False))
+
+    client = own_redis.client()
+    client.config_set("repl-diskless-sync-delay", 0)
+    client.close()
+    replica = RedisProcess(tmp_path / "replica", (*DURABLE, "--replicaof", "127.0.0.1", str(own_redis.port))).start()
+    try:
+        until = time.monotonic() + 30
+        while outcome(lambda: store.commit(SMALL)) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert store.commit(Commit(put={"c": b"1"}))
+        own_redis.stop(signal.SIGKILL)
+        store.close()
+
+        client = replica.client()
+        client.replicaof("NO", "ONE")
+        client.close()
+        promoted = RedisStore(replica.url)
+        assert promoted.read(["c"])[0] is not None
+        promoted.close()
+    finally:
+        replica.stop()
 
 
 @pytest.fixture
