@@ -206,7 +206,7 @@ def redis_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisShop]:
         assert eventually(lambda: n_ready(server) == 2, seconds=60)
         shop = RedisShop(server, redis, proxy, folder)
         yield shop
-    shop.redis.stop()
+    shop.redis.stop(signal.SIGKILL)
 
 
 def kept_events(port: int) -> set[str]:
@@ -281,7 +281,7 @@ def test_a_replica_that_is_met_before_it_is_promoted_is_written_to_by_nobody(red
         goes_on_without(redis_shop.server, "while-replica")
     finally:
         redis_shop.proxy.fail_over(redis_shop.redis.port)
-        second.stop()
+        second.stop(signal.SIGKILL)
     is_back(redis_shop.server, "after-replica")
 
 

@@ -288,7 +288,7 @@ def test_what_is_confirmed_is_with_as_many_replicas_as_the_url_says(own_redis: R
         assert promoted.read(["c"])[0] is not None
         promoted.close()
     finally:
-        replica.stop()
+        replica.stop(signal.SIGKILL)
 
 
 @pytest.fixture
