@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from serving.api import (
@@ -223,7 +223,7 @@ class Decider:
             return None
         if customer_id is not None and at is None:
             self._refusals.see(customer_id, known.live)
-        return replace(known, trace=trace)
+        return known.traced(trace)
 
     def _record_challenge(self, asked: _Asked, kept: KeptChallenge) -> None:
         """Record a challenge that stands, by the draws that it was first made by: asked for again is no new draw."""

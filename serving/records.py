@@ -90,11 +90,16 @@ def record_of(
         answer["model_version"],
         (DecisionPart(customer_id, shown, tuple(trace.withheld), asked, draws, action),),
         placement=request.placement,
-        channel=answer.get("channel") or getattr(request, "channel", None),
-        store_id=getattr(request, "store_id", None),
+        channel=answer.get("channel") or _field(request, "channel"),
+        store_id=_field(request, "store_id"),
         experiment=answer["experiment"],
         is_personal=answer["personalized"],
     )
+
+
+def _field(request: Request, name: str) -> str | None:
+    """Return a field that not every request has; pydantic takes its time to say that there is none."""
+    return getattr(request, name) if name in type(request).model_fields else None
 
 
 # Any: the fields of an item.

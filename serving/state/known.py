@@ -176,6 +176,11 @@ class Known:
     swept_us: int = 0
     challenge_of: Callable[[int], KeptChallenge | None] = field(default=no_challenge, compare=False)
 
+    def traced(self, trace: Trace) -> Known:
+        """Return the same with what collects the record of a decision; faster than `dataclasses.replace`."""
+        shop = (self.spending, self.kept, self.may_promise, self.basis, self.swept_us, self.challenge_of)
+        return Known(self.live, self.stock, trace, *shop)
+
     def is_late(self, until_us: int) -> bool:
         """Return whether some of these budgets may have money to come back by a moment: a whole minute has passed."""
         return until_us >= self.swept_us + MINUTE_US and any(each.reserved for each in self.spending.values())

@@ -145,7 +145,12 @@ def key_of(kind: str, *parts: str) -> str:
     >>> key_of("log", "a/b", "e1")
     'log/a%2Fb/e1'
     """
-    return "/".join((kind, *(quote(part, safe="") for part in parts)))
+    return "/".join((kind, *map(_escaped, parts)))
+
+
+def _escaped(part: str) -> str:
+    # Most ids are letters and digits, which escape to themselves.
+    return part if part.isascii() and part.isalnum() else quote(part, safe="")
 
 
 def prefix_of(kind: str, *parts: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from serving.state.known import Trace
 from serving.state.merging import Identity
 from serving.state.shop import State
 from tests.serving.state.builders import (
@@ -187,3 +188,11 @@ def test_rewards_and_challenges_stand_in_the_customers_view(state: State) -> Non
     assert view is not None
     assert view.rewards == (replace(granted.reward, redeemed_us=MONDAY + DAY),)
     assert [each.monday_day for each in view.challenges] == [MONDAY_DAY]
+
+
+def test_what_is_known_with_a_trace_is_known_all_the_same(state: State) -> None:
+    state.issue("anna", MONDAY_DAY, answer(), MONDAY)
+    known, trace = state.known("anna"), Trace()
+    assert known.traced(trace) == replace(known, trace=trace)
+    assert known.traced(trace).trace is trace
+    assert known.traced(trace).challenge_of(MONDAY_DAY) == known.challenge_of(MONDAY_DAY)
