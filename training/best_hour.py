@@ -50,7 +50,6 @@ TOO_SHORT = (
 NO_BETTER = "best hour: later trips are told no better than by weekday and part of the day alone, which stand in"
 NO_HOURS = "best hour: off, the source has no times of day"
 TASK = "when they shop, 42 buckets of the week"
-
 JUDGED_DAYS = 28
 """How long after a cutoff it is judged, whatever it validated on."""
 
@@ -252,8 +251,8 @@ def figures(fitted: Mapping[Moment, FittedBestHour], history: History) -> dict[s
 
 
 def _trips(moment: Moment, model: FittedBestHour, history: History) -> Contest:
-    """Return a row a trip in the validation days after `moment`, by customers with trips before it."""
-    known, later, customers = trips_around(history, moment, model.config.validation_days)
+    """Return a row a trip in the `JUDGED_DAYS` after `moment`, by customers with trips before it."""
+    known, later, customers = trips_around(history, moment, JUDGED_DAYS)
     who, day, part = np.nonzero(later)
     times = later[who, day, part].astype(np.int64)
     chances = {

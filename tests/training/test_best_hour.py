@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from features.asof import Moment
 from features.sources.synthetic import Truth
 from training.best_hour import (
+    JUDGED_DAYS,
     NO_HOURS,
     TOO_SHORT,
     BestHourConfig,
@@ -91,6 +94,12 @@ def test_where_later_trips_show_no_more_the_simpler_week_stands_in(
     assert model.notes == (TOO_SHORT,)
     assert row.gain == pytest.approx(0.0, abs=1e-12)
     assert not fitted.is_factorised
+
+
+def test_it_is_judged_on_the_same_days_whatever_it_was_chosen_on(shop_history: History, shop_cutoff: Moment) -> None:
+    known = shop_history.until(shop_cutoff.plus_days(JUDGED_DAYS, shop_history.tables.time_zone))
+    longer = BestHourModel(replace(SMALL, validation_days=2 * JUDGED_DAYS)).fit(shop_history.until(shop_cutoff))
+    assert judge({shop_cutoff: longer}, known).rows
 
 
 def test_where_weekday_and_part_tell_all_they_stand_in() -> None:
