@@ -70,6 +70,10 @@ class StretchChoice:
         self._floor = floor
         self._within = ranking.windows.of(draft.window.n_days)
         self._leanings = draft.taste.leanings()
+        # What leanings can add at most to a product's worth; where events or boosts add as well, nobody knows.
+        is_known = not draft.taste.is_live and not draft.display.has_boosts
+        most = [ranking.policy.leaning_weight * max(share, 1.0 - share) for _, share in self._leanings]
+        self._most_added = sum(most) * _ROUNDING if is_known else math.inf
 
     def best(self) -> Worthy | None:
         """Return the first of `ranked`, without looking at all of them."""
@@ -124,6 +128,8 @@ class StretchChoice:
         score = 1.0 + policy.rank_step
         for product in stretch.products:
             score -= policy.rank_step
+            if best >= score + self._most_added:
+                break
             if product < 0 or not (floor is None or shelf.known_price[product] > floor):
                 continue
             if draft.screen.withheld(product) is not None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Bundle
-from serving.bundle_format import INTIMATE, RESTRICTED
+from serving.bundle_format import HEALTHY, INTIMATE, PRIVATE_LABEL, RECOMMENDABLE, RESTRICTED
 from serving.candidates import Stretch
 from serving.decisioning.challenge_parts import Draft
 from serving.decisioning.merchandising import Display
@@ -24,6 +24,7 @@ from serving.taste import Taste
 from tests.serving.tiny import AS_OF
 
 N_PRODUCTS, N_CATEGORIES = 16, 8
+LEANINGS = ((HEALTHY, 0.75), (PRIVATE_LABEL, 0.25))
 HALF = tuple((-0.5 - each, 0.8) for each in range(7))
 WHOLE = tuple((0.0, 1.0) for _ in range(7))
 FALLING = tuple((0.0, -1.0) for _ in range(7))
@@ -54,6 +55,22 @@ class Told(Taste):
         return self._leanings
 
 
+def slow_product(bundle: Bundle, products: Sequence[int], floor: float | None) -> int:
+    """Return which product is worth the most to show, by looking at all of them."""
+    policy, shelf = bundle.policy.stretch, Shelf(bundle, margin_rate=0.25)
+    best, found = -1.0, -1
+    for place, product in enumerate(products):
+        flags = 0 if product < 0 else shelf.flags[product]
+        is_open = product >= 0 and bool(flags & RECOMMENDABLE) and not flags & (RESTRICTED | INTIMATE)
+        if not is_open or not (floor is None or shelf.known_price[product] > floor):
+            continue
+        agreed = sum(share if flags & flag else 1.0 - share for flag, share in LEANINGS)
+        worth = 1.0 - place * policy.rank_step + policy.leaning_weight * agreed
+        if worth > best + 1e-9:
+            best, found = worth, product
+    return found
+
+
 def choice_of(bundle: Bundle, stretches: Sequence[Stretch], **changes: Any) -> StretchChoice:
     policy = bundle.policy
     shelf = Shelf(bundle, margin_rate=policy.margin.rate_where_unknown)
@@ -64,7 +81,7 @@ def choice_of(bundle: Bundle, stretches: Sequence[Stretch], **changes: Any) -> S
     zone = zone_named("America/New_York")
     assert zone is not None
     draft = Draft(
-        taste=Told(stretches, ((256, 0.75), (64, 0.25))),
+        taste=Told(stretches, LEANINGS),
         store=-1,
         window=challenge_window(at, zone),
         screen=screen,
@@ -87,7 +104,10 @@ def test_the_best_is_the_first_of_all(
     tiny_bundle: Bundle, stretches: list[Stretch], window: Any, hours: int, closed: set[int], floor: float | None
 ) -> None:
     choice = choice_of(tiny_bundle, stretches, window=window, hours=hours, closed=closed, floor=floor)
-    assert choice.best() == next(iter(choice.ranked()), None)
+    ranked = choice.ranked()
+    assert choice.best() == next(iter(ranked), None)
+    for each in ranked:
+        assert each.product == slow_product(tiny_bundle, each.stretch.products, floor)
 
 
 def test_a_likelier_stretch_with_less_to_gain_comes_after(tiny_bundle: Bundle) -> None:
