@@ -57,7 +57,7 @@ class Metrics:
         self._withheld = counter("tercet_withheld_total", _WITHHELD_HELP, ["path", "code"])
         self._unkept = counter("tercet_decisions_without_state_total", _UNKEPT_HELP)
         self._events = counter("tercet_events_total", _EVENTS_HELP, ["outcome"])
-        self._event_lag = seconds("tercet_event_lag_seconds", _LAG_HELP, buckets=_LAG_BUCKETS)
+        lag = seconds("tercet_event_lag_seconds", _LAG_HELP, buckets=_LAG_BUCKETS)
         self._state_seconds = seconds("tercet_state_seconds", _STATE_HELP, ["kind"], buckets=_BUCKETS)
         self._state_failures = counter("tercet_state_failures_total", _FAILURES_HELP, ["kind"])
         self._swaps = counter("tercet_bundle_loads_total", "Bundles taken up or refused, each worker.", ["outcome"])
@@ -70,7 +70,9 @@ class Metrics:
         self._scores = counter("tercet_asking_customers_total", _ASKING_HELP, ["score", "tenth"])
         # What every request counts is counted beside the metrics, and carried over once a second.
         self._answered: Counts[tuple[str, int]] = Counts()
-        self._timings: list[Timings] = []
+        self._told: Counts[str] = Counts()
+        self._event_lag = Timings(lag, _LAG_BUCKETS)
+        self._timings = [self._event_lag]
         self._seconds_of = cache(partial(self._timed, self._seconds))
         self._state_seconds_of = cache(partial(self._timed, self._state_seconds))
 
@@ -83,7 +85,10 @@ class Metrics:
         """Carry over what was counted beside the metrics; for one thread at a time, the one that calls `count`."""
         for (path, status), n in self._answered.items():
             self._requests.labels(path, str(int(status))).inc(n)
-        self._answered.clear()
+        for outcome, n in self._told.items():
+            self._events.labels(outcome).inc(n)
+        for counts in (self._answered, self._told):
+            counts.clear()
         for each in self._timings:
             each.flush()
 
@@ -130,8 +135,7 @@ class Metrics:
 
     def count_events(self, *, accepted: int, duplicates: int, rejected: int) -> None:
         """Count what became of the events of a call."""
-        for outcome, n in (("accepted", accepted), ("duplicate", duplicates), ("rejected", rejected)):
-            self._events.labels(outcome).inc(n)
+        self._told.update(accepted=accepted, duplicate=duplicates, rejected=rejected)
 
     def observe_state(self, kind: str, seconds: float) -> None:
         """Count a `read` or a `write` of the state."""

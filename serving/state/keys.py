@@ -8,12 +8,16 @@ from functools import lru_cache
 from features.identities import kind_of_identity, normalised
 from serving.state.store import key_of
 
+_EVENTS_REMEMBERED = 1024
+
 
 class Hashes:
     """Keyed hashes of 128 bits, in hexadecimal; the same value has another hash for every purpose."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        # An event's mark is looked for, expected and put.
+        self.seen_key = lru_cache(_EVENTS_REMEMBERED)(self._seen_key)
 
     def of(self, purpose: str, value: str) -> str:
         """Return the hash of a value.
@@ -25,7 +29,7 @@ class Hashes:
         text = f"{purpose}\0{value}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, key=self._key, digest_size=16).hexdigest()
 
-    def seen_key(self, event_id: str) -> str:
+    def _seen_key(self, event_id: str) -> str:
         """Return the key of the mark that an event was accepted; it tells neither the event's id nor the customer."""
         return f"seen/{self.of('event', event_id)}"
 
