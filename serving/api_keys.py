@@ -107,7 +107,7 @@ def read_keys(home: Path) -> ApiKeys:
         keys = [_parsed(each) for each in found["keys"]]
     except FileNotFoundError:
         return ApiKeys()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KeysError(f"{path} can't be read as keys ({type(error).__name__}): restore it, or delete it") from None
     if len({key.id for key in keys}) < len(keys):
         raise KeysError(f"{path} has two keys of one id: restore it, or delete it")

@@ -42,7 +42,7 @@ def parse_experiments(text: str) -> Experiments:
     """Return what a TOML text says; ExperimentsError lists every unknown, missing or wrong key at once."""
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so are endless numbers
         raise ExperimentsError(f"not TOML: {error}") from error
     mistakes = [f"{name}: unknown section" for name in found if name not in ("holdout", "lift", "experiment")]
     holdout = _section("holdout", Holdout, found, mistakes)

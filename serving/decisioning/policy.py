@@ -215,7 +215,7 @@ def parse_policy(text: str) -> Policy:
     """Return the policy of a TOML text; PolicyError lists every unknown, missing or wrong key at once."""
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so are endless numbers
         raise PolicyError(f"not TOML: {error}") from error
     found = {name: tomllib.loads(default_policy_text())[name] for name in _LATER_SECTIONS} | found
     mistakes: list[str] = []

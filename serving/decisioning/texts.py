@@ -116,7 +116,7 @@ def parse_texts(source: str) -> Language:
     """Return the language of a file of texts; TextsError lists every unknown, missing or wrong key at once."""
     try:
         found = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so are endless numbers
         raise TextsError(f"not TOML: {error}") from error
     mistakes = [f"{name}: unknown section" for name in found if name not in {"form", "offers", "messages"}]
     forms = _forms(_table(found, "form", "form", mistakes), mistakes)

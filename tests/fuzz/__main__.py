@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +31,9 @@ def guided(name: str, seconds: float, found: Path, seed: int) -> bool:
         f"-seed={seed}",
         "-print_final_stats=1",
     ]
-    return subprocess.run([sys.executable, "-m", "tests.fuzz.one", name, *options], check=False).returncode == 0
+    with tempfile.TemporaryDirectory(prefix="tercet-fuzz-") as scratch:
+        command = [sys.executable, "-m", "tests.fuzz.one", name, *options]
+        return subprocess.run(command, env={**os.environ, "TMPDIR": scratch}, check=False).returncode == 0
 
 
 def blind(name: str, seconds: float, found: Path, seed: int) -> bool:

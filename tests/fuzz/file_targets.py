@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -28,7 +27,7 @@ from serving.experiments_toml import default_experiments_text, parse_experiments
 from serving.manifest import FileEntry
 from serving.numbers import numbers_from_json
 from tests.fuzz.json_values import value_seeds, with_another_value
-from tests.fuzz.target import Broken, Run, Target
+from tests.fuzz.target import Broken, Run, Target, scratch
 from tests.serving.tiny import tiny_contents
 
 
@@ -57,14 +56,14 @@ def _text(read: Callable[[str], object]) -> Callable[[], Run]:
 @cache
 def _bundle() -> Path:
     """Return the folder of a bundle that nobody else has; it is gone when the process ends."""
-    root = Path(tempfile.mkdtemp(prefix="tercet-fuzz-"))
+    root = scratch()
     return root / write_bundle(tiny_contents(), root)
 
 
 def _manifest_values() -> Run:
     """Return what changes single values of a manifest, and reads it under the version that its content calls for."""
     text = _manifest_seeds()[1]
-    folder = Path(tempfile.mkdtemp(prefix="tercet-fuzz-")) / "bundle"
+    folder = scratch() / "bundle"
     shutil.copytree(_bundle(), folder)
 
     def run(data: bytes) -> None:
@@ -115,7 +114,7 @@ def _files() -> list[str]:
 
 def _artifacts() -> Run:
     """Return what puts bytes in the place of a bundle's file, seals the bundle anew, and opens it."""
-    folder = Path(tempfile.mkdtemp(prefix="tercet-fuzz-")) / "bundle"
+    folder = scratch() / "bundle"
     shutil.copytree(_bundle(), folder)
     sealed, names = (folder / "manifest.json").read_text("utf-8"), _files()
 
@@ -146,7 +145,7 @@ def _artifact_seeds() -> list[bytes]:
 
 
 def _keys() -> Run:
-    home = Path(tempfile.mkdtemp(prefix="tercet-fuzz-"))
+    home = scratch()
 
     def run(data: bytes) -> None:
         (home / "keys.json").write_bytes(data)
@@ -158,7 +157,7 @@ def _keys() -> Run:
 
 
 def _key_seeds() -> list[bytes]:
-    home = Path(tempfile.mkdtemp(prefix="tercet-fuzz-"))
+    home = scratch()
     _, key = new_key("web", list(Scope), 3.5)
     fixed = dataclasses.replace(key, id="01234567", sha256="0" * 64)
     write_keys(home, ApiKeys().with_key(fixed))

@@ -20,7 +20,7 @@ from serving.bundle import open_bundle, write_bundle
 from serving.engine import Engine
 from serving.http_calls import CALLS, TELLINGS, Call
 from serving.http_pages import DOCUMENTED
-from tests.fuzz.target import Broken, Run, Target
+from tests.fuzz.target import Broken, Run, Target, scratch
 from tests.serving.asgi import Client, client
 from tests.serving.test_hostile_values import HOSTILE, WHOLE
 from tests.serving.tiny import CUSTOMERS, PRODUCTS, tiny_contents
@@ -37,8 +37,7 @@ class Shops:
     """Answers requests from a tiny shop, a new one every now and then, and judges the answers by the document."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tercet-fuzz-")
-        root = Path(self._folder.name)
+        self._folder = root = scratch()
         self._engine = Engine(open_bundle(root / write_bundle(tiny_contents(), root)))
         self._spec = document(ALL, DOCUMENTED, "0")
         self._loop = asyncio.new_event_loop()
@@ -76,7 +75,7 @@ class Shops:
         if self._answered >= PER_SHOP or self._client is None:
             if self._client is not None:
                 self._client.shop.door.close()
-            home = Path(tempfile.mkdtemp(dir=self._folder.name))
+            home = Path(tempfile.mkdtemp(dir=self._folder))
             self._client, self._answered = client(home, self._engine, NOW), 0
         self._answered += 1
         return self._client

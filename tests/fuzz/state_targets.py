@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from serving.errors import StateUnavailable
 from serving.state.store import Document
 from tests.fuzz.http_targets import ALL, NOW
 from tests.fuzz.json_values import value_seeds, with_another_value
-from tests.fuzz.target import Broken, Run, Target
+from tests.fuzz.target import Broken, Run, Target, scratch
 from tests.serving.asgi import Client, Reply, client
 from tests.serving.state.memory_store import MemoryStore
 from tests.serving.test_hostile_values import WHOLE
@@ -41,7 +40,7 @@ KINDS = (
 
 @cache
 def _engine() -> Engine:
-    root = Path(tempfile.mkdtemp(prefix="tercet-fuzz-"))
+    root = scratch()
     return Engine(open_bundle(root / write_bundle(tiny_contents(), root)))
 
 
@@ -49,7 +48,7 @@ def _engine() -> Engine:
 def _documents() -> dict[str, Document]:
     """Return what a shop keeps once every call was made of it, by key."""
     store = MemoryStore()
-    api = client(Path(tempfile.mkdtemp(prefix="tercet-fuzz-")), _engine(), NOW, store)
+    api = client(scratch(), _engine(), NOW, store)
     for call in ALL:
         if call.method != "DELETE":
             body = WHOLE[call.path]
@@ -87,8 +86,8 @@ def _values() -> Run:
 
 def _run() -> Run:
     store = MemoryStore()
-    api = client(Path(tempfile.mkdtemp(prefix="tercet-fuzz-")), _engine(), NOW, store)
-    keys, place = _keys(), Path(tempfile.mkdtemp(prefix="tercet-fuzz-")) / "log.parquet"
+    api = client(scratch(), _engine(), NOW, store)
+    keys, place = _keys(), scratch() / "log.parquet"
 
     def run(data: bytes) -> None:
         if not data:

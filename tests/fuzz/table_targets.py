@@ -5,10 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -20,14 +18,14 @@ from features.contracts import CONTRACTS
 from features.errors import DataContractError
 from features.sources.synthetic import ShopConfig, make_shop
 from tests.contracts.folders import transactions_csv
-from tests.fuzz.target import Broken, Run, Target
+from tests.fuzz.target import Broken, Run, Target, scratch
 
 TABLES = tuple(contract.table for contract in CONTRACTS)
 N_ROWS = 12
 
 
 def _run(ending: str) -> Run:
-    root = Path(tempfile.mkdtemp(prefix="tercet-fuzz-"))
+    root = scratch()
 
     def run(data: bytes) -> None:
         if not data:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def scratch() -> Path:
+    """Return a new folder that is gone when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="tercet-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
 
 Run = Callable[[bytes], None]
 
@@ -12,7 +24,7 @@ Run = Callable[[bytes], None]
 class Target:
     """Code of ours that any bytes may reach.
 
-    `make(folder)` returns what takes them: it raises where a promise is broken, and nothing for what is refused as it
+    `make()` returns what takes them: it raises where a promise is broken, and nothing for what is refused as it
     should be. `seeds` are inputs to begin with, `words` what is worth putting into them, `watched` the packages whose
     branches guide atheris. `max_bytes` bounds an input.
     """

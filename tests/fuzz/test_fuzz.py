@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,9 +66,9 @@ def test_every_folder_of_the_corpus_is_a_target() -> None:
 def test_atheris_runs_a_target_and_finds_nothing(name: str, tmp_path: Path) -> None:
     options = ["-runs=500", f"-seed={SEED}", f"-artifact_prefix={tmp_path}/"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.one", name, *options], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "tests.fuzz.one", name, *options]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done 5" in done.stderr

@@ -91,6 +91,7 @@ def kept(**changes: object) -> str:
         "null",
         '{"keys": 3}',
         '{"keys": [null]}',
+        '{"keys":' + "[" * 6000,
         kept(id="xyz"),
         kept(name="web shop"),
         kept(sha256=""),

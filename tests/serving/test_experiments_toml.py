@@ -134,3 +134,9 @@ def test_all_mistakes_are_named_at_once() -> None:
 def test_what_is_no_such_file_is_refused(text: str) -> None:
     with pytest.raises(ExperimentsError):
         parse_experiments(text)
+
+
+@pytest.mark.parametrize("text", ["a =", "a = " + "[" * 3000, "a = " + "{a=" * 3000, "a = 1" + "0" * 5000])
+def test_what_is_no_toml_is_refused_in_a_line(text: str) -> None:
+    with pytest.raises(ExperimentsError, match=r"^not TOML: [^\n]+$"):
+        parse_experiments(text)

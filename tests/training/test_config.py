@@ -78,6 +78,8 @@ def test_quick_lies_over_the_rest_only_when_asked() -> None:
         ("trees = 3", "trees is 3"),
         ("n_cutoffs = 0", "at least 1"),
         ("n_cutoffs =", "not TOML"),
+        ("n_cutoffs = " + "[" * 3000, "not TOML"),
+        ("n_cutoffs = 1" + "0" * 5000, "not TOML"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name_and_place(text: str, message: str) -> None:

@@ -127,3 +127,9 @@ def test_mistakes_within_and_between_sections_come_at_once() -> None:
     assert "fatigue.half_life_days: must lie in 0.1 to 28" in told
     assert "shop.time_zone: 'Mars'" in told
     assert "caps.email_day.high: 9 is above caps.email_week.high" in told
+
+
+@pytest.mark.parametrize("text", ["a =", "a = " + "[" * 3000, "a = " + "{a=" * 3000, "a = 1" + "0" * 5000])
+def test_what_is_no_toml_is_refused_in_a_line(text: str) -> None:
+    with pytest.raises(PolicyError, match=r"^not TOML: [^\n]+$"):
+        parse_policy(text)

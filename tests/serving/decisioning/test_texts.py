@@ -161,7 +161,8 @@ def test_a_form_that_is_missing_is_named() -> None:
 
 
 def test_what_is_no_toml_is_said_in_one_line() -> None:
-    assert "not TOML" in mistakes_of("a = ")
+    for text in ("a = ", "a = " + "[" * 3000, "a = 1" + "0" * 5000):
+        assert "not TOML" in mistakes_of(text)
 
 
 def test_the_languages_have_the_same_keys() -> None:
