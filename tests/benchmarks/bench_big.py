@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import shutil
 import sys
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from tests.benchmarks.big_bundle import Scale
 from tests.benchmarks.load import Load, client_name, measure
 from tests.benchmarks.pages import PAGE, SCALE_FOLDER, scale_page, whole_page
 from tests.benchmarks.results import LOWER, Ratio, Results, Series
-from tests.benchmarks.scale import customer_bytes, exponent, made, opened, private_mb
+from tests.benchmarks.scale import Made, customer_bytes, exponent, made, opened, private_mb
 from tests.benchmarks.servers import challenge_asks, recommendation_asks, some_customers, tercet, wait
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -96,11 +97,13 @@ def run(folder: Path, sizes: Sequence[int], n_products: int) -> Results:
 def _bundle(folder: Path, scale: Scale) -> Sized:
     """Return a bundle, drawn and written unless it lies there."""
     place = folder / f"{scale.customers}-{scale.products}"
-    found = sorted(place.glob("*/manifest.json"))
-    if found:
-        return Sized(scale.customers, found[0].parent, 0.0)
-    say(f"drawing {scale.customers:,} customers and {scale.products:,} products")
-    told = made(scale, place)
+    note = place / "made.json"
+    if note.is_file():
+        told = Made(**json.loads(note.read_text("utf-8")))
+    else:
+        say(f"drawing {scale.customers:,} customers and {scale.products:,} products")
+        told = made(scale, place)
+        note.write_text(json.dumps(asdict(told)), encoding="utf-8")
     return Sized(scale.customers, place / told.version, told.seconds)
 
 
@@ -114,6 +117,7 @@ def _taking_up(sized: Sized, folder: Path) -> dict[str, Series]:
     manifest = open_bundle(sized.folder, verify=False).manifest
     by_group = customer_bytes(manifest)
     numbers = {
+        "make s": (sized.made_seconds,),
         "MB": (sum(each.bytes for each in manifest.files.values()) / MB,),
         "bytes a customer": (sum(by_group.values()) / sized.customers,),
         "check s": (first.seconds,),
@@ -121,8 +125,6 @@ def _taking_up(sized: Sized, folder: Path) -> dict[str, Series]:
         "private MB": tuple(each.private_mb for each in later),
     }
     numbers |= {f"{group} bytes": (n_bytes / sized.customers,) for group, n_bytes in by_group.items()}
-    if sized.made_seconds:
-        numbers["make s"] = (sized.made_seconds,)
     return {f"{sized.customers}: {what}": Series(values, what.split()[-1]) for what, values in numbers.items()}
 
 
