@@ -173,7 +173,7 @@ def _noted(home: Home) -> Before | None:
         listed: Any = {name: tuple(each) if isinstance(each, list) else each for name, each in found.items()}
         return Before(**listed)
     except (OSError, ValueError, TypeError):
-        return None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
 
 
 def _note_of(home: Home) -> Path:
