@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -38,14 +39,23 @@ def silent(_: str) -> None:
     """Say nothing."""
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home of a shop that serves, as a first retraining has made it."""
-    pretend_mlflow(monkeypatch)
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def served_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home as a first retraining has made it; to be copied."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        pretend_mlflow(patch)
         use(patch, FakeTraining("first"))
-        assert retrain(JOB, tmp_path, silent).outcome is Outcome.PROMOTED
-    return tmp_path
+        assert retrain(JOB, home, silent).outcome is Outcome.PROMOTED
+    return home
+
+
+@pytest.fixture
+def home(served_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a shop that serves."""
+    pretend_mlflow(monkeypatch)
+    shutil.copytree(served_once, tmp_path / "home")
+    return tmp_path / "home"
 
 
 def as_it_is(home: Path) -> tuple[object, ...]:
