@@ -23,7 +23,7 @@ from tests.faults.shop import EVENTS, Load, everywhere, n_ready, post, publish_n
 from tests.serving.running import RECOMMENDATIONS, eventually, running, worker_pids
 from tests.serving.state.redis_process import RedisProcess
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(300)]
 
 
 def numbered(turn: int) -> dict[str, object]:
@@ -77,7 +77,6 @@ def locked(file: Path) -> Iterator[None]:
         connection.close()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("fault", [gone, locked])
 def test_a_file_that_is_away_is_taken_up_again_with_all_that_was_confirmed(
     shop: Shop, fault: Callable[[Path], Iterator[None]], request: pytest.FixtureRequest
@@ -124,7 +123,6 @@ def full(disk: Path) -> Iterator[None]:
         filler.unlink()
 
 
-@pytest.mark.faults
 def test_a_full_disk_stops_neither_answers_nor_workers_nor_the_start_of_one(small_disk: Path) -> None:
     home = small_disk / "home"
     publish_named(home, "first")
@@ -151,7 +149,6 @@ def test_a_full_disk_stops_neither_answers_nor_workers_nor_the_start_of_one(smal
         assert tell(server, "before-full").body["duplicates"] == 1
 
 
-@pytest.mark.faults
 def test_a_bundle_that_there_is_no_room_for_is_not_written_and_nothing_of_it_stays(small_disk: Path) -> None:
     home = small_disk / "home"
     publish_named(home, "first")
@@ -164,7 +161,6 @@ def test_a_bundle_that_there_is_no_room_for_is_not_written_and_nothing_of_it_sta
     assert (home / "champion").read_text().strip() in before
 
 
-@pytest.mark.faults
 def test_a_state_that_may_not_be_written_is_read_and_taken_up_when_it_may(small_disk: Path) -> None:
     home = small_disk / "home"
     publish_named(home, "first")
@@ -241,7 +237,6 @@ def test_a_slow_redis_costs_a_decision_its_time_and_no_more(redis_shop: RedisSho
     is_back(redis_shop.server, "after-slow")
 
 
-@pytest.mark.faults
 def test_a_full_redis_refuses_what_is_told_and_keeps_what_it_has(redis_shop: RedisShop) -> None:
     assert tell(redis_shop.server, "before-full").status == 202
     client = redis_shop.redis.client()
@@ -273,7 +268,6 @@ def test_a_restarted_redis_has_all_that_was_confirmed(redis_shop: RedisShop, sig
     is_back(redis_shop.server, f"after-restart-{sign}")
 
 
-@pytest.mark.faults
 def test_a_replica_that_is_met_before_it_is_promoted_is_written_to_by_nobody(redis_shop: RedisShop) -> None:
     second = replica_of(redis_shop)
     try:
@@ -285,7 +279,6 @@ def test_a_replica_that_is_met_before_it_is_promoted_is_written_to_by_nobody(red
     is_back(redis_shop.server, "after-replica")
 
 
-@pytest.mark.faults
 def test_after_a_failover_every_confirmed_event_is_with_the_promoted_replica(redis_shop: RedisShop) -> None:
     first, second = redis_shop.redis, replica_of(redis_shop)
     with untouched(redis_shop.server), Load(redis_shop.server, n=3, path=EVENTS, body=numbered) as telling:
