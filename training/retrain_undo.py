@@ -172,8 +172,8 @@ def _noted(home: Home) -> Before | None:
         found: dict[str, Any] = json.loads(_note_of(home).read_text(encoding="utf-8"))  # Any: JSON
         listed: Any = {name: tuple(each) if isinstance(each, list) else each for name, each in found.items()}
         return Before(**listed)
-    except (OSError, ValueError, TypeError):
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _note_of(home: Home) -> Path:
