@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
+from collections import deque
 from functools import cache, partial
 from http import HTTPStatus
 
@@ -70,7 +71,7 @@ class Metrics:
         self._scores = counter("tercet_asking_customers_total", _ASKING_HELP, ["score", "tenth"])
         # What every request counts is counted beside the metrics, and carried over once a second.
         self._answered: Counts[tuple[str, int]] = Counts()
-        self._told: Counts[str] = Counts()
+        self._told: deque[tuple[int, int, int]] = deque()  # threads count events
         self._event_lag = Timings(lag, _LAG_BUCKETS)
         self._timings = [self._event_lag]
         self._seconds_of = cache(partial(self._timed, self._seconds))
@@ -85,10 +86,10 @@ class Metrics:
         """Carry over what was counted beside the metrics; for one thread at a time, the one that calls `count`."""
         for (path, status), n in self._answered.items():
             self._requests.labels(path, str(int(status))).inc(n)
-        for outcome, n in self._told.items():
-            self._events.labels(outcome).inc(n)
-        for counts in (self._answered, self._told):
-            counts.clear()
+        self._answered.clear()
+        told = [self._told.popleft() for _ in range(len(self._told))]
+        for place, outcome in enumerate(("accepted", "duplicate", "rejected") if told else ()):
+            self._events.labels(outcome).inc(sum(counts[place] for counts in told))
         for each in self._timings:
             each.flush()
 
@@ -135,7 +136,7 @@ class Metrics:
 
     def count_events(self, *, accepted: int, duplicates: int, rejected: int) -> None:
         """Count what became of the events of a call."""
-        self._told.update(accepted=accepted, duplicate=duplicates, rejected=rejected)
+        self._told.append((accepted, duplicates, rejected))
 
     def observe_state(self, kind: str, seconds: float) -> None:
         """Count a `read` or a `write` of the state."""

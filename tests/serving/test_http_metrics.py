@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from serving.http_metrics import Metrics
@@ -17,6 +18,27 @@ def test_answers_are_counted_and_timed() -> None:
     assert 'tercet_requests_total{path="/v1/scores",status="200"} 2.0' in text
     assert 'tercet_request_seconds_bucket{le="0.005",path="/v1/scores"} 1.0' in text
     assert 'tercet_request_seconds_count{path="/v1/scores"} 2.0' in text
+
+
+def test_events_that_threads_count_are_all_there() -> None:
+    metrics = Metrics(None)
+
+    def count() -> None:
+        for _ in range(500):
+            metrics.count_events(accepted=1, duplicates=2, rejected=0)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        metrics.flush()
+    for thread in threads:
+        thread.join()
+    text = metrics.text().decode()
+
+    assert 'tercet_events_total{outcome="accepted"} 2000.0' in text
+    assert 'tercet_events_total{outcome="duplicate"} 4000.0' in text
+    assert 'tercet_events_total{outcome="rejected"} 0.0' in text
 
 
 def test_bundles_taken_up_and_refused_are_counted() -> None:
