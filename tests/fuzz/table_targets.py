@@ -124,8 +124,7 @@ TARGETS = (
         _csv_or_gzip,
         lambda: _seeds(_as_csv)() + _seeds(_gzipped)(),
         _words,
-        watched=("features",),
         short_runs=2,
     ),
-    Target("parquet", lambda: _run(".parquet"), _seeds(_as_parquet), _words, watched=("features",), short_runs=2),
+    Target("parquet", lambda: _run(".parquet"), _seeds(_as_parquet), _words, short_runs=2),
 )

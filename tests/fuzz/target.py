@@ -25,15 +25,14 @@ class Target:
     """Code of ours that any bytes may reach.
 
     `make()` returns what takes them: it raises where a promise is broken, and nothing for what is refused as it
-    should be. `seeds` are inputs to begin with, `words` what is worth putting into them, `watched` the packages whose
-    branches guide atheris. `max_bytes` bounds an input.
+    should be. `seeds` are inputs to begin with, `words` what is worth putting into them. `max_bytes` bounds an
+    input, `short_runs` says how many `make test` tries.
     """
 
     name: str
     make: Callable[[], Run]
     seeds: Callable[[], list[bytes]]
     words: Callable[[], list[bytes]] = field(default=lambda: [])
-    watched: tuple[str, ...] = ("serving",)
     max_bytes: int = 16_384
     short_runs: int = 150
 
