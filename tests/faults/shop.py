@@ -41,6 +41,7 @@ class Reply:
     began: float
     seconds: float
     is_first: bool  # of its connection
+    asked: Any = None
 
 
 class Client:
@@ -60,7 +61,7 @@ class Client:
         except (OSError, HTTPException) as error:
             self._connection.close()
             status, found, retry_after = type(error).__name__, None, None
-        return Reply(status, found, retry_after, began, time.monotonic() - began, is_first)
+        return Reply(status, found, retry_after, began, time.monotonic() - began, is_first, body)
 
     def close(self) -> None:
         self._connection.close()

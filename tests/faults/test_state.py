@@ -222,6 +222,11 @@ def told(load: Load) -> int:
     return load.statuses()[202]
 
 
+def confirmed(load: Load) -> set[str]:
+    """Return the ids of the events that were answered with a 202."""
+    return {event["event_id"] for reply in load.replies if reply.status == 202 for event in reply.asked["events"]}
+
+
 def test_a_slow_redis_costs_a_decision_its_time_and_no_more(redis_shop: RedisShop) -> None:
     redis_shop.proxy.delay = 3.0
     try:
@@ -264,7 +269,7 @@ def test_a_restarted_redis_has_all_that_was_confirmed(redis_shop: RedisShop, sig
         assert eventually(lambda: told(telling) > before + 50)
 
     assert set(telling.statuses()) <= {202, 503}
-    assert len(kept_events(redis_shop.redis.port)) >= told(telling)
+    assert kept_events(redis_shop.redis.port) >= confirmed(telling)
     is_back(redis_shop.server, f"after-restart-{sign}")
 
 
@@ -296,8 +301,29 @@ def test_after_a_failover_every_confirmed_event_is_with_the_promoted_replica(red
 
     redis_shop.redis = second
     assert set(telling.statuses()) <= {202, 503}
-    assert len(kept_events(second.port)) >= told(telling)
+    assert kept_events(second.port) >= confirmed(telling)
     is_back(redis_shop.server, "after-failover")
+
+
+def test_where_the_url_asks_for_a_replica_an_unplanned_failover_loses_nothing_that_was_confirmed(
+    redis_shop: RedisShop, tmp_path: Path
+) -> None:
+    second = replica_of(redis_shop)
+    publish_named(tmp_path, "first")
+    url = f"redis://127.0.0.1:{redis_shop.proxy.port}/0?replicas=1"
+    with running(tmp_path, state=url) as server:
+        server.wait_until_ready()
+        with Load(server, n=3, path=EVENTS, body=numbered) as telling:
+            assert eventually(lambda: told(telling) > 50, seconds=40)
+            redis_shop.redis.stop(signal.SIGKILL)
+            promote(second)
+            redis_shop.proxy.fail_over(second.port)
+            # From here on the promoted one has no replica itself: nothing more is confirmed.
+            assert eventually(lambda: [reply.status for reply in telling.replies[-5:]] == [503] * 5)
+
+    redis_shop.redis = second
+    assert told(telling) > 50
+    assert kept_events(second.port) >= confirmed(telling)
 
 
 def replica_of(shop: RedisShop) -> RedisProcess:
