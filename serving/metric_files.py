@@ -23,6 +23,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _KINDS = ("counter", "histogram", "gauge_mostrecent", "gauge_livemax")
 _IN_MEMORY = Path("/dev/shm")
+_PREFIX = "tercet-counters-"
 
 
 def reserve(folder: str | None) -> str | None:
@@ -38,7 +39,11 @@ def reserve(folder: str | None) -> str | None:
         return folder
     except OSError as error:
         logger.warning("no room for counters in %s, this worker counts in memory: %s", folder, error.strerror)
-    instead = tempfile.mkdtemp(prefix="tercet-", dir=_IN_MEMORY)
+    for left in _IN_MEMORY.glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not is_running(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)  # of a worker that was killed
+    instead = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_IN_MEMORY)
     atexit.register(shutil.rmtree, instead, ignore_errors=True)
     _reserve(Path(instead))
     os.environ[FOLDER_VARIABLE] = instead

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,10 @@ def test_on_a_full_disk_a_worker_counts_in_memory(
         allocate(descriptor, offset, length)
 
     monkeypatch.setattr(os, "posix_fallocate", full)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = Path(f"/dev/shm/tercet-counters-{gone.pid}-left")
+    left.mkdir()
     folder = reserve(str(tmp_path))
 
     assert folder is not None
@@ -46,6 +51,8 @@ def test_on_a_full_disk_a_worker_counts_in_memory(
     assert os.environ[FOLDER_VARIABLE] == folder
     assert list(tmp_path.iterdir()) == []
     assert "counts in memory" in caplog.text
+    assert not left.exists()
+    shutil.rmtree(folder)
 
 
 def test_what_a_dead_worker_said_of_the_present_goes_and_what_it_counted_stays(tmp_path: Path) -> None:
