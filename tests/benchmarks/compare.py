@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.benchmarks.results import HIGHER, Ratio, Results
@@ -44,10 +45,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All verdicts, or why there are none."""
+    """All verdicts, or why there are none; `doubt` says why they may be wrong."""
 
     verdicts: tuple[Verdict, ...]
     why_none: str = ""
+    doubt: str = ""
 
     @property
     def worse(self) -> tuple[Verdict, ...]:
@@ -64,7 +66,16 @@ def compare(now: Results, before: Results | None) -> Comparison:
             return Comparison((), f"the committed results are of another {what}: {before.about[what]}")
     floor = _QUICK_FLOOR if now.about["quick"] or before.about["quick"] else FLOOR
     names = [name for name in now.ratios if name in before.ratios]
-    return Comparison(tuple(verdict(name, now.ratios[name], before.ratios[name], floor) for name in names))
+    verdicts = tuple(verdict(name, now.ratios[name], before.ratios[name], floor) for name in names)
+    return Comparison(verdicts, doubt="; ".join(_doubts(now, before)))
+
+
+def _doubts(now: Results, before: Results) -> Iterator[str]:
+    """Yield each run that did not have the machine to itself: others kept more than half of its cores busy."""
+    for which, run in (("this run", now), ("the committed one", before)):
+        load, cores = run.about["load"]["before"][0], run.about["machine"]["cores"]
+        if load > cores / 2:
+            yield f"{which} began at a load of {load:g} on {cores} cores"
 
 
 def verdict(name: str, now: Ratio, before: Ratio, floor: float = FLOOR) -> Verdict:
@@ -87,7 +98,10 @@ def told(comparison: Comparison) -> list[str]:
     """Return what to print of a comparison, the worst first."""
     if comparison.why_none:
         return [f"nothing to compare with: {comparison.why_none}"]
-    lines = [_line("slower", each) for each in sorted(comparison.worse, key=lambda each: each.change)]
+    lines = (
+        [f"{comparison.doubt}: measure again on a quiet machine before you believe this"] if comparison.doubt else []
+    )
+    lines += [_line("slower", each) for each in sorted(comparison.worse, key=lambda each: each.change)]
     lines += [_line("faster", each) for each in comparison.verdicts if each.is_better]
     n_same = sum(not (each.is_worse or each.is_better) for each in comparison.verdicts)
     return [*lines, f"{n_same} of {len(comparison.verdicts)} ratios are what the committed results say, within noise"]

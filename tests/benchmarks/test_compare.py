@@ -9,7 +9,13 @@ import pytest
 from tests.benchmarks.compare import FLOOR, compare, told, uncertainty, verdict
 from tests.benchmarks.results import HIGHER, LOWER, Ratio, Results
 
-ABOUT = {"bundle": "a shop", "client": "wrk", "quick": False}
+ABOUT = {
+    "bundle": "a shop",
+    "client": "wrk",
+    "quick": False,
+    "load": {"before": [0.5, 0.5, 0.5]},
+    "machine": {"cores": 2},
+}
 
 
 def ratio(*values: float, better: str = HIGHER) -> Ratio:
@@ -84,6 +90,13 @@ def test_a_quick_run_has_more_noise() -> None:
     before, now = results(a=ratio(1.0)), results(a=ratio(0.8))
     assert compare(now, before).worse
     assert not compare(replace(now, about=ABOUT | {"quick": True}), before).worse
+
+
+def test_a_busy_machine_casts_doubt_on_what_is_told() -> None:
+    before, now = results(a=ratio(1.0)), results(a=ratio(0.5))
+    assert compare(now, before).doubt == ""
+    busy = replace(now, about=ABOUT | {"load": {"before": [3.0, 0.0, 0.0]}})
+    assert told(compare(busy, before))[0].startswith("this run began at a load of 3 on 2 cores")
 
 
 def test_what_is_told_names_the_slowest_first() -> None:
