@@ -47,15 +47,19 @@ def program(name: str, package: str) -> str:
 
 @dataclass(frozen=True)
 class Places:
-    """What stands here for what a container is given: `folder` for its paths, and a free port for each fixed one."""
+    """What stands here for what a container is given: `folder` for its paths, and a free port for each fixed one.
+
+    `cluster` stands for PostgreSQL's folder: it runs as another user, whom pytest keeps out of its own folders.
+    """
 
     folder: Path
+    cluster: Path
     ports: Mapping[str, int] = field(default_factory=lambda: {each: free_port() for each in PORTS})
 
     def here(self, text: str) -> str:
         """Return a part of a command, or a value of the environment, as it is here."""
-        text = text.replace("$$", "$")
-        for path in ("/srv/tercet", "/srv/mlflow", "/srv/tables", "/run/secrets", "/var/lib/postgresql/data"):
+        text = text.replace("$$", "$").replace("/var/lib/postgresql/data", str(self.cluster))
+        for path in ("/srv/tercet", "/srv/mlflow", "/srv/tables", "/run/secrets"):
             text = text.replace(path, f"{self.folder}{path}")
         text = re.sub(r"^/data$", f"{self.folder}/data", text)
         text = re.sub(r"\b(redis|postgres|mlflow|tercet):(?=\d)", "127.0.0.1:", text).replace("0.0.0.0", "127.0.0.1")
