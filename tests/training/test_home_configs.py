@@ -38,7 +38,8 @@ def test_without_files_of_its_own_a_home_goes_by_the_shipped_settings(tmp_path: 
 
 
 def test_a_file_of_the_home_comes_before_the_shipped_one_and_is_named(tmp_path: Path) -> None:
-    own(tmp_path, shipped_text("churn").replace("n_cutoffs = 12", "n_cutoffs = 7", 1) + STUDY)
+    shipped, _, _ = shipped_text("churn").partition("[study]")
+    own(tmp_path, shipped.replace("n_cutoffs = 12", "n_cutoffs = 7", 1) + STUDY)
     chosen = {each.name: each for each in learners(is_quick=False, home=tmp_path)}
     assert chosen["churn"].config.n_cutoffs == 7
     assert (
