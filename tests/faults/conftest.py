@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +30,13 @@ def running_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A server with two workers; MLflow is where nobody answers, all the while."""
     home = tmp_path_factory.mktemp("home")
     version = publish_named(home, "first")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-        with running(home) as server:
-            server.wait_until_ready()
-            assert eventually(lambda: n_ready(server) == 2, seconds=60)
-            yield Shop(home, server, version)
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # for the server alone: trainings of other tests log to MLflow
+            patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+            server = stack.enter_context(running(home))
+        server.wait_until_ready()
+        assert eventually(lambda: n_ready(server) == 2, seconds=60)
+        yield Shop(home, server, version)
 
 
 @pytest.fixture
