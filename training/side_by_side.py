@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from features.engine import DuckDbEngine
 from features.tables import TableSet
 from training.costs import Cost, Meter
 from training.history import History
-from training.judging import Bench, Judged
+from training.judging import Bench
 from training.learners import Fitted, Learner
 from training.recipe import Recipe
 from training.results import KeptResults
@@ -83,13 +83,13 @@ class Done:
 
 def judged_side_by_side(bench: Bench, learners: Sequence[Learner]) -> Bench:
     """Return the bench, knowing the judgements of these models if it pays to make them side by side; else as it is."""
-    made: Mapping[str, Judged] = _each(bench, learners, _judge)
-    return replace(bench, made={bench.key(judged.learner).digest: judged for judged in made.values()})
+    made = _each(bench, learners, _judge)
+    return replace(bench, made={bench.key(learner).digest: judged for learner, judged in made})
 
 
 def fitted_side_by_side(bench: Bench, learners: Sequence[Learner]) -> dict[str, Fitted]:
     """Return models fitted on all that is known, by name, if it pays to fit them side by side; else none."""
-    return _each(bench, learners, _fit)
+    return {learner.name: fitted for learner, fitted in _each(bench, learners, _fit)}
 
 
 def processes_for(bench: Bench, n_models: int) -> int:
@@ -105,23 +105,28 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _each(bench: Bench, learners: Sequence[Learner], call: Callable[[Learner], Done]) -> dict[str, Any]:  # Any: made
-    """Return what a call makes of each model, by name; of none where one process is enough, or where one was killed."""
+def _each(
+    bench: Bench, learners: Sequence[Learner], call: Callable[[Learner], Done]
+) -> list[tuple[Learner, Any]]:  # Any: as Done.made
+    """Return what a call makes of each model; of none where one process is enough, or where one was killed.
+
+    Two recipes of one model are two.
+    """
     n_processes = processes_for(bench, len(learners))
     if n_processes < 2:
-        return {}
+        return []
     in_order = sorted(learners, key=lambda each: _place_of(each.name))
     try:
         with _pool(bench, n_processes) as pool:
-            coming = {pool.submit(call, learner): learner.name for learner in in_order}
+            coming = {pool.submit(call, learner): learner for learner in in_order}
             try:
-                return {coming[each]: _taken(each.result(), bench.meter) for each in as_completed(coming)}
+                return [(coming[each], _taken(each.result(), bench.meter)) for each in as_completed(coming)]
             except BaseException:
                 pool.shutdown(wait=True, kill_workers=True)
                 raise
     except BrokenProcessPool:
         bench.say("a process that learned was killed, perhaps for want of memory: going on in one, more slowly")
-        return {}
+        return []
 
 
 def _place_of(name: str) -> int:

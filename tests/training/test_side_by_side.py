@@ -13,7 +13,7 @@ from training.errors import EmbargoError
 from training.history import History
 from training.judge import Judgement
 from training.judging import Bench, fitting
-from training.learners import Learner, learners
+from training.learners import Learner, learners, with_config
 from training.recipe import Recipe
 from training.side_by_side import fitted_side_by_side, judged_side_by_side, processes_for
 
@@ -27,6 +27,10 @@ def bench(history: History, said: list[str], recipe: Recipe = EVEN_SMALL) -> Ben
 
 def quick_ones() -> list[Learner]:
     return [each for each in learners(is_quick=True) if each.name in QUICK_ONES]
+
+
+def as_config(learner: Learner, n_cutoffs: int) -> Learner:
+    return with_config(learner.name, replace(learner.config, n_cutoffs=n_cutoffs))
 
 
 def killed(history: History) -> Any:
@@ -55,9 +59,11 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_judged_side_by_side_are_those_judged_one_after_another(shop_history: History) -> None:
     said: list[str] = []
     alone = bench(shop_history, [])
-    beside = judged_side_by_side(bench(shop_history, said), quick_ones())
-    assert len(beside.made) == len(QUICK_ONES)
-    for learner in quick_ones():
+    churn = next(each for each in quick_ones() if each.name == "churn")
+    models = [*quick_ones(), as_config(churn, 2)]  # two recipes of one model: challenger and champion
+    beside = judged_side_by_side(bench(shop_history, said), models)
+    assert len(beside.made) == len(models)
+    for learner in models:
         one, other = alone.judged(learner), beside.judged(learner)
         assert other.judgement.flat() == pytest.approx(one.judgement.flat(), rel=1e-9)  # BLAS adds in another order
         assert other.pictures.keys() == one.pictures.keys()
