@@ -52,7 +52,8 @@ lock: $(STAMP) ## resolve the three lock files anew; UPGRADE=1 takes newer relea
 	    --python-version 3.11 $(if $(UPGRADE),--upgrade) pyproject.toml"; \
 	$$compile --all-extras --output-file requirements/all.lock; \
 	$$compile --constraints requirements/all.lock --output-file requirements/serving.lock; \
-	$$compile --constraints requirements/all.lock --extra train --extra postgres --output-file requirements/training.lock
+	$$compile --constraints requirements/all.lock --extra train --extra postgres --output-file requirements/training.lock; \
+	sed -i.indented 's/^ *--hash/--hash/' requirements/*.lock && rm requirements/*.indented # a tenth of each file is indents
 
 # --- the way of the data ---------------------------------------------------------------------------------------------
 
