@@ -53,7 +53,7 @@ lock: $(STAMP) ## resolve the three lock files anew; UPGRADE=1 takes newer relea
 	$$compile --all-extras --output-file requirements/all.lock; \
 	$$compile --constraints requirements/all.lock --output-file requirements/serving.lock; \
 	$$compile --constraints requirements/all.lock --extra train --extra postgres --output-file requirements/training.lock; \
-	sed -i.indented 's/^ *--hash/--hash/' requirements/*.lock && rm requirements/*.indented # a tenth of each file is indents
+	sed -i.indented 's/^ *--hash/--hash/' requirements/*.lock && rm requirements/*.indented
 
 # --- the way of the data ---------------------------------------------------------------------------------------------
 
