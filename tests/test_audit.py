@@ -13,9 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.audit import LOCKS, finding, write_sbom
 
-_PACKAGE = re.compile(
-    r"^([a-z0-9._-]+)==([^ \\]+)[^\n]*\\\n((?: *--hash=sha256:[0-9a-f]{64}[ \\]*\n)+)", re.MULTILINE
-)
+_PACKAGE = re.compile(r"^([a-z0-9._-]+)==([^ \\]+)[^\n]*\\\n((?: *--hash=sha256:[0-9a-f]{64}[ \\]*\n)+)", re.MULTILINE)
 
 
 def locked(lock: Path) -> dict[str, tuple[str, set[str]]]:
