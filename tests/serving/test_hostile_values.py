@@ -23,10 +23,13 @@ from tests.serving.asgi import Client, Reply, client
 NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 AT = "2018-01-02T11:00:00Z"
 
+SUM = "7919*104729*1299709*15485863"
+EVALUATED = str(7919 * 104729 * 1299709 * 15485863)  # long: no decision's id holds it by chance
+
 HOSTILE = {
     "a path out of the home": "../../../../etc/passwd",
     "an absolute path": "/etc/passwd",
-    "a template": "{{ 71 * 73 }}${71*73}<%= 71*73 %>#{71*73}",
+    "a template": f"{{{{ {SUM} }}}}${{{SUM}}}<%= {SUM} %>#{{{SUM}}}",
     "a template's way out": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "a query": "' OR '1'='1'; DROP TABLE documents; --",
     "a Redis command": "x\r\nFLUSHALL\r\n",
@@ -45,7 +48,6 @@ HOSTILE = {
     "blanks": " \t ",
     "too long": "a" * 5_000,
 }
-EVALUATED = str(71 * 73)
 
 _DECISION = {"at": AT, "placement": "page", "dry_run": False}
 _CONTEXT: dict[str, Any] = {
