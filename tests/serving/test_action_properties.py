@@ -97,7 +97,9 @@ asked = st.fixed_dictionaries(
         "context": contexts,
     }
 )
-usual = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+usual = settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 
 
 @usual

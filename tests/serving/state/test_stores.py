@@ -335,7 +335,9 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=st.lists(STEPS, max_size=12), prefix=st.sampled_from(["", "a", "a/", "ä", "é/"]))
 def test_any_commits_leave_what_a_dictionary_would_hold(
     store: Store, steps: list[tuple[dict[str, bytes], set[str], dict[str, str], bool]], prefix: str
