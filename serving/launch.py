@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +31,7 @@ STOP_SECONDS = 10.0
 _KILL_SECONDS = 5.0
 _GRACE_SECONDS = 7  # for answers that are being made when it is to end: longer than any may take
 _POLL_SECONDS = 0.1
+_FREE_PORTS = range(20_000, 30_000)  # below those that systems give to connections, so that none takes it meanwhile
 
 
 class ServerError(ServingError):
@@ -148,11 +151,12 @@ def start(settings: Settings) -> Server:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody listens on now, and that nobody gets who does not ask for it by number."""
+    for port in secrets.SystemRandom().sample(_FREE_PORTS, len(_FREE_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerError("every port of 127.0.0.1 that could be free is taken")
 
 
 def check_keys(settings: Settings) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote
 
+from serving import http_app
 from serving.champion import Champion, write_champion
 from serving.decision_ids import DecisionIds
 from serving.decisioning.policy import default_policy
@@ -25,6 +27,8 @@ from serving.state_home import OpenState
 from tests.serving.state.memory_store import MemoryStore
 
 KEY = b"k" * 32
+PATIENT_SECONDS = 60.0
+"""How long an answer may take here, so that a busy machine makes none a 503; a server gives up much sooner."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class Client:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self.app(scope, receive, send)
+        with patch.object(http_app, "ANSWER_SECONDS", PATIENT_SECONDS):
+            await self.app(scope, receive, send)
         return sent
 
 

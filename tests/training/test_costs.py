@@ -21,11 +21,11 @@ def test_a_stage_that_works_takes_cpu_and_one_that_waits_takes_wall_time_only() 
     with meter.stage("works"):
         busy(0.05)
     with meter.stage("waits"):
-        time.sleep(0.05)
+        time.sleep(0.3)
     works, waits = meter.costs
     assert works.cpu_seconds >= 0.05
-    assert waits.wall_seconds >= 0.05
-    assert waits.cpu_seconds < 0.04
+    assert waits.wall_seconds >= 0.3
+    assert waits.cpu_seconds < 0.2
 
 
 def test_a_stage_holds_those_within_it() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.state import redis_server
 from serving.state.file_store import FileStore
 from serving.state.redis_store import RedisStore
 from serving.state.store import Store
@@ -14,6 +15,12 @@ from tests.serving.state.redis_process import RedisProcess
 
 STORES = ("file", "redis")
 Opener = Callable[[], Store]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for Redis on a busy machine with a slow disk; what a shop does not wait for is tested where it is meant."""
+    monkeypatch.setattr(redis_server, "ANSWER_SECONDS", 30.0)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class RedisProcess:
         command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen([*command, *self.options], stdout=log, stderr=log)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not self._answers():
             if time.monotonic() > until or self.process.poll() is not None:
                 self.stop(signal.SIGKILL)
@@ -56,7 +56,7 @@ class RedisProcess:
         return self
 
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, socket_timeout=5)
+        return redis.Redis(port=self.port, socket_timeout=30)
 
     def send(self, sign: signal.Signals) -> None:
         assert self.process is not None
@@ -67,14 +67,14 @@ class RedisProcess:
             return
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(sign)
-        self.process.wait(10)
+        self.process.wait(60)
         self.process = None
 
     def _answers(self) -> bool:
         client = self.client()
         try:
             return bool(client.ping())
-        except (redis.ConnectionError, redis.ResponseError):
+        except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError):
             return False
         finally:
             client.close()

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from serving.errors import StateUnavailable, StateUnfit
+from serving.state import file_store
 from serving.state.file_store import FileStore, _of_many, _powers_of_two
 from serving.state.sqlite_file import SCHEMA
 from serving.state.store import ABSENT, Commit
+from tests.serving.state.moments import one_moment
 
 SMALL = Commit(put={"a": b"1"})
 
@@ -56,7 +58,7 @@ def outcome(call: Callable[[], object]) -> str:
     return ""
 
 
-def works_again(store: FileStore, seconds: float = 3.0) -> bool:
+def works_again(store: FileStore, seconds: float = 30.0) -> bool:
     """Say whether the store reads and writes once a moment has passed."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -84,25 +86,28 @@ def test_many_that_open_a_new_state_at_once_share_one_file(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["state.db"]
 
 
-def test_a_lock_that_is_held_for_a_moment_is_waited_for(store: FileStore, path: Path) -> None:
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(
+    store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_store, "_LOCK_SECONDS", 60.0)
     with locked(path):
         future = store.submit(Commit(put={"a": b"2"}))
         time.sleep(0.2)
         assert not future.done()
-    assert future.result(5)
+    assert future.result(60)
 
 
 def test_a_lock_that_is_held_on_fails_writes_in_time_while_reads_go_on(store: FileStore, path: Path) -> None:
-    with locked(path):
+    with locked(path), one_moment(store._writing):
         began = time.monotonic()
         futures = [store.submit(Commit(put={f"k/{n}": b""})) for n in range(3)]
-        said = [outcome(lambda future=future: future.result(10)) for future in futures]
+        said = [outcome(lambda future=future: future.result(60)) for future in futures]
         assert said == ["the state's file is locked by another process"] * 3
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 2 * file_store._LOCK_SECONDS  # they wait together
         assert store.read(["a"])[0] is not None
         began = time.monotonic()
         assert "locked" in outcome(lambda: store.commit(SMALL))
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < file_store._LOCK_SECONDS  # this one does not
     assert works_again(store)
     assert store.scan("k/") == []
 
@@ -310,7 +315,7 @@ def test_the_file_shrinks_once_what_filled_it_is_deleted(store: FileStore, path:
     store.commit(Commit(put=dict.fromkeys(keys, os.urandom(20_000))))
     store.commit(Commit(delete=keys))
     full = 200 * 20_000
-    until = time.monotonic() + 20
+    until = time.monotonic() + 100
     while path.stat().st_size > full // 2 and time.monotonic() < until:
         store._sessions.get().tidied_at = 0.0  # as if a second had passed
         store.commit(Commit(put={"a": b""}, is_durable=False))

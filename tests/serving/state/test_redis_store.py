@@ -14,9 +14,11 @@ import pytest
 
 from serving.errors import SettingsError, StateUnavailable, StateUnfit
 from serving.launch import free_port
+from serving.state import redis_server
 from serving.state.redis_server import check_durable
 from serving.state.redis_store import RedisStore
 from serving.state.store import ABSENT, Commit
+from tests.serving.state.moments import one_moment
 from tests.serving.state.redis_process import DURABLE, RedisProcess, redis_binary
 
 SMALL = Commit(put={"a": b"1"})
@@ -39,7 +41,7 @@ def outcome(call: Callable[[], object]) -> str:
     return ""
 
 
-def works_again(store: RedisStore, seconds: float = 5.0) -> bool:
+def works_again(store: RedisStore, seconds: float = 30.0) -> bool:
     """Say whether the store reads and writes once a moment has passed."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -63,13 +65,15 @@ def test_databases_of_one_server_are_shops_apart(store: RedisStore, own_redis: R
 def test_a_lost_server_fails_every_call_at_once_and_is_taken_up_again(
     store: RedisStore, own_redis: RedisProcess
 ) -> None:
-    own_redis.stop()
-    assert outcome(lambda: store.commit(SMALL)) == "Redis can't be reached"
-    began = time.monotonic()
-    said = {outcome(lambda: store.read(["a"])) for _ in range(100)} | {outcome(lambda: store.scan("a"))}
-    assert said == {"Redis can't be reached"}
-    assert time.monotonic() - began < 0.5
-    own_redis.start()
+    with one_moment(store._breaker):
+        own_redis.stop()
+        assert outcome(lambda: store.commit(SMALL)) == "Redis can't be reached"
+        began = time.process_time()
+        said = {outcome(lambda: store.read(["a"])) for _ in range(100)} | {outcome(lambda: store.scan("a"))}
+        assert said == {"Redis can't be reached"}
+        assert time.process_time() - began < 0.5
+        own_redis.start()
+        assert outcome(lambda: store.read(["a"])) == "Redis can't be reached"  # for a second nobody tries
     assert works_again(store)
     assert [each and each.value for each in store.read(["a"])] == [b"1"]
 
@@ -81,26 +85,35 @@ def test_a_server_that_was_away_between_two_calls_goes_unnoticed(store: RedisSto
     assert store.commit(Commit(put={"a": b"2"}))
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
+    """Wait for an answer only for so long that waiting twice is told from once, on a busy machine too."""
+    monkeypatch.setattr(redis_server, "ANSWER_SECONDS", 3.0)
+
+
 def test_a_server_that_hangs_makes_one_call_wait_and_is_taken_up_again(
-    store: RedisStore, own_redis: RedisProcess
+    impatient: None, store: RedisStore, own_redis: RedisProcess
 ) -> None:
     own_redis.send(signal.SIGSTOP)
-    began = time.monotonic()
-    assert outcome(lambda: store.read(["a"])) == "Redis does not answer in time"
-    assert time.monotonic() - began < 1.8
-    began = time.monotonic()
-    assert {outcome(lambda: store.read(["a"])) for _ in range(50)} == {"Redis does not answer in time"}
-    assert time.monotonic() - began < 0.5
+    with one_moment(store._breaker):
+        began = time.monotonic()
+        assert outcome(lambda: store.read(["a"])) == "Redis does not answer in time"
+        assert time.monotonic() - began < 5.5
+        began = time.monotonic()
+        assert {outcome(lambda: store.read(["a"])) for _ in range(50)} == {"Redis does not answer in time"}
+        assert time.monotonic() - began < 2.5  # none of them waits
     own_redis.send(signal.SIGCONT)
     assert works_again(store)
 
 
-def test_what_waits_for_a_hung_server_fails_together(store: RedisStore, own_redis: RedisProcess) -> None:
+def test_what_waits_for_a_hung_server_fails_together(
+    impatient: None, store: RedisStore, own_redis: RedisProcess
+) -> None:
     own_redis.send(signal.SIGSTOP)
     began = time.monotonic()
     futures = [store.submit(Commit(put={f"k/{n}": b""})) for n in range(1000)]
-    assert {outcome(lambda future=future: future.result(10)) for future in futures} == {"Redis does not answer in time"}
-    assert time.monotonic() - began < 2.5
+    assert {outcome(lambda future=future: future.result(60)) for future in futures} == {"Redis does not answer in time"}
+    assert time.monotonic() - began < 5.5  # four batches
     own_redis.send(signal.SIGCONT)
     assert works_again(store)
 
@@ -224,7 +237,7 @@ def test_a_full_server_refuses_writes_whole_and_goes_on_reading_and_deleting(
 def test_one_refused_commit_leaves_those_beside_it_alone(store: RedisStore, own_redis: RedisProcess) -> None:
     own_redis.client().config_set("maxmemory", 100_000)
     futures = [store.submit(Commit(put={"b": b""})), store.submit(Commit(delete=["a"]))]
-    assert [outcome(lambda future=future: future.result(5)) for future in futures] == ["Redis has no memory left", ""]
+    assert [outcome(lambda future=future: future.result(60)) for future in futures] == ["Redis has no memory left", ""]
 
 
 def test_scripts_that_an_operator_flushes_are_brought_again(store: RedisStore, own_redis: RedisProcess) -> None:
@@ -254,7 +267,7 @@ def test_versions_grow_although_the_clock_of_the_server_was_ahead(store: RedisSt
 def test_a_replica_takes_no_writes_and_says_so(store: RedisStore, own_redis: RedisProcess, tmp_path: Path) -> None:
     replica = RedisProcess(tmp_path / "replica", (*DURABLE, "--replicaof", "127.0.0.1", str(own_redis.port))).start()
     reader = RedisStore(replica.url)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     said = "not yet"
     while said != "Redis is a read-only replica" and time.monotonic() < until:
         said = outcome(lambda: reader.commit(SMALL))

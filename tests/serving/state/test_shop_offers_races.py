@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -148,14 +147,17 @@ def run_writers(where: str, budget: float, *, n_writers: int, kills: int) -> Seq
     for writer in writers:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-    time.sleep(1.0)
+    said: list[str] = []
+    for writer in writers[:kills]:
+        assert writer.stdout is not None
+        said += [writer.stdout.readline().strip() for _ in range(30)]  # each has begun, and none has ended
     for writer in writers[:kills]:
         writer.kill()
-    said: list[str] = []
     for writer in writers:
-        out, _ = writer.communicate(timeout=120)
-        said += [line for line in out.splitlines() if line.startswith("c")]
-        assert writer.returncode == (0 if writer not in writers[:kills] else -9)
+        assert writer.stdout is not None
+        with writer.stdout as out:
+            said += [line.strip() for line in out if line.startswith("c")]
+        assert writer.wait(120) == (0 if writer not in writers[:kills] else -9)
     return said
 
 
