@@ -13,7 +13,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from training import plots
 from training.comparison import Contest, iso_days, loss_rows
 from training.history import History
 from training.judge import Judgement
+from training.peers import factorised_week
+from training.peers.factorised_week import FactorisedConfig
 from training.week_profiles import WeekProfiles, fit_profiles
 
 FloatArray = npt.NDArray[np.float64]
@@ -102,7 +104,7 @@ class FittedBestHour:
         `hours` ``(n, 7, 24)`` is as `known_hours` counts them.
         """
         if self.is_factorised:
-            return factorised_chances(parts_of(hours, beside=0.0), self.shop_week)
+            return factorised_week.chances(parts_of(hours, beside=0.0), self.shop_week, FactorisedConfig())
         counts = parts_of(hours)
         own = week_chances(counts, self.shop_week, self.strengths)
         if self.profiles is None:
@@ -144,11 +146,9 @@ class BestHourModel:
         hours = history.features("customer_hours", history.known_until)
         if hours.empty:
             return FittedBestHour(self.config, None, Strengths(), notes=(NO_HOURS,))
-        shop = np.zeros((N_DAYS, N_HOURS))
-        np.add.at(shop, (hours[c.WEEKDAY].to_numpy(), hours[c.HOUR].to_numpy()), hours[c.N_BASKETS].to_numpy())
         strengths, notes = self._strengths(history)
         profiles = self._profiles(known_hours(hours)[1])
-        return FittedBestHour(self.config, shop, strengths, profiles, bool(notes), notes)
+        return FittedBestHour(self.config, _of_the_shop(hours), strengths, profiles, bool(notes), notes)
 
     def _profiles(self, hours: FloatArray) -> WeekProfiles | None:
         return fit_profiles(parts_of(hours).reshape(-1, N_BUCKETS), self.config.n_kinds, self.config.seed)
@@ -189,14 +189,6 @@ def week_chances(counts: FloatArray, shop: FloatArray, strengths: Strengths) -> 
     before /= before.sum(axis=(1, 2), keepdims=True)
     together = counts + strengths.joint * before
     return np.asarray(together / together.sum(axis=(1, 2), keepdims=True), dtype=np.float64)
-
-
-def factorised_chances(counts: FloatArray, shop: FloatArray, strength: float = 20.0) -> FloatArray:
-    """Return the baseline: the customer's weekdays times their parts of the day, each shrunk to the shop's."""
-    n = counts.sum(axis=(1, 2))[:, None]
-    day = (counts.sum(axis=2) + strength * shop.sum(axis=1)) / (n + strength)
-    part = (counts.sum(axis=1) + strength * shop.sum(axis=0)) / (n + strength)
-    return np.asarray(day[:, :, None] * part[:, None, :], dtype=np.float64)
 
 
 def best_hours(counts: FloatArray, shop: FloatArray, strength: float) -> IntArray:
@@ -253,16 +245,31 @@ def figures(fitted: Mapping[Moment, FittedBestHour], history: History) -> dict[s
 def _trips(moment: Moment, model: FittedBestHour, history: History) -> Contest:
     """Return a row a trip in the `JUDGED_DAYS` after `moment`, by customers with trips before it."""
     known, later, customers = trips_around(history, moment, JUDGED_DAYS)
-    who, day, part = np.nonzero(later)
-    times = later[who, day, part].astype(np.int64)
     chances = {
-        "ours": model.week(known),
         SHOP: np.broadcast_to(model.shop_week, later.shape),
-        FACTORISED: factorised_chances(_all_trips(history, moment), model.shop_week),
+        FACTORISED: factorised_chances(history, moment, FactorisedConfig()),
     }
-    given = {name: np.repeat(each[who, day, part], times) for name, each in chances.items()}
-    ours = given.pop("ours")
-    return Contest(BestHourModel.name, TASK, ours, given, np.ones(len(ours)), np.repeat(customers[who], times))
+    given = {name: of_each_trip(each, later) for name, each in chances.items()}
+    ours = of_each_trip(model.week(known), later)
+    return Contest(BestHourModel.name, TASK, ours, given, np.ones(len(ours)), whose_trips(customers, later))
+
+
+def of_each_trip(values: npt.NDArray[Any], later: FloatArray) -> npt.NDArray[Any]:
+    """Return the value of each trip's customer and bucket, ``(n_trips,)``; both arguments are ``(n, 7, 6)``."""
+    return np.repeat(values[later > 0], later[later > 0].astype(np.int64))
+
+
+def whose_trips(customers: IntArray, later: FloatArray) -> IntArray:
+    """Return the customer of each trip, ``(n_trips,)``."""
+    return of_each_trip(np.broadcast_to(customers[:, None, None], later.shape), later)
+
+
+def factorised_chances(history: History, moment: Moment, config: FactorisedConfig) -> FloatArray:
+    """Return the factorised histogram of all trips before `moment`, ``(n, 7, 6)``, of those of `trips_around`."""
+    hours = history.features("customer_hours", moment)
+    counts = parts_of(_hour_counts(hours, hours[c.N_BASKETS])[1], beside=0.0)
+    shop = _smoothed_shares(parts_of(_of_the_shop(hours), beside=0.0))
+    return factorised_week.chances(counts, shop, config)
 
 
 def trips_around(history: History, moment: Moment, days: int) -> tuple[FloatArray, FloatArray, IntArray]:
@@ -294,9 +301,11 @@ def parts_of(hours: FloatArray, *, beside: float = BESIDE) -> FloatArray:
     return np.asarray(np.add.reduceat(spread, PART_STARTS, axis=-1), dtype=np.float64)
 
 
-def _all_trips(history: History, moment: Moment) -> FloatArray:
-    hours = history.features("customer_hours", moment)
-    return parts_of(_hour_counts(hours, hours[c.N_BASKETS])[1], beside=0.0)
+def _of_the_shop(hours: pd.DataFrame) -> FloatArray:
+    """Return the shop's trips by weekday and hour, ``(7, 24)``."""
+    shop = np.zeros((N_DAYS, N_HOURS))
+    np.add.at(shop, (hours[c.WEEKDAY].to_numpy(), hours[c.HOUR].to_numpy()), hours[c.N_BASKETS].to_numpy())
+    return shop
 
 
 def _hour_counts(hours: pd.DataFrame, trips: pd.Series[float]) -> tuple[IntArray, FloatArray]:

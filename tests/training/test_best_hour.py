@@ -19,7 +19,6 @@ from training.best_hour import (
     Strengths,
     best_hours,
     choose_strengths,
-    factorised_chances,
     figures,
     judge,
     parts_of,
@@ -28,6 +27,8 @@ from training.best_hour import (
 )
 from training.config import load_config, load_search
 from training.history import History
+from training.peers import factorised_week
+from training.peers.factorised_week import FactorisedConfig
 
 SMALL = BestHourConfig(strengths=(2.0, 20.0))
 
@@ -60,7 +61,8 @@ def test_chances_of_a_week_add_up_to_one() -> None:
     rng = np.random.default_rng(1)
     counts, shop = rng.integers(0, 3, (5, 7, 6)).astype(float), rng.dirichlet(np.ones(42)).reshape(7, 6)
     assert week_chances(counts, shop, Strengths()).sum(axis=(1, 2)) == pytest.approx(np.ones(5))
-    assert factorised_chances(counts, shop).sum(axis=(1, 2)) == pytest.approx(np.ones(5))
+    factorised = factorised_week.chances(counts, shop, FactorisedConfig())
+    assert factorised.sum(axis=(1, 2)) == pytest.approx(np.ones(5))
 
 
 def test_without_trips_a_week_is_the_shops() -> None:
@@ -107,7 +109,8 @@ def test_where_weekday_and_part_tell_all_they_stand_in() -> None:
     model = BestHourModel(SMALL)
     shop = FittedBestHour(SMALL, known.sum(axis=0), Strengths()).shop_week
 
-    told_by_the_simpler = 1_000.0 * factorised_chances(parts_of(known, beside=0.0), shop)
+    simpler = factorised_week.chances(parts_of(known, beside=0.0), shop, FactorisedConfig())
+    told_by_the_simpler = 1_000.0 * simpler
     told_by_both_at_once = 1_000.0 * parts_of(known, beside=0.0) / known.sum(axis=(1, 2), keepdims=True)
 
     assert not model._is_worth(known, told_by_the_simpler)

@@ -11,35 +11,34 @@ import numpy.typing as npt
 import pandas as pd
 
 from features import columns as c
+from training.backtest import score_peers
 from training.backtest.observation import OURS, Findings, Observation
-from training.backtest.score_rows import BINS, N_CUTOFFS_LEARNED, asked_only, chance_observations
+from training.backtest.score_rows import BINS, asked_only, chance_observations
 from training.backtest.task import Served, Task
-from training.examples import Examples, gather
+from training.examples import Examples
 from training.pairs import BASE_RATE
 from training.peers import recency_frequency
-from training.propensity import FittedPropensity, PropensityConfig, examples_at, pairs_at
+from training.propensity import FittedPropensity, examples_at, pairs_at
 
 FloatArray = npt.NDArray[np.float64]
 
 TASK = "category bought in 28 days"
 RECENCY_FREQUENCY, POPULARITY = "recency-frequency logistic", "popularity"
-WINDOW_DAYS, N_CUTOFFS = 28, 4
-_N_LEARNED_ROWS = 60_000
+WINDOW_DAYS, N_CUTOFFS = score_peers.PAIR_DAYS, 4
 
 
 def observe(served: Served) -> Findings:
     """Return how well the chances tell which categories are bought, over all pairs and within a category."""
     model: FittedPropensity = served.models["propensity"]
-    config = PropensityConfig(horizon_days=WINDOW_DAYS, min_base_rate=0.01)
-    pairs = pairs_at(served.history, served.moment, config)
-    rows = examples_at(served.history, served.moment, config)
+    pairs = pairs_at(served.history, served.moment, score_peers.PAIRS)
+    rows = examples_at(served.history, served.moment, score_peers.PAIRS)
     if len(rows) == 0:
         return Findings(notes=(f"{TASK}: no category that 1 % of the active customers buy",))
     is_asked = np.isin(rows.customers, served.scores()[c.CUSTOMER_ROW].to_numpy())
     listed = _listed(served, pairs)
     ours = np.where(np.isnan(listed), model.score(rows.features), listed)[is_asked]
     rows, categories = asked_only(rows, served), pairs[c.CATEGORY_ROW].to_numpy(dtype=np.int64)[is_asked]
-    chances = {OURS: ours, RECENCY_FREQUENCY: _peer(served, config, rows), POPULARITY: _popularity(rows)}
+    chances = {OURS: ours, RECENCY_FREQUENCY: _peer(served, rows), POPULARITY: _popularity(rows)}
     macro = Observation(
         *(TASK, "macro AUC", chances, rows.customers, "macro_auc"),
         outcomes=rows.labels,
@@ -68,13 +67,10 @@ def _listed(served: Served, pairs: pd.DataFrame) -> FloatArray:
     return chances.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _peer(served: Served, config: PropensityConfig, rows: Examples) -> FloatArray:
-    cutoffs = served.known.cutoff_before(WINDOW_DAYS, N_CUTOFFS_LEARNED)
-    share = _N_LEARNED_ROWS // max(len(cutoffs), 1)
-    learned = gather(cutoffs, lambda moment: examples_at(served.known, moment, config, n_rows=share))
-    columns = recency_frequency.CATEGORIES if len(learned) else ()
-    settings = recency_frequency.RecencyFrequencyConfig()
-    return recency_frequency.fit(learned.features, learned.labels, columns, settings).predict(rows.features)
+def _peer(served: Served, rows: Examples) -> FloatArray:
+    config = score_peers.settings(recency_frequency.RecencyFrequencyConfig, "recency_frequency-categories")
+    learned = score_peers.pairs_learned(served.known)
+    return score_peers.logistic(learned, recency_frequency.CATEGORIES, config).predict(rows.features)
 
 
 def _popularity(rows: Examples) -> npt.NDArray[np.float64]:

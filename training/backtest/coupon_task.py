@@ -14,6 +14,7 @@ import pandas as pd
 
 from features import columns as c
 from features.asof import Moment, local_midnight
+from training.backtest import score_peers
 from training.backtest.observation import OURS, Findings
 from training.backtest.score_rows import chance_observations
 from training.backtest.task import Served, Task
@@ -91,15 +92,14 @@ def _told(
     rows = outcomes.only((outcomes.features[c.OFFER_ROW] == sent.offer_row).to_numpy(dtype=np.bool_))
     said = fitted.predict(known, sent.moment)
     of_offer = said[said[c.OFFER_ROW] == sent.offer_row].set_index(c.CUSTOMER_ROW)[c.P]
-    learned = ended_examples(known, known.features("customer_offers", sent.moment))
+    learned = score_peers.offers_learned(known, sent.moment)
     chances = {OURS: of_offer.reindex(rows.customers).to_numpy(dtype=np.float64)}
-    settings = recency_frequency.RecencyFrequencyConfig()
+    config = score_peers.settings(recency_frequency.RecencyFrequencyConfig, "recency_frequency-offers")
     for name, columns in (
         (RECENCY_FREQUENCY, recency_frequency.OFFERS),
         (PAST_RATE, (c.REDEEM_RATE, c.N_REDEEMED_BEFORE, c.N_SENT_BEFORE)),
     ):
-        peer = recency_frequency.fit(learned.features, learned.labels, columns if len(learned) else (), settings)
-        chances[name] = peer.predict(rows.features)
+        chances[name] = score_peers.logistic(learned, columns, config).predict(rows.features)
     return rows, chances
 
 

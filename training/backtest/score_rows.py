@@ -18,7 +18,6 @@ from training.examples import Examples
 FloatArray = npt.NDArray[np.float64]
 
 BINS = 15
-N_CUTOFFS_LEARNED = 8
 
 
 def asked_only(examples: Examples, served: Served) -> Examples:

@@ -7,28 +7,24 @@ what it is there, an order of customers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features import columns as c
-from features.asof import Moment
+from training.backtest import score_peers
 from training.backtest.cutoffs import judged_cutoffs
 from training.backtest.observation import OURS, Findings, Observation
-from training.backtest.score_rows import N_CUTOFFS_LEARNED, asked_only, chance_observations, said
+from training.backtest.score_peers import settings
+from training.backtest.score_rows import asked_only, chance_observations, said
 from training.backtest.task import Served, Task
-from training.churn import ChurnConfig
-from training.churn import examples_at as churn_examples
 from training.comparison import absolute_error
-from training.examples import Examples, gather
+from training.examples import Examples
 from training.history import History
-from training.lifetime_value import LifetimeValueConfig
 from training.lifetime_value import examples_at as spend_examples
-from training.next_purchase_rows import days_examples
-from training.peers import bg_nbd, gamma_gamma, linear_spend, recency_frequency, weibull_aft
+from training.peers import bg_nbd, linear_spend, recency_frequency, weibull_aft
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -39,42 +35,17 @@ WEIBULL, RECENCY_FREQUENCY, RECENCY = "Weibull AFT", "recency-frequency logistic
 BG_NBD, GAMMA_GAMMA = "BG/NBD, 1 - P(alive)", "BG/NBD with Gamma-Gamma"
 LINE, MEAN_LINE, LAST_SPEND = "linear, by median", "linear, by mean", "spend of the last 84 days"
 
-WINDOW_DAYS, LONG_DAYS, SPEND_DAYS = 28, 56, 84
+WINDOW_DAYS, LONG_DAYS, SPEND_DAYS = 28, 56, score_peers.SPEND_DAYS
 N_CHURN, N_CHURN_LONG, N_SPEND = 4, 3, 4
-_ACTIVE_DAYS = 56
 _DAY_SECONDS = 86_400.0
-_N_SPEND_LEARNED, _SPEND_STEP_DAYS = 3, 28
-
-
-@dataclass(frozen=True)
-class ScorePeers:
-    """Settings of the peers."""
-
-    weibull: weibull_aft.WeibullConfig = field(default_factory=weibull_aft.WeibullConfig)
-    recency_frequency: recency_frequency.RecencyFrequencyConfig = field(
-        default_factory=recency_frequency.RecencyFrequencyConfig
-    )
-    bg_nbd: bg_nbd.BgNbdConfig = field(default_factory=bg_nbd.BgNbdConfig)
-    linear_spend: linear_spend.LinearSpendConfig = field(default_factory=linear_spend.LinearSpendConfig)
-
-
-PEERS = ScorePeers()
 
 
 def observe_churn(served: Served, horizon_days: int = WINDOW_DAYS, task: str = CHURN_28) -> Findings:
     """Return how well the served chance to stay away tells who does, beside peers fitted for `horizon_days`."""
-    config = ChurnConfig(horizon_days=horizon_days, active_days=_ACTIVE_DAYS)
-    rows = asked_only(churn_examples(served.history, served.moment, config), served)
+    rows = asked_only(score_peers.churn_rows(served.history, served.moment, horizon_days), served)
     if len(rows) == 0:
-        return Findings(notes=(f"{task}: nobody was active in the {_ACTIVE_DAYS} days before",))
-    learned = _learned(served.known, horizon_days, lambda moment: churn_examples(served.known, moment, config))
-    peers = {
-        WEIBULL: _weibull(served.known, horizon_days).survival(rows.features, horizon_days),
-        RECENCY_FREQUENCY: _plain(learned, rows, recency_frequency.CUSTOMERS),
-        RECENCY: _plain(learned, rows, (c.RECENCY_DAYS,)),
-        BG_NBD: 1.0 - _bg_nbd(served).alive(bg_nbd.Trips.of(rows.features)),
-    }
-    chances = {OURS: said(served, "churn_probability", rows.customers), **peers}
+        return Findings(notes=(f"{task}: nobody was active in the {score_peers.ACTIVE_DAYS} days before",))
+    chances = {OURS: said(served, "churn_probability", rows.customers), **churn_peers(served, rows, horizon_days)}
     if horizon_days != WINDOW_DAYS:
         return Findings([_auc(task, chances, rows)], notes=(f"{task}: tercet serves the chance of 28 days",))
     return Findings(chance_observations(task, chances, rows))
@@ -87,15 +58,14 @@ def observe_long_churn(served: Served) -> Findings:
 
 def observe_next_trip(served: Served) -> Findings:
     """Return by how many days the told next trip is wrong, both capped at 28."""
-    rows = asked_only(days_examples(served.history, served.moment, WINDOW_DAYS), served)
-    rows = rows.only((rows.features[c.RECENCY_DAYS] <= _ACTIVE_DAYS).to_numpy(dtype=np.bool_)) if len(rows) else rows
+    rows = asked_only(score_peers.trip_rows(served.history, served.moment, WINDOW_DAYS), served)
     if len(rows) == 0:
-        return Findings(notes=(f"{NEXT_TRIP}: nobody was active in the {_ACTIVE_DAYS} days before",))
+        return Findings(notes=(f"{NEXT_TRIP}: nobody was active in the {score_peers.ACTIVE_DAYS} days before",))
     own_gap = rows.features[c.GAP_MEAN_DAYS].to_numpy(dtype=np.float64, na_value=np.inf)
     left = own_gap - rows.features[c.RECENCY_DAYS].to_numpy(dtype=np.float64)
     days = {
         OURS: _served_days(served, rows.customers),
-        "Weibull median": _weibull(served.known, WINDOW_DAYS).median(rows.features),
+        "Weibull median": _weibull(served.known, WINDOW_DAYS, "weibull_aft-next_trip").median(rows.features),
         "own mean gap": np.maximum(left, 0.5),
     }
     told = np.isfinite(days[OURS])
@@ -112,11 +82,10 @@ def observe_spend(served: Served) -> Findings:
     """
     if not served.history.tables.has_amounts:
         return Findings(notes=(f"{SPEND}: the source has no amounts",))
-    config = LifetimeValueConfig(horizon_days=SPEND_DAYS)
-    rows = asked_only(spend_examples(served.history, served.moment, config), served)
+    rows = asked_only(spend_examples(served.history, served.moment, score_peers.SPEND_ROWS), served)
     if len(rows) == 0:
         return Findings(notes=(f"{SPEND}: nobody had bought before",))
-    median, mean = spend_peers(served, rows, config)
+    median, mean = spend_peers(served, rows)
     told = served.models["lifetime_value"].predict(served.known, served.moment).set_index(c.CUSTOMER_ROW)
     ours_median = told[c.VALUE_MEDIAN].reindex(rows.customers).to_numpy(dtype=np.float64)
     ours = said(served, "lifetime_value_value", rows.customers)
@@ -136,60 +105,42 @@ def observe_spend(served: Served) -> Findings:
     return Findings(found, notes=(note,))
 
 
-def spend_peers(
-    served: Served, rows: Examples, config: LifetimeValueConfig
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+def churn_peers(served: Served, rows: Examples, horizon_days: int) -> dict[str, FloatArray]:
+    """Return the chance that each peer gives customers of staying away for `horizon_days`."""
+    learned = score_peers.churn_learned(served.known, horizon_days)
+    config = settings(recency_frequency.RecencyFrequencyConfig, "recency_frequency-churn")
+    by_recency, by_both = (
+        score_peers.logistic(learned, columns, config).predict(rows.features)
+        for columns in ((c.RECENCY_DAYS,), recency_frequency.CUSTOMERS)
+    )
+    bg_nbd_settings = settings(bg_nbd.BgNbdConfig, "bg_nbd-churn")
+    gone_for_good = score_peers.trips_of_all(served.known, served.moment, bg_nbd_settings)
+    return {
+        WEIBULL: _weibull(served.known, horizon_days, "weibull_aft-churn").survival(rows.features, horizon_days),
+        RECENCY_FREQUENCY: by_both,
+        RECENCY: by_recency,
+        BG_NBD: 1.0 - gone_for_good.alive(bg_nbd.Trips.of(rows.features)),
+    }
+
+
+def spend_peers(served: Served, rows: Examples) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Return what the peers say each customer spends: those that answer any question, and those of a mean."""
-    cutoffs = served.known.cutoff_before(SPEND_DAYS, _N_SPEND_LEARNED, step_days=_SPEND_STEP_DAYS)
-    learned = gather(cutoffs, lambda moment: spend_examples(served.known, moment, config))
     last = rows.features[c.SPEND_12W].to_numpy(dtype=np.float64, na_value=0.0)
-    trips = _bg_nbd(served).expected(bg_nbd.Trips.of(rows.features), SPEND_DAYS)
-    worth = _gamma_gamma(served).expected(*_worth(rows.features))
-    anything = {GAMMA_GAMMA: trips * worth, LAST_SPEND: last}
+    trips = settings(bg_nbd.BgNbdConfig, "bg_nbd-spend")
+    worth = score_peers.trips_times_worth(served.known, served.moment, rows.features, trips)
+    anything = {GAMMA_GAMMA: worth, LAST_SPEND: last}
+    learned = score_peers.spend_learned(served.known)
     if len(learned) == 0:
         return anything, {}
-    now, then = linear_spend.with_rates(rows.features), linear_spend.with_rates(learned.features)
-    median, mean = (
-        np.maximum(
-            linear_spend.fit(then, learned.labels, linear_spend.COLUMNS, aim, PEERS.linear_spend).predict(now), 0.0
-        )
-        for aim in ("median", "mean")
-    )
+    config = settings(linear_spend.LinearSpendConfig, "linear_spend-spend")
+    median, mean = (score_peers.line(learned, rows.features, aim, config) for aim in ("median", "mean"))
     return {LINE: median} | anything, {MEAN_LINE: mean}
 
 
-def _learned(known: History, days: int, at: Callable[[Moment], Examples]) -> Examples:
-    return gather(known.cutoff_before(days, N_CUTOFFS_LEARNED), at)
-
-
-def _plain(learned: Examples, rows: Examples, columns: tuple[str, ...]) -> FloatArray:
-    names = columns if len(learned) else ()
-    peer = recency_frequency.fit(learned.features, learned.labels, names, PEERS.recency_frequency)
-    return peer.predict(rows.features)
-
-
-def _weibull(known: History, cap_days: int) -> weibull_aft.WeibullAft:
+def _weibull(known: History, cap_days: int, name: str) -> weibull_aft.WeibullAft:
     """Return the model of days up to the cap, from customers who were active at earlier cutoffs."""
-    cutoffs = known.cutoff_before(cap_days, PEERS.weibull.n_cutoffs)
-    learned = gather(cutoffs, lambda moment: days_examples(known, moment, cap_days))
-    if len(learned):
-        learned = learned.only((learned.features[c.RECENCY_DAYS] <= _ACTIVE_DAYS).to_numpy(dtype=np.bool_))
-    return weibull_aft.fit(learned.features, learned.labels, cap_days, weibull_aft.COLUMNS, PEERS.weibull)
-
-
-def _bg_nbd(served: Served) -> bg_nbd.BgNbd:
-    customers = served.known.features("customers", served.moment)
-    return bg_nbd.fit(bg_nbd.Trips.of(customers), PEERS.bg_nbd)
-
-
-def _gamma_gamma(served: Served) -> gamma_gamma.GammaGamma:
-    return gamma_gamma.fit(*_worth(served.known.features("customers", served.moment)))
-
-
-def _worth(customers: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Return what customers spent a day with trips, and how many such days there were."""
-    n = customers[c.N_DAYS].to_numpy(dtype=np.float64)
-    return customers[c.SPEND].to_numpy(dtype=np.float64, na_value=0.0) / np.maximum(n, 1.0), n
+    config = settings(weibull_aft.WeibullConfig, name)
+    return score_peers.weibull(score_peers.trips_learned(known, cap_days, config.n_cutoffs), cap_days, config)
 
 
 def _served_days(served: Served, customers: npt.NDArray[np.int64]) -> FloatArray:
@@ -206,7 +157,7 @@ def _auc(task: str, chances: dict[str, FloatArray], rows: Examples) -> Observati
     return Observation(task, "ROC AUC", kept, rows.customers[told], "auc", outcomes=rows.labels[told])
 
 
-CHURN = Task("churn", "Scores", WINDOW_DAYS, N_CHURN, ("churn",), observe_churn, PEERS)
+CHURN = Task("churn", "Scores", WINDOW_DAYS, N_CHURN, ("churn",), observe_churn)
 LONG_CHURN = replace(CHURN, name="churn-56", window_days=LONG_DAYS, n_cutoffs=N_CHURN_LONG, observe=observe_long_churn)
-TRIP = Task("next-trip", "Scores", WINDOW_DAYS, N_CHURN, ("next_purchase",), observe_next_trip, PEERS)
-VALUE = Task("spend", "Scores", SPEND_DAYS, N_SPEND, ("lifetime_value",), observe_spend, PEERS)
+TRIP = Task("next-trip", "Scores", WINDOW_DAYS, N_CHURN, ("next_purchase",), observe_next_trip)
+VALUE = Task("spend", "Scores", SPEND_DAYS, N_SPEND, ("lifetime_value",), observe_spend)

@@ -2,6 +2,9 @@
 
 Fader and Hardie, The Gamma-Gamma Model of Monetary Value (2013): the worth of trips is gamma-distributed round a mean
 of the customer's own, that mean inversely gamma-distributed over customers, and neither depends on how often they come.
+
+Tried by hand on the CDNOW sample (946 customers with repeat trips), which is not kept here: p 6.25, q 3.74, v 15.44, as
+published.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.linear_model import LinearRegression, QuantileRegressor
+from sklearn.linear_model import LinearRegression, QuantileRegressor, Ridge
 
 from features import columns as c
 from training.errors import ConfigError
@@ -32,20 +32,25 @@ COLUMNS = (
 )
 
 _LEAST_DAYS = 14.0
-_PENALTY = 0.01
 
 
 @dataclass(frozen=True)
 class LinearSpendConfig:
-    """How many rows the line of the median is learned from, at most: its cost grows faster than they do."""
+    """How strongly the weights of standardised columns are held to 0, and how much the line of the median is shown.
+
+    `median_penalty` is of absolute weights (scikit-learn's alpha), `mean_ridge` of squared ones, in rows. The median is
+    learned from at most `max_rows`: its cost grows faster than they do.
+    """
 
     max_rows: int = 6_000
+    median_penalty: float = 0.01
+    mean_ridge: float = 0.0
     seed: int = 20171009
 
     def __post_init__(self) -> None:
-        """Refuse a line through nothing."""
-        if self.max_rows < 1:
-            raise ConfigError(f"linear_spend: max_rows starts at 1, found {self.max_rows}")
+        """Refuse a line through nothing, and what would reward great weights."""
+        if self.max_rows < 1 or min(self.median_penalty, self.mean_ridge) < 0:
+            raise ConfigError(f"linear_spend: max_rows starts at 1, penalties are at least 0, found {self}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,10 @@ def fit(
         kept = np.random.default_rng(config.seed).choice(len(y), config.max_rows, replace=False)
         x, y = x[kept], y[kept]
     scale = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
-    line = LinearRegression() if aim == "mean" else QuantileRegressor(quantile=0.5, alpha=_PENALTY, solver="highs")
+    if aim == "mean":
+        line = Ridge(config.mean_ridge, solver="svd") if config.mean_ridge else LinearRegression()
+    else:
+        line = QuantileRegressor(quantile=0.5, alpha=config.median_penalty, solver="highs")
     line.fit(x / scale, y)
     return LinearModel(float(line.intercept_), tuple(columns), tuple(float(w) for w in line.coef_ / scale))
 

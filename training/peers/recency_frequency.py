@@ -27,18 +27,19 @@ OFFERS = (c.RECENCY_DAYS, c.N_BASKETS_12W, c.N_BASKETS_OWNED_12W, c.N_REDEEMED_B
 
 @dataclass(frozen=True)
 class RecencyFrequencyConfig:
-    """How weakly the weights are held to 0 (scikit-learn's C)."""
+    """How weakly the weights are held to 0 (scikit-learn's C), and where each line may bend (`n_knots` quantiles)."""
 
     inverse_penalty: float = 1.0
+    n_knots: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a penalty without end."""
-        if self.inverse_penalty <= 0:
-            raise ConfigError(f"recency_frequency: inverse_penalty must be above 0, found {self.inverse_penalty}")
+        """Refuse a penalty without end, and less than a straight line."""
+        if self.inverse_penalty <= 0 or self.n_knots < 0:
+            raise ConfigError(f"recency_frequency: inverse_penalty > 0 and n_knots >= 0, found {self}")
 
 
 def fit(
     features: pd.DataFrame, labels: npt.ArrayLike, columns: Sequence[str], config: RecencyFrequencyConfig
 ) -> LogisticModel:
-    """Return the model of `labels` (0 or 1) by the named columns, each one straight on its logarithm."""
-    return fit_logistic(features, labels, columns, LogisticConfig(0, config.inverse_penalty))
+    """Return the model of `labels` (0 or 1) by the named columns, each a line with `n_knots` bends on its logarithm."""
+    return fit_logistic(features, labels, columns, LogisticConfig(config.n_knots, config.inverse_penalty))

@@ -6,7 +6,9 @@ The method of Yang, Zhu, Wei, Xu and Zhang (arXiv 2010.05525, 2020):
     w_u = (items of u)^−size_power, with a size_power of a half
 
 An item of many rows has very many pairs of them: at most `max_rows` of its rows are looked at, spread evenly over them
-in their order, and its sums are scaled by (pairs that there are) ÷ (pairs that were looked at).
+in their order, and its sums are scaled by (pairs that there are) ÷ (pairs that were looked at). The paper looks at all;
+few rows cost quality (recall@10 on Complete Journey's baskets of summer: .0825 with 200, .0849 with 600, .0856 with
+2,000).
 """
 
 from __future__ import annotations
@@ -93,15 +95,16 @@ def _swings(
     """Return item, other item and similarity of all pairs of a block, by item and other."""
     n_items = held.shape[1]
     lying = sp.csr_array(held[looked.rows])
+    row = np.repeat(np.arange(len(looked.rows)), np.diff(lying.indptr))
+    is_other = lying.indices != looked.items[row]  # all share the item itself: of pairs that share no more none counts
     # an item of one item's row is another thing than the same item of another's: only rows of one item share any
-    key = np.repeat(looked.items, np.diff(lying.indptr)) * n_items + lying.indices
+    key = looked.items[row[is_other]] * n_items + lying.indices[is_other]
     cells, column = np.unique(key, return_inverse=True)
-    table = sp.csr_array((lying.data, column, lying.indptr), shape=(len(looked.rows), len(cells)))
+    table = sp.csr_array((lying.data[is_other], (row[is_other], column)), shape=(len(looked.rows), len(cells)))
     shared = sp.csr_array(table @ table.T).tocoo()
     pair = np.where(shared.row == shared.col, 0.0, weights[looked.rows[shared.row]] * weights[looked.rows[shared.col]])
-    swing = sp.csr_array((pair / (alpha + shared.data), (shared.row, shared.col)), shape=shared.shape)
+    swing = sp.csr_array((pair / (alpha + 1.0 + shared.data), (shared.row, shared.col)), shape=shared.shape)
     met = sp.csr_array((swing @ table).multiply(table))
-    scaled = sp.diags_array(looked.scale) @ met
-    scores = 0.5 * np.asarray(scaled.sum(axis=0), dtype=np.float64).ravel()
+    scores = 0.5 * np.asarray((sp.diags_array(looked.scale) @ met).sum(axis=0), dtype=np.float64).ravel()
     one, other = np.divmod(cells, n_items)
-    return one, other, np.where(one == other, 0.0, scores)
+    return one, other, scores

@@ -1,6 +1,7 @@
 """The peers that can be tuned, as the backtest's tasks measure them: a report beside untuned peers proves nothing.
 
-What a peer learns from and is judged on does not depend on its settings: it is made once a cutoff.
+Those that rank stand here, those of the scores in `score_peers`. What a peer learns from and is judged on does not
+depend on its settings: it is made once a cutoff.
 """
 
 from __future__ import annotations
@@ -27,27 +28,16 @@ from training.pairs import named_categories
 from training.peers import ease, factors, frequency, item_knn, rp3beta, swing, tifu_knn, up_cf, user_knn
 from training.peers.past_baskets import PastBaskets, first_items, past_baskets
 from training.sums import CustomerSums
-from training.tuning.tunable import Reached, Term, Tunable, days_before
-
-FOLDER = "peers/"
+from training.tuning import score_peers
+from training.tuning.peer import FOLDER, Peer
+from training.tuning.score_peers import SCORE_PEERS
+from training.tuning.tunable import Reached, Term, Tunable
 
 _N_KEPT = 8  # boards at once: those of all cutoffs of one search
 _N_BASKETS = 10_000
-_HISTORY_DAYS = 56  # peers learn from what was bought, not from label windows
 _THIRD = 1 / 3
 
 Fit = Callable[[Any, Any], Any]  # Any: each peer has a config and a scorer of its own
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A peer of one task: its settings' class, how it learns, the metric in words, and what a fit of it reaches."""
-
-    task: Task
-    config_class: type[Any]
-    fit: Fit
-    metric: str
-    reached: Callable[[Fit, Any, History, Moment], Reached]
 
 
 @dataclass(frozen=True)
@@ -65,14 +55,8 @@ class At:
 
 def peer_tunables() -> dict[str, Tunable]:
     """Return every peer that can be tuned by the name of its config, ``peers/<peer>-<task>``."""
-    return {FOLDER + name: _tunable(FOLDER + name, peer) for name, peer in _PEERS.items()}
-
-
-def _tunable(name: str, peer: Peer) -> Tunable:
-    window, n_tested = peer.task.window_days, peer.task.n_cutoffs
-    days = partial(days_before, window_days=window, tests=[(window, n_tested)], history_days=_HISTORY_DAYS)
-    modules = (peer.config_class.__module__, __name__)
-    return Tunable(name, peer.config_class, peer.metric, partial(peer.reached, peer.fit), days, modules)
+    ranking = {FOLDER + name: peer.tunable(name, __name__) for name, peer in _PEERS.items()}
+    return ranking | {FOLDER + name: peer.tunable(name, score_peers.__name__) for name, peer in SCORE_PEERS.items()}
 
 
 @lru_cache(maxsize=_N_KEPT)
@@ -154,26 +138,28 @@ def _basket_reached(from_one: bool, fit: Fit, config: Any, known: History, cutof
 
 def _of_baskets(config_class: type[Any], fit: Fit, *, from_one: bool = True) -> Peer:
     metric = "recall@10 from one product" if from_one else "hit@10 from the rest of a basket"
-    return Peer(basket_task.BASKETS, config_class, fit, metric, partial(_basket_reached, from_one))
+    return Peer((basket_task.BASKETS,), config_class, metric, partial(_basket_reached, from_one, fit))
 
 
 def _of_stretch(config_class: type[Any], fit: Fit) -> Peer:
     metric = "mean of precision@1, recall@10, ndcg@10"
-    return Peer(stretch_task.STRETCH, config_class, fit, metric, _stretch_reached)
+    return Peer((stretch_task.STRETCH,), config_class, metric, partial(_stretch_reached, fit))
 
 
 def _of_discover(config_class: type[Any], fit: Fit) -> Peer:
-    return Peer(discover_task.DISCOVER, config_class, fit, "recall@10, 28 days", _discover_reached)
+    return Peer((discover_task.DISCOVER,), config_class, "recall@10, 28 days", partial(_discover_reached, fit))
 
 
 def _of_repeat(at: repeat_task.AtLevel, task: Task) -> dict[str, Peer]:
-    reached = partial(_repeat_reached, at)
     fits: dict[str, tuple[type[Any], Fit]] = {
         "decayed_frequency": (frequency.DecayedConfig, frequency.decayed),
         "tifu_knn": (tifu_knn.TifuConfig, tifu_knn.fit),
         "up_cf": (up_cf.UpCfConfig, up_cf.fit),
     }
-    return {f"{name}-{at.file}": Peer(task, kind, fit, "recall@10", reached) for name, (kind, fit) in fits.items()}
+    return {
+        f"{name}-{at.file}": Peer((task,), kind, "recall@10", partial(_repeat_reached, at, fit))
+        for name, (kind, fit) in fits.items()
+    }
 
 
 _PEERS: Mapping[str, Peer] = {

@@ -10,22 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from features import columns as c
-from features.asof import Moment, local_midnight
-from training.backtest.coupon_task import judged_offers
+from features.asof import Moment
 from training.config import load_search
 from training.errors import TuningError
 from training.history import History
 from training.judge import COVERAGE, TOP_SHARE, Judgement
 from training.learners import FOUR_WEEKS_DAYS, SOURCES, with_config
 from training.sums import CustomerSums
+from training.tuning.campaigns import campaign_days
 from training.tuning.peers import peer_tunables
 from training.tuning.tunable import N_CUTOFFS, Days, Reached, Term, Tunable, days_before
 
 EIGHT_WEEKS_DAYS, TWELVE_WEEKS_DAYS = 56, 84
-_MIN_HISTORY_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -109,27 +105,6 @@ def of_judgement(judgement: Judgement, weights: Mapping[str, float]) -> Reached:
     """Return what a judgement says by these metrics; TuningError where it says nothing of one."""
     sums = {metric: _sums(judgement, metric) for metric in weights}
     return Reached(tuple(Term(each, weights[metric], metric in _SQUARED) for metric, each in sums.items()))
-
-
-def campaign_days(history: History, n: int) -> Days | None:
-    """Return the days on which the `n` latest offers began that had ended before the first of those that are tested.
-
-    None where there are no earlier ones.
-    """
-    tested = judged_offers(history)
-    if not tested:
-        return None
-    zone = history.tables.time_zone
-    first = local_midnight(min(each.moment.day for each in tested), zone)
-    sent = history.features("customer_offers", first, [c.SENT_DAY, c.IS_SENT, c.IS_OVER])
-    earlier = [day for day in _starts(sent) if day >= history.tables.first_day + _MIN_HISTORY_DAYS]
-    return Days(tuple(local_midnight(day, zone) for day in reversed(earlier[-n:])), first) if earlier else None
-
-
-def _starts(sent: pd.DataFrame) -> list[int]:
-    """Return the days on which what has ended was sent, each once, in order."""
-    ended = sent[sent[c.IS_SENT].astype(bool) & sent[c.IS_OVER].astype(bool)]
-    return sorted({int(day) for day in ended[c.SENT_DAY].dropna()})
 
 
 def _tests_of(model: str) -> list[tuple[int, int]]:

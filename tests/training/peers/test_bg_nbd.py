@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
+from scipy.special import betaln, gammaln
 from scipy.stats import beta, gamma
 
 from training.errors import ConfigError
@@ -55,6 +57,34 @@ def test_it_finds_its_parameters_again_and_answers_as_simulated_customers_do() -
     assert found.alive(trips).mean() == pytest.approx(is_alive.mean(), abs=0.03)
     assert found.expected(trips, 30.0).mean() == pytest.approx(more.mean(), rel=0.05)
     assert np.corrcoef(found.expected(trips, 30.0), more)[0, 1] > 0.6
+
+
+def test_its_parameters_are_those_of_a_slow_search_without_gradients() -> None:
+    trips, _, _ = simulated(400, 60.0, 30.0, seed=9)
+
+    def slow(at: np.ndarray) -> float:
+        """Minus the log-likelihood as a product of gamma functions, customer by customer (the paper's equation 6)."""
+        r, alpha, a, b = np.exp(at)
+        total = 0.0
+        for x, latest, age in zip(trips.repeats, trips.latest, trips.age, strict=True):
+            common = betaln(a, b + x) - betaln(a, b) + gammaln(r + x) - gammaln(r) + r * np.log(alpha)
+            stayed = (alpha + age) ** -(r + x)
+            left = a / (b + x - 1) * (alpha + latest) ** -(r + x) if x > 0 else 0.0
+            total -= common + np.log(stayed + left)
+        return float(total)
+
+    options = {"xatol": 1e-3, "fatol": 1e-5, "maxiter": 600, "maxfev": 600}
+    start = np.log([TRUE.r, TRUE.alpha, TRUE.a, TRUE.b])
+    best = minimize(slow, start, method="Nelder-Mead", options=options)
+    found = fit(trips, BgNbdConfig(penalty=0.0))
+    assert -log_likelihood(found, trips).sum() == pytest.approx(best.fun, abs=2e-3)
+    assert [found.r, found.alpha, found.a, found.b] == pytest.approx(np.exp(best.x).tolist(), rel=0.05)
+
+
+def test_its_answer_at_the_published_parameters_is_the_published_one() -> None:
+    cdnow = BgNbd(r=0.2426, alpha=4.4135, a=0.7929, b=2.4258)
+    customer = Trips(np.array([2.0]), np.array([30.43]), np.array([38.86]))
+    assert cdnow.expected(customer, 39.0)[0] == pytest.approx(1.226, abs=5e-4)
 
 
 def test_who_never_came_back_has_not_left_and_who_waits_long_has_rather() -> None:

@@ -47,6 +47,23 @@ def test_a_rate_is_spend_over_the_days_that_a_customer_was_known_two_weeks_at_le
     assert rates["spend_rate_26w"].tolist() == [2.0, 1.0, 2.0]
 
 
-def test_a_line_through_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="max_rows"):
-        LinearSpendConfig(max_rows=0)
+def test_a_ridge_draws_the_line_by_mean_to_level_as_its_equation_says() -> None:
+    rng = np.random.default_rng(1)
+    spent, labels = rng.uniform(0, 100, 50), rng.uniform(0, 300, 50)
+    line = fit(pd.DataFrame({"spend_4w": spent}), labels, ["spend_4w"], "mean", LinearSpendConfig(mean_ridge=7.0))
+    standardised = (spent - spent.mean()) / spent.std()
+    weight = standardised @ (labels - labels.mean()) / (standardised @ standardised + 7.0)
+    assert line.weights[0] == pytest.approx(weight / spent.std())
+
+
+def test_a_strong_penalty_leaves_the_line_by_median_level() -> None:
+    spent = np.arange(41.0)
+    config = LinearSpendConfig(median_penalty=1_000.0)
+    line = fit(pd.DataFrame({"spend_4w": spent}), 2.0 * spent, ["spend_4w"], "median", config)
+    assert (line.intercept, *line.weights) == pytest.approx((40.0, 0.0))
+
+
+@pytest.mark.parametrize("broken", [{"max_rows": 0}, {"median_penalty": -1.0}, {"mean_ridge": -1.0}])
+def test_settings_without_meaning_are_refused(broken: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="linear_spend"):
+        LinearSpendConfig(**broken)

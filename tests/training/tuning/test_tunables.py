@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
 import pytest
 
-from features.asof import Moment
+from features.asof import Moment, local_midnight
 from training import tune_job
+from training.backtest.coupon_task import judged_offers
 from training.backtest.cutoffs import judged_cutoffs
 from training.config import load_config, load_search, load_study
 from training.errors import TuningError
@@ -15,11 +17,13 @@ from training.history import History
 from training.judge import TOP_SHARE, Guard, Judgement, MetricRow
 from training.learners import SOURCES
 from training.sums import CustomerSums
+from training.tuning.campaigns import campaign_days
 from training.tuning.config_text import with_values
 from training.tuning.peers import peer_tunables
+from training.tuning.score_peers import SCORE_PEERS
 from training.tuning.space import Space
 from training.tuning.tunable import Days
-from training.tuning.tunables import GOALS, campaign_days, model_tunable, named, of_judgement, tunables
+from training.tuning.tunables import GOALS, model_tunable, named, of_judgement, tunables
 
 
 def row(metric: str, value: float, *, higher: bool = True, primary: bool = True) -> MetricRow:
@@ -106,6 +110,38 @@ def test_a_peer_reaches_something_between_nothing_and_all(name: str, shop_histor
     assert len(values) == len(days.cutoffs)
     assert all(0 < value < 1 for value in values)
     assert len(np.unique(values)) > 1
+
+
+_QUICK = ("bg_nbd-churn", "factorised-hours")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in SCORE_PEERS]
+)
+def test_a_peer_of_the_scores_reaches_what_its_settings_make_of_it(name: str, shop_history: History) -> None:
+    tunable = peer_tunables()[f"peers/{name}"]
+    window = 84 if name.endswith("spend") else 28
+    zone, until = shop_history.tables.time_zone, shop_history.known_until
+    cutoff = until.plus_days(-window, zone)
+    if name.endswith("offers"):
+        cutoff = local_midnight(judged_offers(shop_history)[-1].moment.day, zone)
+    shipped = load_config(tunable.config_class, tunable.name)
+    setting = load_search(tunable.config_class, tunable.name)[0]
+    ends = setting.choices or (setting.low, setting.high)
+    values = [
+        next(tunable.value(config, shop_history, Days((cutoff,), until))).value
+        for config in (replace(shipped, **{setting.name: end}) for end in (ends[0], ends[-1]))
+    ]
+    assert np.isfinite(values).all()
+    assert values[0] != values[1]
+
+
+@pytest.mark.parametrize("name", ["weibull_aft-churn", "recency_frequency-churn", "bg_nbd-churn"])
+def test_a_peer_of_churn_is_compared_before_the_first_test_of_both_windows(name: str, shop_history: History) -> None:
+    days = peer_tunables()[f"peers/{name}"].days(shop_history)
+    assert days is not None
+    tests = [judged_cutoffs(shop_history, window, n)[0].us for window, n in ((28, 4), (56, 3))]
+    assert days.first_test.us == min(tests)
 
 
 def test_a_peer_can_not_be_compared_where_nobody_is_judged(new_history: History) -> None:
