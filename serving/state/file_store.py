@@ -264,7 +264,7 @@ class FileStore:
         ((n_pages,),) = connection.execute("pragma page_count").fetchall()
         if n_free > max(_TIDY_PAGES, n_pages // 10):
             with suppress(sqlite3.OperationalError):  # the commit itself has happened; there is always a next time
-                connection.execute(f"pragma incremental_vacuum({_TIDY_PAGES})").fetchall()
+                connection.executescript(f"pragma incremental_vacuum({_TIDY_PAGES})")  # `execute` gives back one page
 
 
 def _pop(links: deque[Link]) -> Link | None:

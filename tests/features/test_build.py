@@ -53,7 +53,7 @@ class HeldEngine:
     def write(self, tables: Mapping[str, Path], query: FeatureQuery, out: Path) -> None:
         self.n_runs += 1
         self.has_begun.set()
-        assert self.may_end.wait(10)
+        assert self.may_end.wait(100)
         DuckDbEngine().write(tables, query, out)
 
 
@@ -140,8 +140,8 @@ def test_what_has_not_begun_when_the_body_ends_is_left(tables: TableSet, tmp_pat
     store = FeatureStore(tables, tmp_path / "f", engine)
 
     with store.ahead([("customers", at(day)) for day in range(3, 9)]):
-        engine.has_begun.wait(10)
-        engine.may_end.set()
+        assert engine.has_begun.wait(100)
+        threading.Timer(0.5, engine.may_end.set).start()  # once the body has ended
 
     assert engine.n_runs < 6
     assert store.read("customers", at(8)).equals(FeatureStore(tables, tmp_path / "other").read("customers", at(8)))
@@ -152,7 +152,7 @@ def test_what_is_in_the_making_is_waited_for(tables: TableSet, tmp_path: Path) -
     store = FeatureStore(tables, tmp_path / "f", engine)
 
     with store.ahead([("customers", at(10))]):
-        engine.has_begun.wait(10)
+        assert engine.has_begun.wait(100)
         threading.Timer(0.05, engine.may_end.set).start()
         store.read("customers", at(10))
 

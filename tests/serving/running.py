@@ -41,7 +41,7 @@ def publish(home: Path, recipe: str = "first") -> str:
     return version
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Say whether `holds` becomes true in time."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

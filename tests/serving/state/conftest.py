@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.state import redis_server
+from serving.state import file_store, redis_server
 from serving.state.file_store import FileStore
 from serving.state.redis_store import RedisStore
 from serving.state.store import Store
@@ -19,7 +19,9 @@ Opener = Callable[[], Store]
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for Redis on a busy machine with a slow disk; what a shop does not wait for is tested where it is meant."""
+    """Wait on a busy machine with a slow disk; how long a shop waits is tested where that is meant."""
+    monkeypatch.setattr(file_store, "_READ_BUSY_SECONDS", 30.0)
+    monkeypatch.setattr(file_store, "_LOCK_SECONDS", 30.0)
     monkeypatch.setattr(redis_server, "ANSWER_SECONDS", 30.0)
 
 
