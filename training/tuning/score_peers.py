@@ -18,7 +18,7 @@ from training import metrics
 from training.backtest import coupon_task, score_peers
 from training.backtest.category_task import CATEGORIES
 from training.backtest.hours_task import HOURS
-from training.backtest.score_tasks import CHURN, LONG_CHURN, TRIP, VALUE, WINDOW_DAYS
+from training.backtest.score_tasks import CHURN, LONG_CHURN, SPEND_DAYS, TRIP, VALUE, WINDOW_DAYS
 from training.best_hour import JUDGED_DAYS, factorised_chances, of_each_trip, trips_around, whose_trips
 from training.comparison import absolute_error, auc_parts, squared_error
 from training.coupon_response import ended_examples
@@ -42,7 +42,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _N_KEPT = 8  # rows of cutoffs at once: those of one search
 _N_CAMPAIGN_DAYS = 3
-_SPEND_HISTORY_DAYS = 112  # the spend of 84 days, learned from four weeks at least
+_SPEND_HISTORY_DAYS = 2 * SPEND_DAYS  # lines learned from customers known for four weeks go wild at twelve
 
 
 class Rows(NamedTuple):
@@ -53,7 +53,10 @@ class Rows(NamedTuple):
 
 
 def _auc(scores: FloatArray, rows: Examples) -> Reached:
+    """Return the ROC AUC; a half where all did the same, so that no order can be told from another."""
     found = auc_parts(scores, rows.labels)
+    if np.isnan(found.value):
+        return Reached((Term(CustomerSums.whole(0.5)),))
     return Reached((Term(CustomerSums.of(found.parts * len(rows), rows.customers, base=found.value)),))
 
 
@@ -133,8 +136,7 @@ def _logistic_pairs(config: RecencyFrequencyConfig, known: History, cutoff: Mome
 
 def _logistic_offers(config: RecencyFrequencyConfig, known: History, cutoff: Moment) -> Reached:
     rows = _offers(known, cutoff)
-    chances = score_peers.logistic(rows.learned, OFFERS, config).predict(rows.judged.features)
-    return _error(metrics.log_losses(chances, rows.judged.labels), rows.judged)
+    return _auc(score_peers.logistic(rows.learned, OFFERS, config).predict(rows.judged.features), rows.judged)
 
 
 def _bg_nbd_churn(config: BgNbdConfig, known: History, cutoff: Moment) -> Reached:
@@ -173,10 +175,10 @@ SCORE_PEERS: Mapping[str, Peer] = {
     "weibull_aft-next_trip": Peer((TRIP,), WeibullConfig, "-mae_days", _weibull_trip),
     "recency_frequency-categories": Peer((CATEGORIES,), RecencyFrequencyConfig, _LOG_LOSS, _logistic_pairs),
     "recency_frequency-offers": Peer(
-        *((coupon_task.OFFERS,), RecencyFrequencyConfig, _LOG_LOSS, _logistic_offers),
+        *((coupon_task.OFFERS,), RecencyFrequencyConfig, "auc", _logistic_offers),
         days=partial(campaign_days, n=_N_CAMPAIGN_DAYS),
     ),
     "linear_spend-spend": Peer((VALUE,), LinearSpendConfig, _SPENT, _lines, _SPEND_HISTORY_DAYS),
-    "bg_nbd-spend": Peer((VALUE,), BgNbdConfig, _SPENT, _bg_nbd_spend, _SPEND_HISTORY_DAYS),
+    "bg_nbd-spend": Peer((VALUE,), BgNbdConfig, _SPENT, _bg_nbd_spend),
     "factorised-hours": Peer((HOURS,), FactorisedConfig, _LOG_LOSS, _factorised),
 }
