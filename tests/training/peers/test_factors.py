@@ -35,6 +35,44 @@ def test_a_row_is_folded_in_by_its_own_least_squares() -> None:
     assert scores[1].tolist() == [0.0] * 10
 
 
+def slow_als(owned: np.ndarray, config: FactorConfig, n_rounds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and items in turn, each by its own least squares, until nothing moves."""
+    rng = np.random.default_rng(seed)
+    items = rng.normal(0.0, 0.3, (owned.shape[1], config.n_factors))
+    for _ in range(n_rounds):
+        rows = np.array([slow_row(items, row, config) for row in owned])
+        items = np.array([slow_row(rows, column, config) for column in owned.T])
+    return rows, items
+
+
+def als_loss(owned: np.ndarray, rows: np.ndarray, items: np.ndarray, config: FactorConfig) -> float:
+    """Hu et al.'s equation 3."""
+    confidence = np.where(owned > 0, config.confidence * owned, 1.0)
+    missed = confidence * ((owned > 0) - rows @ items.T) ** 2
+    return float(missed.sum() + config.regularization * ((rows**2).sum() + (items**2).sum()))
+
+
+def test_als_comes_as_far_down_as_slow_least_squares_in_turn() -> None:
+    owned = two_tastes(40)
+    config = FactorConfig(n_factors=2, regularization=0.5, confidence=3.0, n_iterations=40)
+    scorer = fit_als(owned, AlsConfig(config))
+    ours = als_loss(owned.toarray(), scorer.folded_in(owned), scorer.items, config)
+    slow = [als_loss(owned.toarray(), *slow_als(owned.toarray(), config, 30, seed), config) for seed in range(2)]
+    assert ours == pytest.approx(min(slow), rel=1e-3)
+
+
+def test_bpr_puts_what_a_row_has_before_what_it_has_not_better_than_popularity_does() -> None:
+    owned = two_tastes()
+    held = owned.toarray() > 0
+
+    def share_in_order(scores: np.ndarray) -> float:
+        right = [row[own][:, None] > row[~own][None, :] for row, own in zip(scores, held, strict=True)]
+        return float(np.concatenate([each.ravel() for each in right]).mean())
+
+    popularity = np.tile(held.mean(axis=0), (len(held), 1))
+    assert share_in_order(fit_bpr(owned, BprConfig()).scores(owned)) > 0.95 > 0.8 > share_in_order(popularity)
+
+
 @pytest.mark.parametrize("name", ["als", "bpr"])
 def test_scores_prefer_the_rows_own_taste(name: str) -> None:
     owned = two_tastes()

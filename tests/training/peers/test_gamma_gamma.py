@@ -23,6 +23,16 @@ def test_the_density_is_the_integral_over_customers_own_means() -> None:
         assert float(np.exp(found)) == pytest.approx(slow, rel=1e-4)
 
 
+def test_the_expectation_is_the_integral_over_what_a_customers_own_mean_may_be() -> None:
+    mean, n = 35.0, 4.0  # given nu the mean worth of a trip is p / nu
+
+    def weight(nu: float) -> float:
+        return float(gamma.pdf(mean, TRUE.p * n, scale=1 / (nu * n)) * gamma.pdf(nu, TRUE.q, scale=1 / TRUE.v))
+
+    slow = quad(lambda nu: TRUE.p / nu * weight(nu), 1e-9, 3)[0] / quad(weight, 1e-9, 3)[0]
+    assert TRUE.expected(np.array([mean]), np.array([n]))[0] == pytest.approx(slow, rel=1e-4)
+
+
 def test_few_trips_are_drawn_to_all_customers_and_many_stand_for_themselves() -> None:
     everyone = TRUE.v * TRUE.p / (TRUE.q - 1.0)
     expected = TRUE.expected(np.array([90.0, 90.0, 90.0]), np.array([0.0, 1.0, 10_000.0]))
