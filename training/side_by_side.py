@@ -98,10 +98,11 @@ def processes_for(bench: Bench, n_models: int) -> int:
     if type(store.engine) is not DuckDbEngine or n_models < 2:  # Spark has processes of its own
         return 1
     n_lines = pq.read_metadata(store.tables.path("lines")).num_rows
-    return min(recipe.n_processes, _n_cores(), n_models) if n_lines >= recipe.side_by_side_lines else 1
+    return min(recipe.n_processes, n_cores(), n_models) if n_lines >= recipe.side_by_side_lines else 1
 
 
-def _n_cores() -> int:
+def n_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -8,6 +8,7 @@ each peer. The place of the product left out counts up to the hundredth, the mos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from training.baskets import Baskets, baskets_of, known_lines
 from training.config import load_config
 from training.peers import item_knn, rp3beta, swing
 from training.peers.item_scorer import SimilarItems
+from training.side_by_side import n_cores
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -100,10 +102,16 @@ PEERS: Mapping[str, tuple[Any, Any, str]] = {  # Any: each fitter has a config c
 
 
 def fitted_peers(known: Baskets) -> dict[str, SimilarItems]:
-    """Return the peers by name, with the settings of `configs/peers`, of baskets known before the cutoff."""
-    return {
-        name: fit(known.matrix, load_config(config, f"peers/{file}")) for name, (fit, config, file) in PEERS.items()
-    }
+    """Return the peers by name, with the settings of `configs/peers`, of baskets known before the cutoff.
+
+    A core each: products of sparse matrices, nearly all of their work, let other threads run.
+    """
+    with ThreadPoolExecutor(n_cores()) as pool:
+        coming = {
+            name: pool.submit(fit, known.matrix, load_config(config, f"peers/{file}"))
+            for name, (fit, config, file) in PEERS.items()
+        }
+        return {name: each.result() for name, each in coming.items()}
 
 
 def observations(tasks: Tasks, shown: Mapping[str, Shown]) -> tuple[Observation, ...]:

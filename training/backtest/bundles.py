@@ -22,11 +22,14 @@ from training.backtest.served import ServedBundle
 from training.challenge_judging import in_a_language_that_ships
 from training.code_digest import code_digest
 from training.comparison import iso_days
+from training.config import load_config
 from training.costs import Meter
 from training.errors import BacktestError
 from training.history import History
+from training.judging import Bench
 from training.learners import Learner
 from training.recipe import Recipe
+from training.side_by_side import fitted_side_by_side
 
 _ABOUT = "about.json"
 _DIGITS = 16
@@ -81,11 +84,16 @@ class PastBundles:
 
     def fit(self, name: str, moment: Moment) -> Any:  # Any: each model's own fitted class
         """Return a model that has learned what was known at `moment`."""
-        self.say(f"{iso_days([moment])[0]}: fit {name}")
-        with self.meter.stage(f"fit {name}"):
-            return self.learners[name].fit(self.history.until(moment))
+        return self.bench(moment).fitted(self.learners[name])
+
+    def bench(self, moment: Moment) -> Bench:
+        """Return where models learn what was known at `moment`."""
+        day = iso_days([moment])[0]
+        recipe = load_config(Recipe, "recipe")
+        return Bench(self.history.until(moment), recipe, lambda line: self.say(f"{day}: {line}"), meter=self.meter)
 
     def _make(self, moment: Moment, wanted: Mapping[str, str], fits: Fits) -> Path:
+        fits.make(wanted)
         models = {name: fits[name] for name in self.learners if name in wanted}
         self.say(f"{iso_days([moment])[0]}: bundle")
         with self.meter.stage("bundle"):
@@ -150,6 +158,11 @@ class Fits(dict[str, Any]):  # Any: each model's own fitted class
         super().__init__()
         self._bundles = bundles
         self._moment = moment
+
+    def make(self, names: Collection[str]) -> None:
+        """Fit those of these models that aren't yet, side by side where that pays (training/side_by_side.py)."""
+        missing = [learner for name, learner in self._bundles.learners.items() if name in names and name not in self]
+        self.update(fitted_side_by_side(self._bundles.bench(self._moment), missing))
 
     def __missing__(self, name: str) -> Any:  # Any: as in the class
         """Fit the model."""
