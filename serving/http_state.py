@@ -48,6 +48,8 @@ class StateDoor:
         self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="state")
         self._n_waiting = 0
         self._why_not_open = ""
+        self.joins_writes = True
+        """Whether what several requests tell may be written as one; not where each is traced by itself."""
 
     @property
     def reads_in_place(self) -> bool:
@@ -127,8 +129,12 @@ class StateDoor:
         try:
             return await asyncio.wait_for(asyncio.shield(done), until - time.perf_counter())
         except TimeoutError:
-            self._metrics.count_state_failure("slow")
-            raise StateUnavailable("the state takes too long to answer") from None
+            raise self.too_slow() from None
+
+    def too_slow(self) -> StateUnavailable:
+        """Count that the state took too long for a request, and return the error that says so."""
+        self._metrics.count_state_failure("slow")
+        return StateUnavailable("the state takes too long to answer")
 
     def _one_less(self, done: asyncio.Future[T]) -> None:
         self._n_waiting -= 1
@@ -136,20 +142,40 @@ class StateDoor:
             # Whoever waited has gone when the time was up: what became of it is nobody's any more.
             done.exception()
 
+    def begin(self, work: Callable[[State], T]) -> T:
+        """Return what `work` begins to write, which `ended` is told of; StateUnavailable when the state is away."""
+        return self._ask(work, "write")
+
+    def ended(self, seconds: float, error: StateUnavailable | None = None) -> None:
+        """Note that what began some seconds ago was written, or (with an error) was not."""
+        if error is None:
+            self._worked("write", seconds)
+        else:
+            self._failed("write", error)
+
     def _do(self, work: Callable[[State], T], kind: str) -> T:
+        started = time.perf_counter()
+        done = self._ask(work, kind)
+        self._worked(kind, time.perf_counter() - started)
+        return done
+
+    def _ask(self, work: Callable[[State], T], kind: str) -> T:
         if self._opened is None:
             raise StateUnavailable("the state could not be opened yet")
-        started = time.perf_counter()
         try:
-            done = work(self._opened.state)
+            return work(self._opened.state)
         except StateUnavailable as error:
-            if not self._is_away[kind]:
-                logger.error("the state is away for a %s: %s", kind, error)
-            self._is_away[kind] = True
-            self._metrics.count_state_failure(kind)
+            self._failed(kind, error)
             raise
+
+    def _failed(self, kind: str, error: StateUnavailable) -> None:
+        if not self._is_away[kind]:
+            logger.error("the state is away for a %s: %s", kind, error)
+        self._is_away[kind] = True
+        self._metrics.count_state_failure(kind)
+
+    def _worked(self, kind: str, seconds: float) -> None:
         if self._is_away[kind]:
             logger.warning("the state is back for a %s", kind)
             self._is_away[kind] = False
-        self._metrics.observe_state(kind, time.perf_counter() - started)
-        return done
+        self._metrics.observe_state(kind, seconds)

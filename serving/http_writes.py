@@ -24,11 +24,12 @@ from serving.api_writes import (
 )
 from serving.errors import StateUnavailable
 from serving.http_body import MAX_ENTRIES_BYTES, decode, read_body
-from serving.http_problems import JSON_TYPE, Answer, breaches, invalid, not_ready
+from serving.http_intake import MOST_AT_ONCE, Intake
+from serving.http_problems import JSON_TYPE, Answer, Problem, breaches, invalid, not_ready
 from serving.http_routes import Exchange
 from serving.http_shop import Shop, check_head, check_query
 from serving.live import epoch_us
-from serving.state.accepting import Accepted
+from serving.state.accepting import Asks
 from serving.state.events import Event
 from serving.state.known import Live
 from serving.state.merging import Identity, Linked
@@ -37,6 +38,8 @@ from serving.state.stock_words import StockWord
 RETRY_SECONDS = 1
 
 _LINKED_AT_ONCE = 16
+
+_SMALL_BYTES = 16_384  # what is decoded and checked while the event loop waits
 
 _AWAY = "nothing of this call is confirmed: send it again, what was taken already counts once"
 
@@ -77,14 +80,33 @@ def check_entries(
 
 
 class Writes:
-    """Answers what is told: each call in a thread, since it ends on the disk or the network."""
+    """Answers what is told: events on the event loop where that need not wait, all else in a thread.
+
+    What is told ends on the disk or the network.
+    """
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
+        asks = Asks(shop.may_keep, shop.kind_of, shop.cost_of)
+        self._intake = Intake(shop.door, lambda state, events: state.begin_accept(events, asks))
 
     async def events(self, exchange: Exchange) -> Answer:
-        """Answer what became of the events of a call."""
-        return await self._tell(exchange, self._accept)
+        """Answer what became of the events of a call: a few go in together with those of others that wait."""
+        body = await self._body_of(exchange)
+        if len(body) > _SMALL_BYTES or not self._intake.is_open:
+            return await self._confirm(lambda: self._accept(body), exchange.until, 202)
+        now = self._shop.clock.now()
+        try:
+            checked = self._checked(body, now)
+        except ValidationError as error:
+            raise invalid(error) from None
+        if len(checked.taken) > MOST_AT_ONCE:
+            return await self._confirm(lambda: self._accept_checked(checked, now), exchange.until, 202)
+        try:
+            n_accepted = await self._take_in(checked, now, exchange.until)
+        except StateUnavailable as error:
+            raise _away(error) from None
+        return Answer(202, JSON_TYPE, orjson.dumps(self._told(checked, now, n_accepted)))
 
     async def stock(self, exchange: Exchange) -> Answer:
         """Answer what became of the words on stock of a call."""
@@ -111,12 +133,16 @@ class Writes:
         return await self._confirm(work, exchange.until, 202)
 
     async def _tell(self, exchange: Exchange, take: Callable[[bytes], Answered], *, status: int = 202) -> Answer:
+        body = await self._body_of(exchange)
+        return await self._confirm(lambda: take(body), exchange.until, status)
+
+    async def _body_of(self, exchange: Exchange) -> bytes:
         gate = self._shop.gate
         if not gate.is_open():
             raise not_ready("too many requests at once", RETRY_SECONDS)
         body = await gate.in_time(read_body(exchange.receive, MAX_ENTRIES_BYTES))
         check_head(exchange.scope)
-        return await self._confirm(lambda: take(body), exchange.until, status)
+        return body
 
     async def _confirm(self, work: Callable[[], Answered], until: float, status: int) -> Answer:
         try:
@@ -124,34 +150,48 @@ class Writes:
         except ValidationError as error:
             raise invalid(error) from None
         except StateUnavailable as error:
-            raise not_ready(f"{error}; {_AWAY}", RETRY_SECONDS) from None
+            raise _away(error) from None
         return Answer(status, JSON_TYPE, orjson.dumps(told))
 
     def _accept(self, body: bytes) -> Answered:
-        shop = self._shop
-        now = shop.clock.now()
+        now = self._shop.clock.now()
+        return self._accept_checked(self._checked(body, now), now)
+
+    def _accept_checked(self, checked: Checked[EventEntry], now: datetime) -> Answered:
+        return self._told(checked, now, self._accepted(_events(checked, now)) if checked.taken else 0)
+
+    def _checked(self, body: bytes, now: datetime) -> Checked[EventEntry]:
         written = EventsBody.model_validate(decode(body)).events
-        limits = shop.policy.state
-        checked = check_entries(
-            EventEntry,
-            written,
-            lambda event: _wrong_time(
-                event.at, now, ahead_hours=limits.max_clock_ahead_hours, kept_days=limits.events_days
-            ),
+        limits = self._shop.policy.state
+        ahead_hours, kept_days = limits.max_clock_ahead_hours, limits.events_days
+        return check_entries(
+            EventEntry, written, lambda event: _wrong_time(event.at, now, ahead_hours=ahead_hours, kept_days=kept_days)
         )
-        events = [_event(entry, epoch_us(now)) for entry in checked.taken]
-        done = (
-            shop.door.write(
-                lambda state: state.accept(events, may_keep=shop.may_keep, kind_of=shop.kind_of, cost_of=shop.cost_of)
-            )
-            if events
-            else Accepted()
+
+    async def _take_in(self, checked: Checked[EventEntry], now: datetime, until: float) -> int:
+        """Return how many events were accepted with those of other calls; or by themselves, where that could not be."""
+        if not checked.taken:
+            return 0
+        call = await self._intake.take(_events(checked, now), until)
+        left = list(call.pending.values())
+        if not left:
+            return call.n_accepted
+        return call.n_accepted + await self._shop.door.beside(lambda: self._accepted(left), until)
+
+    def _accepted(self, events: Sequence[Event]) -> int:
+        shop = self._shop
+        done = shop.door.write(
+            lambda state: state.accept(events, may_keep=shop.may_keep, kind_of=shop.kind_of, cost_of=shop.cost_of)
         )
+        return done.accepted
+
+    def _told(self, checked: Checked[EventEntry], now: datetime, n_accepted: int) -> Answered:
+        """Return, and count, what became of the events of a call."""
+        metrics, n_duplicates = self._shop.metrics, len(checked.taken) - n_accepted
         for entry in checked.taken:
-            shop.metrics.observe_lag((now - entry.at).total_seconds())
-        n_rejected = len(checked.rejected)
-        shop.metrics.count_events(accepted=done.accepted, duplicates=done.duplicates, rejected=n_rejected)
-        return {"accepted": done.accepted, "duplicates": done.duplicates, "rejected": checked.rejected}
+            metrics.observe_lag((now - entry.at).total_seconds())
+        metrics.count_events(accepted=n_accepted, duplicates=n_duplicates, rejected=len(checked.rejected))
+        return {"accepted": n_accepted, "duplicates": n_duplicates, "rejected": checked.rejected}
 
     def _put_stock(self, body: bytes) -> Answered:
         checked = check_entries(StockEntry, StockBody.model_validate(decode(body)).stock)
@@ -201,6 +241,15 @@ def _wrong_time(at: datetime, now: datetime, *, ahead_hours: int, kept_days: int
     if at < now - timedelta(days=kept_days):
         return f"at: is older than events are kept, {kept_days} days"
     return None
+
+
+def _away(error: StateUnavailable) -> Problem:
+    return not_ready(f"{error}; {_AWAY}", RETRY_SECONDS)
+
+
+def _events(checked: Checked[EventEntry], now: datetime) -> list[Event]:
+    accepted_us = epoch_us(now)
+    return [_event(entry, accepted_us) for entry in checked.taken]
 
 
 def _event(entry: EventEntry, accepted_us: int) -> Event:

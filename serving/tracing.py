@@ -98,6 +98,7 @@ class Tracing:
         for name in STATE_CALLS:
             setattr(door, name, self._spanned(f"state.{name}", getattr(door, name)))
         beside = door.beside
+        door.joins_writes = False
 
         async def carried(work: Callable[[], T], until: float) -> T:
             return await beside(partial(copy_context().run, work), until)

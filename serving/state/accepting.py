@@ -5,19 +5,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from serving.state.budgets import SWEPT_KEY, Moves, Swept
-from serving.state.codec import decode, encode, encode_person, event_row
+from serving.state.codec import consenting, decode, encode, encode_person, event_row
 from serving.state.consent import refused_channels, with_event
 from serving.state.events import Event, EventType
+from serving.state.growing import with_plain
 from serving.state.holding import with_redeems
 from serving.state.keys import log_key, person_key
 from serving.state.known import Live
 from serving.state.people import People, View
-from serving.state.person import DAY_US, Person, Reward, live_of, with_events
+from serving.state.person import DAY_US, Person, Reward, with_events
 from serving.state.sends import is_same_send, mark_of_send
 from serving.state.store import ABSENT, Commit, Document
 
@@ -53,7 +55,8 @@ class Accepted:
 class Asks:
     """What is asked of the bundle and the policy about events.
 
-    Whether a customer's may be kept with their id; the type and category of a product that was bought, and what an
+    Whether a customer's may be kept with their id (by who they are and what they said; their events are left out of
+    what is asked with); the type and category of a product that was bought, and what an
     offer that was redeemed costs (None: not known).
     """
 
@@ -74,12 +77,23 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """A commit, the events that are accepted by it, and the rewards that it grants."""
 
     commit: Commit
     events: Sequence[Event]
     granted: tuple[Granted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Events on their way: the ids of those known before, and commits with their outcomes.
+
+    The events of a commit whose outcome is False are to be tried again: another worker was first.
+    """
+
+    known: Sequence[str]
+    commits: Sequence[tuple[Plan, Future[bool]]]
 
 
 class Accepting:
@@ -106,9 +120,10 @@ class Accepting:
 
         def attempt() -> bool | None:
             nonlocal n_accepted
-            plans = self._plans(pending, asks)
-            submitted = [(plan, self._people.store.submit(plan.commit)) for plan in plans]
-            for plan, outcome in submitted:
+            begun = self.begin(pending, asks)
+            for event_id in begun.known:
+                del pending[event_id]
+            for plan, outcome in begun.commits:
                 if outcome.result():
                     n_accepted += len(plan.events)
                     granted.extend(plan.granted)
@@ -120,26 +135,32 @@ class Accepting:
             self._people.tried(attempt)
         return Accepted(n_accepted, len(events) - n_accepted, tuple(granted))
 
-    def _plans(self, pending: dict[str, Event], asks: Asks) -> list[_Plan]:
-        """Return what is to be committed, after taking what was seen before out of `pending`."""
+    def begin(self, pending: Mapping[str, Event], asks: Asks) -> Begun:
+        """Return what events, by their id, come to once their commits are through; waits for a read, and no commit."""
+        known, plans = self._plans(pending, asks)
+        return Begun(known, [(plan, self._people.store.submit(plan.commit)) for plan in plans])
+
+    def _plans(self, pending: Mapping[str, Event], asks: Asks) -> tuple[list[str], list[Plan]]:
+        """Return which of the events were seen before, and what is to be committed for the others."""
+        known: list[str] = []
         views, documents = self._look(pending.values())
         groups: dict[str, _Group] = {}
         may: dict[str, bool] = {}
-        for event in list(pending.values()):
+        for event in pending.values():
             if self._is_known(event, documents):
-                del pending[event.event_id]
+                known.append(event.event_id)
                 continue
             view = views[event.customer_id]
-            customer_id = view.person.customer_id
+            customer_id = view.customer_id
             group = groups.setdefault(customer_id, _Group(view, {}))
             group.expect.update(view.expect)
             if customer_id not in may:
-                may[customer_id] = asks.may_keep(live_of(view.person, view.erased_us))
+                may[customer_id] = asks.may_keep(consenting(view.raw, view.erased_us))
             _sort_in(group, event, view, may_keep=may[customer_id])
         swept = Swept.of(documents[SWEPT_KEY])
         plans = [self._plan(group, asks, Moves(swept)) for group in groups.values() if group.kept or group.heard]
         counted = [event for group in groups.values() for event in group.counted]
-        return [*plans, self._plan_counted(counted, asks, Moves(swept))] if counted else plans
+        return known, [*plans, self._plan_counted(counted, asks, Moves(swept))] if counted else plans
 
     def _look(self, events: Iterable[Event]) -> tuple[dict[str, View], dict[str, Document | None]]:
         """Return the customers of events, and the marks of these by key; one look where nobody is merged."""
@@ -156,8 +177,20 @@ class Accepting:
             return True
         return event.type is EventType.SEND and is_same_send(event, documents[mark_of_send(hashes, event)])
 
-    def _plan(self, group: _Group, asks: Asks, moves: Moves) -> _Plan:
+    def _plan(self, group: _Group, asks: Asks, moves: Moves) -> Plan:
         """Return the commit of one customer."""
+        plain = None if group.heard else with_plain(group.view.raw, group.kept, self._limits().events_per_customer)
+        if plain is None:
+            return self._plan_person(group, asks, moves)
+        put = {
+            **self._marks(group.kept),
+            **{log_key(event.customer_id, event.event_id): log_document(event) for event in group.kept},
+            person_key(group.view.customer_id): plain,
+        }
+        return Plan(Commit(put=put, expect={**self._unseen(group.kept), **group.expect}), group.kept)
+
+    def _plan_person(self, group: _Group, asks: Asks, moves: Moves) -> Plan:
+        """Return the commit of one customer whose events mean more than that they are kept."""
         person = group.view.person
         for event in group.heard:
             person = replace(person, consent=with_event(person.consent, event))
@@ -178,14 +211,14 @@ class Accepting:
         granted = tuple(Granted(person.customer_id, each) for each in person.rewards if each.reward_id not in known)
         events = (*group.kept, *group.heard)
         expect = {**self._unseen(events), **group.expect, **expect, **moves.expected()}
-        return _Plan(Commit(put=put, expect=expect, add=moves.additions()), events, granted)
+        return Plan(Commit(put=put, expect=expect, add=moves.additions()), events, granted)
 
-    def _plan_counted(self, events: Sequence[Event], asks: Asks, moves: Moves) -> _Plan:
+    def _plan_counted(self, events: Sequence[Event], asks: Asks, moves: Moves) -> Plan:
         """Return the commit of events that leave nothing but a count, and what they spend."""
         counts, expect = self._counting(events)
         _spend(moves, events, asks.cost_of)
         put, expect = {**self._marks(events), **counts}, {**self._unseen(events), **expect}
-        return _Plan(Commit(put=put, expect=expect, add=moves.additions()), events)
+        return Plan(Commit(put=put, expect=expect, add=moves.additions()), events)
 
     def _counting(self, events: Sequence[Event]) -> tuple[dict[str, bytes], dict[str, int]]:
         """Return the day's counts with these events added, and the versions that they stand on."""
@@ -216,7 +249,7 @@ def _sort_in(group: _Group, event: Event, view: View, *, may_keep: bool) -> None
         group.counted.append(event)
     elif may_keep:
         group.kept.append(event)
-    elif refused_channels(event) or _is_held(event, view.person):
+    elif refused_channels(event) or _is_held(event, view):
         # A refusal holds for whoever makes it, and an offer that was used is held no more: that is all that is written
         # down without consent.
         group.heard.append(event)
@@ -224,8 +257,8 @@ def _sort_in(group: _Group, event: Event, view: View, *, may_keep: bool) -> None
         group.counted.append(event)
 
 
-def _is_held(event: Event, person: Person) -> bool:
-    return event.type is EventType.REDEEM and bool(with_redeems(person.holds, [event]).used)
+def _is_held(event: Event, view: View) -> bool:
+    return event.type is EventType.REDEEM and bool(with_redeems(view.person.holds, [event]).used)
 
 
 def _with_redeems(person: Person, group: _Group, moves: Moves, cost_of: CostOf) -> Person:

@@ -75,6 +75,11 @@ def event_of(row: Sequence[Any]) -> Event:  # Any: JSON values in the order of E
     return cast(Event, draft)
 
 
+def blank(customer_id: str) -> Raw:
+    """Return the document of a customer of whom nothing is known."""
+    return {"v": SCHEMA, "id": customer_id}
+
+
 def encode_person(person: Person) -> bytes:
     """Return a person's document."""
     full: dict[str, object] = {
@@ -140,6 +145,20 @@ def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
             _kinds_of(raw),
             tuple(Earned(row[0], row[2], row[3], row[5]) for row in raw.get("rewards", ()) if row[6] is None),
         )
+    except MISSHAPEN as error:
+        raise StateUnfit(DAMAGED) from error
+
+
+def consenting(raw: Raw, erased_us: int | None) -> Live:
+    """Return what consent is judged by of a person's document: who they are and what they said, none of their events.
+
+    StateUnfit where it is no person's document.
+    """
+    try:
+        hidden = raw.get("hidden", ())
+        also = tuple(each for each in raw.get("also", ()) if each not in hidden)
+        consent = {key: said[0] for key, said in raw.get("consent", {}).items()} or None
+        return Live(raw["id"], also, (), consent, erased_us is not None, erased_us or 0)
     except MISSHAPEN as error:
         raise StateUnfit(DAMAGED) from error
 

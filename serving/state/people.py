@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from serving.errors import StateUnavailable
-from serving.state.codec import Raw, decode, encode_person, person_of
+from serving.state.codec import Raw, blank, decode, encode_person, person_of
 from serving.state.keys import Hashes, person_key
 from serving.state.person import Person
 from serving.state.store import ABSENT, Commit, Document, Store
@@ -23,18 +24,25 @@ _QUEUE_S = 2.0
 Outcome = TypeVar("Outcome")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """A customer as read: who they are now, and the versions that must still stand for this to be true.
 
-    `erased_us` is when the id that stands was erased, `forgotten_us` the latest such moment of it and of the id that
-    was asked for; None where there was none.
+    `raw` is the document of the id that stands (of one that is not there: without anything in it). `erased_us` is when
+    that id was erased, `forgotten_us` the latest such moment of it and of the id that was asked for; None where there
+    was none.
     """
 
-    person: Person
+    customer_id: str
+    raw: Raw
     erased_us: int | None
     forgotten_us: int | None
     expect: dict[str, int]
+
+    @cached_property
+    def person(self) -> Person:
+        """The customer; made when first asked for, since not everybody needs it. StateUnfit: the document is none."""
+        return person_of(self.raw)
 
 
 class People:
@@ -130,8 +138,7 @@ class People:
             moments += [] if erased_us is None else [erased_us]
             raw = None if document is None else decode(document.value)
             if raw is None or "into" not in raw:
-                person = Person(customer_id) if raw is None else person_of(raw)
-                return View(person, erased_us, max(moments, default=None), expect)
+                return View(customer_id, raw or blank(customer_id), erased_us, max(moments, default=None), expect)
             customer_id = raw["into"]
             look = self._look([customer_id], ())
         raise busy()  # merges keep every id one step from the one that stands, so others are changing it all the time

@@ -173,10 +173,19 @@ def with_newest(person: Person, events: Iterable[Event], limit: int) -> Person:
 def _newest_of(ordered: Sequence[Event], limit: int) -> list[Event]:
     """Return the newest events, in order: those of offers and messages up to a quarter of them, whatever came since."""
     lasting = [event for event in ordered if event.type is EventType.SEND or event.offer_id is not None]
-    kept = {event.event_id for event in lasting[-(limit // _QUARTER) :]} if limit >= _QUARTER else set()
+    kept = {event.event_id for event in lasting[max(len(lasting) - n_lasting(limit), 0) :]}
     others = [event for event in ordered if event.event_id not in kept]
     kept |= {event.event_id for event in others[len(kept) - limit :]}
     return [event for event in ordered if event.event_id in kept]
+
+
+def n_lasting(limit: int) -> int:
+    """Return how many of the places for events are kept for those of offers and messages.
+
+    >>> n_lasting(200), n_lasting(3)
+    (50, 0)
+    """
+    return limit // _QUARTER
 
 
 def with_challenge(person: Person, challenge: Challenge, lines: Iterable[Line], reward_id: str) -> Person:

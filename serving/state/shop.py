@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from serving.api_answers import ChallengeAnswer
-from serving.state.accepting import Accepted, Accepting, Asks, CostOf, KindOf, MayKeep
+from serving.state.accepting import Accepted, Accepting, Asks, Begun, CostOf, KindOf, MayKeep
 from serving.state.budgets import Budgets
 from serving.state.challenges import KeptChallenge, kept, new_challenge
 from serving.state.codec import decode, person_of
@@ -134,6 +134,13 @@ class State:
         `send` of a decision that was counted as a message when it was made is a duplicate.
         """
         return self._accepting.accept(events, Asks(may_keep, kind_of, cost_of))
+
+    def begin_accept(self, events: Mapping[str, Event], asks: Asks) -> Begun:
+        """Return what becomes of events, by their id, as `accept` has it, without waiting for the disk.
+
+        Where another worker was first with a customer their events are not accepted yet: they are to be tried again.
+        """
+        return self._accepting.begin(events, asks)
 
     def link(self, identities: Sequence[Identity], *, is_loyal: IsLoyal, now_us: int) -> Linked:
         """Return what became of identities: a value that two customers share makes them one, durably.
