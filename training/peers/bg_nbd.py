@@ -29,7 +29,10 @@ _AWAY_FROM_ONE = 1e-6  # the expected number of trips has no value at a = 1
 
 @dataclass(frozen=True)
 class BgNbdConfig:
-    """`penalty`: how strongly the logarithms of the parameters are held to 0, in nats at √2."""
+    """`penalty`: how strongly the logarithms of the parameters are held to a plain guess, in nats a customer at √2.
+
+    The guess is r 1, a ½, b 2 and an alpha of a quarter of the mean age, so that it means the same in any unit of time.
+    """
 
     penalty: float = 0.001
 
@@ -91,7 +94,8 @@ def fit(trips: Trips, config: BgNbdConfig) -> BgNbd:
     start = np.log([1.0, max(float(trips.age.mean()) / 4, 0.1), 0.5, 2.0])
 
     def loss(at: FloatArray) -> float:
-        return -float(log_likelihood(BgNbd(*np.exp(at)), trips).mean()) + 0.5 * config.penalty * float(at @ at)
+        moved = at - start
+        return -float(log_likelihood(BgNbd(*np.exp(at)), trips).mean()) + 0.5 * config.penalty * float(moved @ moved)
 
     found = minimize(loss, start, method="L-BFGS-B", bounds=[_WIDEST] * 4)
     return BgNbd(*(float(each) for each in np.exp(found.x)))

@@ -81,6 +81,20 @@ def test_its_parameters_are_those_of_a_slow_search_without_gradients() -> None:
     assert [found.r, found.alpha, found.a, found.b] == pytest.approx(np.exp(best.x).tolist(), rel=0.05)
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_days_or_weeks_make_the_same_customers(penalty: float) -> None:
+    days, _, _ = simulated(500, 60.0, 30.0, seed=3)
+    weeks = Trips(days.repeats, days.latest / 7, days.age / 7)
+    config = BgNbdConfig(penalty)
+    assert fit(weeks, config).alive(weeks) == pytest.approx(fit(days, config).alive(days), abs=0.01)
+
+
+def test_a_strong_penalty_leaves_the_plain_guess() -> None:
+    trips, _, _ = simulated(50, 60.0, 30.0, seed=3)
+    found = fit(trips, BgNbdConfig(penalty=1e6))
+    assert [found.r, found.alpha, found.a, found.b] == pytest.approx([1.0, 15.0, 0.5, 2.0], rel=0.01)
+
+
 def test_its_answer_at_the_published_parameters_is_the_published_one() -> None:
     cdnow = BgNbd(r=0.2426, alpha=4.4135, a=0.7929, b=2.4258)
     customer = Trips(np.array([2.0]), np.array([30.43]), np.array([38.86]))
