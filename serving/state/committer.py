@@ -81,6 +81,11 @@ class Breaker:
         self._error: StateUnavailable | None = None
         self._until = 0.0
 
+    @property
+    def has_tripped(self) -> bool:
+        """Whether a failure is remembered."""
+        return self._error is not None
+
     def guard(self) -> None:
         """Return when a call may try; raise the last failure again when it was a moment ago.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from serving.errors import StateUnavailable
 from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
+from serving.state.marks import Marks, Stamp, places_of
 from serving.state.settling import Settled, settle
 from serving.state.sqlite_file import Link, identity_of, make_file, meaning_of, open_file
 from serving.state.store import Commit, Document, next_prefix
@@ -31,12 +32,14 @@ _BREAK_SECONDS = 0.5
 _WATCH_SECONDS = 0.25
 _TIDY_SECONDS = 1.0
 _TIDY_PAGES = 256
+_STANDS_SECONDS = 5.0  # for changes that nobody marks: those of an older release of ours, which knows of no marks
 _IDLE_READERS = 8
 _MOST_ROWS = 512  # keys in one statement at most; a power of two
 
 _READ_ONE = "select key, version, value from documents where key = ?"
 # For a few keys this is faster than a list of them, for which SQLite makes a table of its own.
 _READ_FEW = tuple(" union all ".join([_READ_ONE] * n) for n in range(5))
+_READ_CLOCK = "select null, version, null from clock"
 _READ_MANY = "select key, version, value from documents where key in ({})"
 _VERSIONS = "select key, version from documents where key in ({})"
 _SCAN = "select key, version, value from documents where key >= ? and key > ? and key < ? order by key limit ?"
@@ -58,6 +61,7 @@ class _Session:
         self.writer: Link | None = None
         self.is_synced: bool | None = None
         self.tidied_at = 0.0
+        self.marks: Marks | None = None
         self.committer = Committer(store._apply)
         self.lock = threading.Lock()
 
@@ -101,6 +105,27 @@ class FileStore:
         found = {key: Document(value, version) for key, version, value in rows}
         return [found.get(key) for key in encoded]
 
+    def read_stamped(self, keys: Sequence[str]) -> tuple[list[Document | None], Stamp | None]:
+        """Return the documents of the keys, and as of when; `keys` are of kinds whose changes are marked."""
+        encoded = [key.encode() for key in keys]
+        at, marks = time.monotonic(), self._sessions.get().marks
+        rows = self._look(" union all ".join([*[_READ_ONE] * len(encoded), _READ_CLOCK]), encoded)
+        found = {key: Document(value, version) for key, version, value in rows}
+        clock = found.pop(None)  # type: ignore[call-overload]  # the row of the clock has no key
+        stamp = None if marks is None else Stamp(marks, places_of(encoded), clock.version, at)
+        return [found.get(key) for key in encoded], stamp
+
+    def stands(self, stamp: Stamp) -> bool:
+        """Return whether documents are for sure as they were; false now and then, so that the file is looked at too."""
+        session, now = self._sessions.get(), time.monotonic()
+        return (
+            session.marks is stamp.marks
+            and stamp.marks.latest(stamp.places) <= stamp.version
+            and now - stamp.at < _STANDS_SECONDS
+            and now - session.watched_at < _WATCH_SECONDS
+            and not self._reading.has_tripped
+        )
+
     def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
         """Return up to `limit` documents whose key begins with `prefix` and comes after `after`, by key."""
         low, last = prefix.encode(), after.encode()
@@ -139,7 +164,7 @@ class FileStore:
         """Finish what was submitted, and close the file."""
         session = self._sessions.get()
         session.committer.close()
-        self._is_closed = True
+        self._is_closed, session.marks = True, None
         self._drop(session)
         with session.lock:
             writer, session.writer = session.writer, None
@@ -195,7 +220,21 @@ class FileStore:
         identity = identity_of(self._path)
         if session.identity != identity:
             self._drop(session)
+            session.marks = None
+        with suppress(StateUnavailable):
+            self._marks_of(session)
         session.identity, session.watched_at = identity, now
+
+    def _marks_of(self, session: _Session) -> Marks:
+        """Return the marks beside the file; StateUnavailable where they can't be had."""
+        path, marks = self._path.with_name(self._path.name + "-marks"), session.marks
+        try:
+            if marks is None or not path.exists() or identity_of(path) != marks.identity:
+                session.marks = None
+                session.marks = marks = Marks(path)
+        except OSError as error:
+            raise meaning_of(error) from error
+        return marks
 
     def _drop(self, session: _Session) -> None:
         while link := _pop(session.readers):
@@ -247,6 +286,7 @@ class FileStore:
         versions, tallies = _versions(connection, batch), _tallies(connection, batch)
         settled = settle(batch, versions, tallies, max(last, time.time_ns() // 1000))
         if settled.put or settled.delete:
+            self._marks_of(session).note((*settled.put, *settled.delete), settled.version)
             _store(connection, settled)
             connection.execute("commit")
             self._tidy(session, connection)

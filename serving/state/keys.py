@@ -9,6 +9,7 @@ from features.identities import kind_of_identity, normalised
 from serving.state.store import key_of
 
 _EVENTS_REMEMBERED = 1024
+_CUSTOMERS_REMEMBERED = 8192
 
 
 class Hashes:
@@ -16,8 +17,9 @@ class Hashes:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        # An event's mark is looked for, expected and put.
+        # An event's mark is looked for, expected and put; an erasure looked for, and expected where a decision is kept.
         self.seen_key = lru_cache(_EVENTS_REMEMBERED)(self._seen_key)
+        self.erased_key = lru_cache(_CUSTOMERS_REMEMBERED)(self._erased_key)
 
     def of(self, purpose: str, value: str) -> str:
         """Return the hash of a value.
@@ -33,7 +35,7 @@ class Hashes:
         """Return the key of the mark that an event was accepted; it tells neither the event's id nor the customer."""
         return f"seen/{self.of('event', event_id)}"
 
-    def erased_key(self, customer_id: str) -> str:
+    def _erased_key(self, customer_id: str) -> str:
         """Return the key under which the moment of a customer's erasure stands."""
         return f"erased/{self.of('erased', customer_id)}"
 
@@ -43,7 +45,7 @@ class Hashes:
         return f"{kind}:{self.of(f'identity:{kind}', bare)}" if bare else ""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(_CUSTOMERS_REMEMBERED)
 def person_key(customer_id: str) -> str:
     """Return the key of a customer's document."""
     return key_of("person", customer_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -14,16 +14,18 @@ from serving.state.codec import Raw, challenge_in, decode, live_of_raw
 from serving.state.holds import MINUTE_US
 from serving.state.keys import kept_key, person_key
 from serving.state.known import NO_STOCK, Known, Live, Stock, no_challenge
+from serving.state.marks import Stamp
 from serving.state.people import People, erased_moment
 from serving.state.person import before, live_of
 from serving.state.promising import kept_of
 from serving.state.stock_words import HEAD, head_of, read_stock
-from serving.state.store import ABSENT, Document
+from serving.state.store import ABSENT, Document, Marking
 
-# Customers whose state is kept ready, each as of the versions of their documents: about 5 MB when each has 100 events.
-# They pass through the youngest generation of the garbage collector, whose passes grow with their number: 1,000 of them
-# were measured to hold up answers for 5 to 20 ms.
-_CACHED_LIVES = 256
+# Bytes of documents whose customers are kept ready, each as of the versions of their documents: what 256 customers of
+# 100 events have, some 5 MB in memory. They pass through the youngest generation of the garbage collector, whose passes
+# grow with what is kept: 1,000 such customers were measured to hold up answers for 5 to 20 ms.
+_READY_BYTES = 2 << 20
+_LEAST_BYTES = 512  # what is kept of one of whom there is no document counts as
 
 
 class _Looked(NamedTuple):
@@ -40,14 +42,33 @@ class _Looked(NamedTuple):
         return None if challenge is None else kept(challenge, self.live.kinds)
 
 
+class _Told(NamedTuple):
+    """What a call was told of a customer, and as of when."""
+
+    known: Known
+    stamp: Stamp
+
+
+class _Ready(NamedTuple):
+    """What is kept of a customer, as of which versions of their two documents."""
+
+    versions: tuple[int, int]
+    n_bytes: int
+    looked: _Looked
+    told: _Told | None
+
+
 class Looking:
     """Reads customers, the stock, and what offers have left."""
 
     def __init__(self, people: People) -> None:
         self._people = people
         self._store = people.store
+        self._marking = people.store if isinstance(people.store, Marking) else None
         self._stock = NO_STOCK
-        self._lives: dict[str, tuple[tuple[int, int], _Looked]] = {}
+        self._ready: dict[str, _Ready] = {}
+        self._n_bytes = 0
+        self._lock = threading.Lock()
 
     def live(self, customer_id: str, before_us: int | None) -> Live:
         """Return what is known of a customer between bundles: every accepted event, or those strictly before."""
@@ -69,17 +90,16 @@ class Looking:
 
         One who was merged is looked at once more, under the id that stands.
         """
+        if before_us is None and not offers and not asked:
+            return self._known_now(customer_id)
         keys = [*self._keys(customer_id), HEAD]
         keys += [SWEPT_KEY, *map(tally_key, offers)] if offers else []
         keys += [kept_key(customer_id, asked)] if asked else []
         documents = self._store.read(keys)
-        looked = self._looked(customer_id, documents[:2])
-        live = _as_of(looked.live, before_us)
-        if asked and live.customer_id != customer_id:
-            known = self.known(live.customer_id, before_us, offers=offers, asked=asked)
+        known = self._known_of(self._looked(customer_id, documents[:2]), keys, documents, before_us)
+        if asked and known.live.customer_id != customer_id:
+            known = self.known(known.live.customer_id, before_us, offers=offers, asked=asked)
             return replace(known, basis={**known.basis, **_basis(keys[:2], documents)})
-        stock, basis = self._stock_at(documents[2]), _basis(keys[:2], documents)
-        known = Known(live, stock, basis=basis, challenge_of=looked.challenge_of)
         if offers:
             spending = spending_by_offer(list(offers), documents[4 : 4 + len(offers)])
             known = replace(known, spending=spending, swept_us=Swept.of(documents[3]).minute * MINUTE_US)
@@ -87,6 +107,27 @@ class Looking:
             kept = {} if documents[-1] is None else {asked: kept_of(documents[-1])}
             known = replace(known, kept=kept, basis={**known.basis, **_basis(keys[-1:], documents[-1:])})
         return known
+
+    def _known_now(self, customer_id: str) -> Known:
+        """Return what is known by now: what was read before, where the store says that it stands."""
+        marking, ready = self._marking, self._ready.get(customer_id)
+        if marking is not None and ready is not None and ready.told is not None and marking.stands(ready.told.stamp):
+            return ready.told.known
+        keys = (*self._keys(customer_id), HEAD)
+        documents, stamp = (self._store.read(keys), None) if marking is None else marking.read_stamped(keys)
+        looked = self._looked(customer_id, documents[:2])
+        known = self._known_of(looked, keys, documents, None)
+        # What is known of one who was merged stands in another document.
+        if stamp is not None and looked.live.customer_id == customer_id:
+            self._keep(customer_id, documents, looked, _Told(known, stamp))
+        return known
+
+    def _known_of(
+        self, looked: _Looked, keys: Sequence[str], documents: Sequence[Document | None], before_us: int | None
+    ) -> Known:
+        """Return what is known, by the customer's two documents and the head of the stock."""
+        live, stock = _as_of(looked.live, before_us), self._stock_at(documents[2])
+        return Known(live, stock, basis=_basis(keys[:2], documents), challenge_of=looked.challenge_of)
 
     def _keys(self, customer_id: str) -> tuple[str, str]:
         return person_key(customer_id), self._people.hashes.erased_key(customer_id)
@@ -96,23 +137,30 @@ class Looking:
         erased_us = erased_moment(erased)
         if document is None:
             return _Looked(Live(customer_id, is_erased=erased_us is not None, erased_us=erased_us or 0), no_challenge)
-        versions = (document.version, ABSENT if erased is None else erased.version)
-        known = self._lives.get(customer_id)
-        if known is not None and known[0] == versions:
-            return known[1]
+        ready = self._ready.get(customer_id)
+        if ready is not None and ready.versions == _versions(documents):
+            return ready.looked
         raw = decode(document.value)
         if "into" in raw:
-            # No cache by this id: what is known of the customer changes without a change of this document.
             view = self._people.view(raw["into"])
             return _Looked(live_of(view.person, view.erased_us), view.person.challenges.get)
         looked = _Looked(live_of_raw(raw, erased_us), partial(challenge_in, _challenges_of(raw)))
-        self._lives.pop(customer_id, None)
-        self._lives[customer_id] = (versions, looked)
-        if len(self._lives) > _CACHED_LIVES:
-            # One at a time: to let all of them go at once holds up every answer for some milliseconds.
-            with suppress(StopIteration, KeyError, RuntimeError):  # another thread did so
-                del self._lives[next(iter(self._lives))]
+        self._keep(customer_id, documents, looked)
         return looked
+
+    def _keep(
+        self, customer_id: str, documents: Sequence[Document | None], looked: _Looked, told: _Told | None = None
+    ) -> None:
+        """Keep a customer ready, in place of those who were read the longest ago."""
+        n_bytes = _LEAST_BYTES if documents[0] is None else max(len(documents[0].value), _LEAST_BYTES)
+        ready = _Ready(_versions(documents), n_bytes, looked, told)
+        with self._lock:
+            before = self._ready.pop(customer_id, None)
+            self._ready[customer_id] = ready
+            self._n_bytes += ready.n_bytes - (0 if before is None else before.n_bytes)
+            # One at a time: to let all of them go at once holds up every answer for some milliseconds.
+            while self._n_bytes > _READY_BYTES:
+                self._n_bytes -= self._ready.pop(next(iter(self._ready))).n_bytes
 
     def _stock_at(self, document: Document | None) -> Stock:
         cached = self._stock
@@ -136,6 +184,12 @@ def _as_of(live: Live, before_us: int | None) -> Live:
 def _challenges_of(raw: Raw) -> Raw:
     """Return of a document what holds challenges: the rest of it need not be kept ready."""
     return {"challenges": raw.get("challenges", ())}
+
+
+def _versions(documents: Sequence[Document | None]) -> tuple[int, int]:
+    """Return the versions of a customer's two documents, the first of `documents`."""
+    person, erased = (ABSENT if each is None else each.version for each in documents[:2])
+    return person, erased
 
 
 def _basis(keys: Sequence[str], documents: Sequence[Document | None]) -> dict[str, int]:

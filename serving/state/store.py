@@ -10,10 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from serving.errors import StateUnfit
+
+if TYPE_CHECKING:
+    from serving.state.marks import Stamp
 
 DAMAGED = "a document of the state is damaged; restore the state from a backup"
 ABSENT = 0
@@ -109,6 +112,19 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish what was submitted, and let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """What a store may do besides: say, without reading them again, that documents are as they were."""
+
+    def read_stamped(self, keys: Sequence[str]) -> tuple[list[Document | None], Stamp | None]:
+        """Return the documents of the keys, and as of when (None: nobody can say of these)."""
+        ...
+
+    def stands(self, stamp: Stamp) -> bool:
+        """Return whether they are for sure as they were: no commit that was answered by now has changed one."""
         ...
 
 
