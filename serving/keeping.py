@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,7 +15,7 @@ from serving.api_offers import OffersRequest
 from serving.engine import Engine
 from serving.errors import StateUnavailable
 from serving.live import epoch_us
-from serving.records import record_of
+from serving.records import Circumstances, record_of
 from serving.state.decisions import DecisionRecord
 from serving.state.known import NO_BASIS, Known, Live, Trace
 from serving.state.shop import State
@@ -82,10 +82,13 @@ class Recorder:
             made.at,
             customer_id=(known.live.customer_id or asked_id) if is_linked else None,
             trace=known.trace or Trace(),
-            with_place=has_place and self._engine.may_locate(asked_id or "", known.live),
+            circumstances=Circumstances(
+                self._engine.odds(answer["experiment"]),
+                epoch_us(made.now),
+                has_place and self._engine.may_locate(asked_id or "", known.live),
+            ),
         )
-        odds = self._engine.odds(answer["experiment"])
-        self.keep(replace(record, probability=odds, made_us=epoch_us(made.now)), known.basis)
+        self.keep(record, known.basis)
 
     def is_linked(self, customer_id: str, live: Live) -> bool:
         """Return whether what is decided may be kept under the customer's id.

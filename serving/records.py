@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from serving.api import (
     AlsoBoughtRequest,
@@ -46,6 +47,21 @@ _NOT_ASKED = {"customer_id", "customer_ids", "at", "placement", "dry_run"}
 
 
 _PLACE = {"latitude", "longitude"}
+_PLAIN_TYPES = (str, int, float, bool)
+
+
+class Circumstances(NamedTuple):
+    """How a decision was made: with which odds of its arm, and when by the server's clock (None: for that moment).
+
+    Where somebody was is only kept `with_place`, which is for them to say.
+    """
+
+    odds: float = 1.0
+    made_us: int | None = None
+    with_place: bool = False
+
+
+PLAIN = Circumstances()
 
 
 def call_of(request: Request) -> str:
@@ -56,8 +72,10 @@ def call_of(request: Request) -> str:
 Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
 
 
-def as_shown(draws: Iterable[Draw], answer: Answered) -> tuple[Draw, ...]:
+def as_shown(draws: Sequence[Draw], answer: Answered) -> tuple[Draw, ...]:
     """Return the draws as they fell, each with what an answer shows in place of what ran out before it was seen."""
+    if not draws:
+        return ()
     stretch = next((item["product_id"] for item in answer.get("items", ()) if item.get("role") == Role.STRETCH), None)
     return tuple(
         replace(each, replaced_by=stretch) if each.slot == STRETCH and stretch not in (None, each.chosen) else each
@@ -72,15 +90,12 @@ def record_of(
     *,
     customer_id: str | None,
     trace: Trace,
-    with_place: bool = False,
+    circumstances: Circumstances = PLAIN,
 ) -> DecisionRecord:
-    """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it.
-
-    Where they were is only kept `with_place`, which is for them to say.
-    """
+    """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it."""
     shown = (*_kept_of(answer.get("items", ())), *offers_of(answer))
     # What somebody has in the basket is nobody's business once it can't be forgotten with them.
-    asked = {} if customer_id is None else _asked(request, with_place=with_place)
+    asked = {} if customer_id is None else _asked(request, with_place=circumstances.with_place)
     action = {name: answer[name] for name in _KEPT_OF_ACTION if name in answer} if "trigger" in answer else None
     draws = () if customer_id is None else as_shown(trace.draws, answer)
     return DecisionRecord(
@@ -93,13 +108,16 @@ def record_of(
         channel=answer.get("channel") or _field(request, "channel"),
         store_id=_field(request, "store_id"),
         experiment=answer["experiment"],
+        probability=circumstances.odds,
         is_personal=answer["personalized"],
+        made_us=circumstances.made_us,
     )
 
 
 def _field(request: Request, name: str) -> str | None:
     """Return a field that not every request has; pydantic takes its time to say that there is none."""
-    return getattr(request, name) if name in type(request).model_fields else None
+    value: str | None = vars(request).get(name)
+    return value
 
 
 # Any: the fields of an item.
@@ -118,9 +136,18 @@ def offers_of(answer: Answered) -> tuple[Mapping[str, Any], ...]:  # Any: the fi
     return tuple(answer.get("offers", ())) if offer is None else (offer,)
 
 
+@cache
+def _defaults_of(model: type[Request]) -> Mapping[str, object]:
+    """Return the default of each field of a request, in their order."""
+    return {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+
+
 def _asked(request: Request, *, with_place: bool) -> dict[str, Any]:  # Any: a field of a request
-    if request.model_fields_set <= _NOT_ASKED:
-        return {}
+    given = {name: vars(request)[name] for name in request.model_fields_set - _NOT_ASKED}
+    if all(type(value) in _PLAIN_TYPES for value in given.values()):
+        # What `model_dump` says of these, in a tenth of the time.
+        defaults = _defaults_of(type(request))
+        return {name: given[name] for name, default in defaults.items() if name in given and given[name] != default}
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_ASKED)
     if not with_place and "context" in asked:
         context = {name: value for name, value in asked["context"].items() if name not in _PLACE}

@@ -179,14 +179,10 @@ def _as_first_made(record: DecisionRecord, stored: Sequence[Document | None]) ->
 
 
 def _keeping(record: DecisionRecord, forgotten: set[str], expect: dict[str, int]) -> Commit:
-    kept_parts = tuple(part for part in record.parts if part.customer_id not in forgotten)
-    put = {
-        part_key(part.customer_id, record.decision_id): encode(part_document(record, part))
-        for part in kept_parts
-        if part.customer_id is not None
-    }
-    head = {**head_of(record, len(forgotten)), "customers": [p.customer_id for p in kept_parts if p.customer_id]}
-    put[decision_key(record.decision_id)] = encode(head)
+    parts = {part.customer_id: part for part in record.parts if part.customer_id is not None}
+    kept_parts = {each: part for each, part in parts.items() if each not in forgotten}
+    put = {part_key(each, record.decision_id): encode(part_document(record, part)) for each, part in kept_parts.items()}
+    put[decision_key(record.decision_id)] = encode(head_of(record, list(kept_parts), len(forgotten)))
     return Commit(put=put, expect=expect, is_durable=False)
 
 

@@ -120,7 +120,7 @@ class DecisionHead:
     n_erased: int
 
 
-def head_of(record: DecisionRecord, n_erased: int = 0) -> dict[str, object]:
+def head_of(record: DecisionRecord, customer_ids: Sequence[str], n_erased: int = 0) -> dict[str, object]:
     """Return the document of a decision's head: its anonymous parts in full, the others by customer."""
     return {
         "id": record.decision_id,
@@ -133,7 +133,7 @@ def head_of(record: DecisionRecord, n_erased: int = 0) -> dict[str, object]:
         "experiment": record.experiment,
         "probability": record.probability,
         "personal": record.is_personal,
-        "customers": [part.customer_id for part in record.parts if part.customer_id is not None],
+        "customers": customer_ids,
         "parts": [_content(part) for part in record.parts if part.customer_id is None],
         "erased": n_erased,
         **_made(record),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from serving.api import RecommendationsRequest
 from serving.bundle import Bundle
 from serving.engine import Engine
@@ -20,6 +22,27 @@ def test_a_record_can_be_asked_again(tiny_bundle: Bundle) -> None:
     assert part.asked == {"k": 2, "basket": ["bread-1"], "exclude": ["milk-1"]}
     assert RecommendationsRequest(customer_id="anna", placement="home", **part.asked) == REQUEST
     assert [each["product_id"] for each in part.shown] == [each["product_id"] for each in answer["items"]]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"k": 10},
+        {"k": 3, "max_price": 2.5},
+        {"k": 10, "in_stock": True, "category": "bakery"},
+        {"category": None, "k": 2},
+        {"intent": "discover", "level": "category"},
+        {"intent": "mixed", "basket": [], "exclude": ["milk-1"]},
+        {"placement": "home", "dry_run": True, "at": "2018-01-02T00:00:00Z"},
+    ],
+)
+def test_only_what_is_no_default_was_asked(tiny_bundle: Bundle, fields: dict[str, object]) -> None:
+    request = RecommendationsRequest.model_validate({"customer_id": "anna", **fields})
+    answer = Engine(tiny_bundle).recommendations(request, AS_OF, "d1")
+    (part,) = record_of(request, answer, AS_OF, customer_id="anna", trace=Trace()).parts
+    elsewhere = {"customer_id", "at", "placement", "dry_run"}
+    assert part.asked == request.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
 
 
 def test_what_was_asked_is_kept_with_the_customer_s_part(tiny_bundle: Bundle) -> None:
