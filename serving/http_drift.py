@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Final
 
@@ -25,6 +26,7 @@ SAMPLED = 4
 """One in so many decisions is looked at: a look-up of the customer costs as much as a small part of an answer."""
 
 _MOST_LOOKED_AT = 100_000
+_CUSTOMERS_REMEMBERED = 4096
 
 SCORES: Final = ("churn", "value", "next_days", "score")
 FEATURES: Final = ("n_baskets", "usual_price")
@@ -40,13 +42,14 @@ class ScoreBins:
 
     def __init__(self, bundle: BundleArrays) -> None:
         customers = bundle.customers
-        self._ids, self._hashes = customers.id, customers.hash
-        self._scores = {name: getattr(customers, name) for name in WATCHED}
+        self._row_of = lru_cache(_CUSTOMERS_REMEMBERED)(partial(find_row, customers.hash, customers.id))
+        scores = {name: getattr(customers, name) for name in WATCHED}
+        self._scores = {name: column.data for name, column in scores.items()}
         step = max(1, len(customers.hash) // _MOST_LOOKED_AT)  # rows are in the order of hashes: every n-th is a sample
         chances = np.nan_to_num(np.asarray(customers.p_shop[::step, -1], dtype=np.float64))
         self._edges: dict[str, list[float]] = {}
         self.shares: dict[str, FloatArray] = {}
-        for name, column in self._scores.items():
+        for name, column in scores.items():
             values = np.asarray(column[::step], dtype=np.float64)
             known = np.isfinite(values) & (chances > 0)
             if known.any():
@@ -57,7 +60,7 @@ class ScoreBins:
 
     def bins_of(self, customer_id: str) -> dict[str, int]:
         """Return the customer's tenth of each score, from 0; nothing for somebody whom the bundle does not know."""
-        row = find_row(self._hashes, self._ids, customer_id)
+        row = self._row_of(customer_id)
         if row == UNKNOWN_ROW:
             return {}
         values = {name: float(self._scores[name][row]) for name in self._edges}

@@ -112,7 +112,7 @@ def check_head(scope: Scope) -> None:
     names = dict(scope["headers"])
     if b"content-encoding" in names:
         raise Problem(415, "send the body as it is, without Content-Encoding")
-    check_content_type(names.get(b"content-type", b"").decode("latin-1"))
+    check_content_type(names.get(b"content-type", b""))
     check_query(scope, "belongs into the JSON body, not into the address")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
@@ -174,8 +173,7 @@ class Place(NamedTuple):
     zone: ZoneInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Shopper:
+class Shopper(NamedTuple):
     """Who asks: the row (-1 unknown to the bundle), where, and for which moment.
 
     `is_personal` says whether their history may be used; where not, `taste` is that of nobody. `basket` holds the

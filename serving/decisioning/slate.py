@@ -232,7 +232,8 @@ class SlateMaker:
 
     def _fresh(self, ask: Ask) -> Iterator[Entry]:
         """Yield what the customer never bought, then what is popular in categories that they haven't bought lately."""
-        return chain(self._new(ask), self._popular(ask, ask.taste.recent_categories()))
+        yield from self._new(ask)
+        yield from self._popular(ask, ask.taste.recent_categories())
 
     def _new(self, ask: Ask) -> Iterator[Entry]:
         if ask.level is Level.CATEGORY and not ask.taste.is_cold:

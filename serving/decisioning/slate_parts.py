@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from serving.api_answers import Reason
@@ -27,8 +26,7 @@ class Entry(NamedTuple):
     habit: Habit | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """What a slate should be: `category` is a row or -1, `cap` the call's own bound on items of a category."""
 
     taste: Taste
