@@ -22,7 +22,7 @@ from training.backtest.observation import OURS, Fact, Findings
 from training.backtest.task import Served, Task
 from training.baskets import binary_matrix
 from training.config import load_config
-from training.peers import ease, factors, item_knn
+from training.peers import ease, factors, item_knn, user_knn
 from training.peers.item_scorer import ItemScorer
 
 FloatArray = npt.NDArray[np.float64]
@@ -152,6 +152,7 @@ _PEERS: Mapping[str, tuple[Any, Any, str]] = {  # Any: each fitter has a config 
     "EASE": (ease.fit, ease.EaseConfig, "ease"),
     "ALS": (factors.fit_als, factors.AlsConfig, "als"),
     "item-KNN": (item_knn.fit_cosine, item_knn.CosineConfig, "item_knn"),
+    "user-KNN": (user_knn.fit, user_knn.UserKnnConfig, "user_knn"),
 }
 
 

@@ -172,6 +172,7 @@ _PEERS: Mapping[str, Peer] = {
     "ease-discover": _of_discover(ease.EaseConfig, ease.fit),
     "als-discover": _of_discover(factors.AlsConfig, factors.fit_als),
     "item_knn-discover": _of_discover(item_knn.CosineConfig, item_knn.fit_cosine),
+    "user_knn-discover": _of_discover(user_knn.UserKnnConfig, user_knn.fit),
     **_of_repeat(repeat_task.TYPES, repeat_task.REPEAT_TYPES),
     **_of_repeat(repeat_task.PRODUCTS, repeat_task.REPEAT_PRODUCTS),
     "item_knn-basket_one": _of_baskets(item_knn.CosineConfig, item_knn.fit_cosine),

@@ -75,7 +75,7 @@ def test_the_longer_window_has_at_least_as_many_customers_who_bought(findings: F
 def test_what_is_owned_is_passed_over(findings: Findings, served: AskedFrames) -> None:
     (variety,) = [fact for fact in findings.facts if fact.name.startswith("different")]
     assert variety.by_ranker[OURS] <= 10
-    assert set(variety.by_ranker) == {OURS, "popularity", BUYERS, "EASE", "ALS", "item-KNN"}
+    assert set(variety.by_ranker) == {OURS, "popularity", BUYERS, *discover_task._PEERS}
 
 
 def test_the_chance_of_the_first_one_is_judged_on_a_week(findings: Findings) -> None:
