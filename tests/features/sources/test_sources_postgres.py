@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from features.conform import prepare
 from features.tables import TABLE_NAMES
+from serving.launch import free_port
 from tests.features.sources.test_sources import as_parquet
 
 pytestmark = pytest.mark.slow
@@ -61,9 +61,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("TERCET_CI") == "1":
             pytest.fail("PostgreSQL is not installed: apt-get install postgresql")
         pytest.skip("PostgreSQL is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     # Outside pytest's own folder, which only its owner may enter.
     made = subprocess.run(
         _as_plain_user("mktemp", "-d", "-t", "tercet-postgres-XXXXXX"),

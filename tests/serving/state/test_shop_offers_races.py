@@ -23,6 +23,7 @@ from tests.serving.state.redis_process import RedisProcess
 from tests.serving.state.test_shop_races import at_once, workers
 from tests.serving.state.writer_process import open_at
 
+pytestmark = pytest.mark.usefixtures("persistent")
 LATER = MONDAY + HOUR
 
 

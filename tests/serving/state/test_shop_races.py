@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import pytest
+
 from serving.decisioning.policy import default_policy
 from serving.state.merging import Identity
 from serving.state.shop import State
@@ -14,6 +16,7 @@ from serving.state.stock_words import StockWord
 from tests.serving.state.builders import KEY, KINDS, MILK, MONDAY, MONDAY_DAY, accept, answer, event
 from tests.serving.state.conftest import Opener
 
+pytestmark = pytest.mark.usefixtures("persistent")
 Outcome = TypeVar("Outcome")
 N_WORKERS = 4
 
