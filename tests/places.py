@@ -18,15 +18,15 @@ def places_with(roots: Iterable[Path], texts: Iterable[str]) -> list[str]:
         str(path.relative_to(root))
         for root in roots
         for path in sorted(root.rglob("*"))
-        if path.is_file() and any(each in content.lower() for content in _contents(path) for each in wanted)
+        if path.is_file() and any(each in content.lower() for content in _contents(path, root) for each in wanted)
     ]
 
 
-def _contents(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes, and those that are packed in it; what a database has deleted is among its bytes."""
+def _contents(path: Path, root: Path) -> Iterator[bytes]:
+    """Yield a file's bytes, what is packed in it, and its path under the root; what a database has deleted is there."""
     raw = path.read_bytes()
     yield raw
-    yield str(path).encode()
+    yield str(path.relative_to(root)).encode()
     if raw[:4] == b"PAR1":
         yield str(pq.read_table(path).to_pylist()).encode()
     elif raw[:2] == b"\x1f\x8b":
