@@ -34,8 +34,8 @@ from serving.shelf import Shelf, floats, ints
 from serving.taste import Shopper
 from serving.tier import Tier
 
-_VALUE_HORIZON_DAYS = 84
-_FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
+VALUE_HORIZON_DAYS = 84
+FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
 
 
 _COUNTED = {Level.PRODUCT: "product_id", Level.PRODUCT_TYPE: "product_type", Level.CATEGORY: "category"}
@@ -174,12 +174,12 @@ class Answers:
             "cold_start": row < 0,
         }
         if shopper.is_personal and row >= 0:
-            expected = plus_days(as_of, min(self._next_days[row], _FARTHEST_DAYS))
+            expected = plus_days(as_of, min(self._next_days[row], FARTHEST_DAYS))
             score["churn_probability"] = round(self._churn[row], 6)
             score["next_purchase_at"] = iso(max(expected, at))
             score["lifetime_value"] = {
                 "value": round(self._value[row], 4),
-                "horizon_days": _VALUE_HORIZON_DAYS,
+                "horizon_days": VALUE_HORIZON_DAYS,
                 "currency": self._currency,
             }
             score["customer_score"] = round(self._score[row], 4)

@@ -95,6 +95,10 @@ class ContactDesk:
         n_sent, n_answered = (sum(each[row] for row in rows) for each in (self._n_sent, self._n_answered))
         return self.fatigue.tier_of(n_sent, n_answered, self._past_tier(rows))
 
+    def tier_of_row(self, row: int) -> Tier:
+        """Return the tier of a customer of the bundle who was sent nothing since, and answered nothing."""
+        return self.fatigue.tier_of(self._n_sent[row], self._n_answered[row], self._past_tier([row]))
+
     def trust(self, contacts: Contacts, live: Live, at_us: int) -> float:
         """Return how past messages, returns and challenges went, 0 to 1; 0.5 where nothing is known."""
         n_completed, n_missed = live.challenges_at(at_us)

@@ -48,6 +48,7 @@ from serving.decisioning.windows import Week, day_of
 from serving.desk import Desk
 from serving.errors import UnknownProduct
 from serving.offer_desk import OfferDesk
+from serving.score_desk import ScoreDesk
 from serving.state.known import NOBODY, NOTHING_KNOWN, Known, Live
 from serving.taste import Shopper
 
@@ -80,6 +81,7 @@ class Engine:
         self._offers = OfferDesk(desk)
         self._actions = ActionDesk(desk, self._offers)
         self._views = CustomerViews(desk)
+        self._scores = ScoreDesk(desk)
 
     def challenge(
         self, request: ChallengeRequest, at: datetime, decision_id: str, known: Known = NOTHING_KNOWN
@@ -268,14 +270,8 @@ class Engine:
         Without consent to personalize nothing is told of a customer. InvalidRequest when `at` lies before the bundle's
         as-of.
         """
-        shoppers = [self._desk.shopper(each, None, at, known.get(each, NOTHING_KNOWN)) for each in request.customer_ids]
-        tiers = [self._desk.contacts.tier(each, known.get(each, NOTHING_KNOWN).live) for each in request.customer_ids]
-        decision = self._answers.decision(decision_id, is_personal=any(each.is_personal for each in shoppers))
-        scores = [
-            self._answers.score(customer_id, at, shopper=each, tier=tier, k=request.k_categories)
-            for customer_id, each, tier in zip(request.customer_ids, shoppers, tiers, strict=True)
-        ]
-        return {**decision, "scores": scores}
+        told = self._scores.scores(request.customer_ids, at, known, k=request.k_categories)
+        return {**self._answers.decision(decision_id, is_personal=told.is_personal), "scores": told.scores}
 
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""

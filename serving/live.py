@@ -56,7 +56,7 @@ class Shoppers:
         rows = [] if customer_id is None else self.rows(customer_id, live)
         row = rows[0] if rows else UNKNOWN
         place = self._place(row, store_id, live)
-        is_personal = customer_id is not None and self._consents(row, live)
+        is_personal = customer_id is not None and self.consents(row, live)
         doings = self._doings(live, at, place.zone) if is_personal and live.events else None
         if not is_personal or (row < 0 and not self._is_enough(doings)):
             return Shopper(row, place, at, is_personal=False, taste=self._nobody)
@@ -101,7 +101,7 @@ class Shoppers:
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""
         rows = self.rows(customer_id, live)
-        return self._consents(rows[0] if rows else UNKNOWN, live)
+        return self.consents(rows[0] if rows else UNKNOWN, live)
 
     def rows(self, customer_id: str, live: Live) -> list[int]:
         """Return the rows of all the customer's ids that the bundle knows, the one with the most baskets first."""
@@ -121,7 +121,7 @@ class Shoppers:
             return BundleTaste(self._candidates, rows[0])
         return MergedTaste([BundleTaste(self._candidates, row) for row in rows])
 
-    def _consents(self, row: int, live: Live) -> bool:
+    def consents(self, row: int, live: Live) -> bool:
         """Return whether their history may be used: what they said last, else what the bundle and the policy say."""
         if not self._applies_rules:
             return True

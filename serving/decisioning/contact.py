@@ -20,13 +20,14 @@ DAY_US = 86_400_000_000
 ANSWERS = frozenset({EventType.OPEN, EventType.CLICK, EventType.REDEEM})
 """Events by which a message counts as answered."""
 
-_TOLD = ANSWERS | {
+TOLD = ANSWERS | {
     EventType.SEND,
     EventType.IMPRESSION,
     EventType.DISMISS,
     EventType.UNSUBSCRIBE,
     EventType.NOTIFICATION_BLOCK,
 }
+"""Events that change what is known of a customer's contacts."""
 _NEVER = -(1 << 63)
 _at_us = attrgetter("at_us")
 _order = attrgetter("at_us", "event_id")
@@ -117,7 +118,7 @@ def contacts_of(past: Past, events: Iterable[Event]) -> Contacts:
     that are named.
     """
     fold = _Fold(past)
-    told = [each for each in events if each.type in _TOLD]
+    told = [each for each in events if each.type in TOLD]
     told.sort(key=_order)
     for event in told:
         fold.take(event)

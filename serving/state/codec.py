@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, astuple, field, fields, make_dataclass
 from operator import attrgetter
 from typing import Any, cast
@@ -154,11 +154,21 @@ def consenting(raw: Raw, erased_us: int | None) -> Live:
 
     StateUnfit where it is no person's document.
     """
+    return _brief(raw, erased_us, ())
+
+
+def with_doings(raw: Raw, erased_us: int | None) -> Live:
+    """Return the same with their events; what they hold, or were promised, is left out."""
+    return _brief(raw, erased_us, raw.get("events", ()))
+
+
+def _brief(raw: Raw, erased_us: int | None, rows: Iterable[Sequence[Any]]) -> Live:  # Any: as in `event_of`
     try:
         hidden = raw.get("hidden", ())
-        also = tuple(each for each in raw.get("also", ()) if each not in hidden)
-        consent = {key: said[0] for key, said in raw.get("consent", {}).items()} or None
-        return Live(raw["id"], also, (), consent, erased_us is not None, erased_us or 0)
+        also = tuple(each for each in raw["also"] if each not in hidden) if "also" in raw else ()
+        consent = {key: said[0] for key, said in raw["consent"].items()} if "consent" in raw else None
+        events = tuple(map(event_of, rows))
+        return Live(raw["id"], also, events, consent or None, erased_us is not None, erased_us or 0)
     except MISSHAPEN as error:
         raise StateUnfit(DAMAGED) from error
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from serving.state.budgets import SWEPT_KEY, Swept, spending_by_offer, tally_key
 from serving.state.challenges import Challenge, KeptChallenge, kept
-from serving.state.codec import Raw, challenge_in, decode, live_of_raw
+from serving.state.codec import Raw, challenge_in, decode, live_of_raw, with_doings
 from serving.state.holds import MINUTE_US
 from serving.state.keys import kept_key, person_key
 from serving.state.known import NO_STOCK, Known, Live, Stock, no_challenge
@@ -75,11 +75,28 @@ class Looking:
         return _as_of(self._looked(customer_id, self._store.read(self._keys(customer_id))).live, before_us)
 
     def lives(self, customer_ids: Sequence[str], before_us: int | None) -> dict[str, Live]:
-        """Return what is known of customers, by the id asked for, in one look."""
+        """Return who customers are, what they said and what they did, by the id asked for, in one look.
+
+        Their challenges, rewards and offers are left out: that is for those for whom something is decided.
+        """
         ids = list(dict.fromkeys(customer_ids))
-        documents = self._store.read([key for each in ids for key in self._keys(each)])
-        looked = ((each, self._looked(each, documents[2 * i : 2 * i + 2])) for i, each in enumerate(ids))
-        return {each: _as_of(found.live, before_us) for each, found in looked}
+        documents = self._store.read([*map(person_key, ids), *map(self._people.hashes.erased_key, ids)])
+        return {
+            customer_id: self._briefly(customer_id, document, erased, before_us)
+            for customer_id, document, erased in zip(ids, documents, documents[len(ids) :], strict=False)
+        }
+
+    def _briefly(
+        self, customer_id: str, document: Document | None, erased: Document | None, before_us: int | None
+    ) -> Live:
+        erased_us = erased_moment(erased)
+        if document is None:
+            return Live(customer_id) if erased_us is None else Live(customer_id, is_erased=True, erased_us=erased_us)
+        raw = decode(document.value)
+        if "into" in raw:
+            view = self._people.view(raw["into"])
+            raw, erased_us = view.raw, view.erased_us
+        return _as_of(with_doings(raw, erased_us), before_us)
 
     def stock(self) -> Stock:
         """Return what is in stock by the latest word."""

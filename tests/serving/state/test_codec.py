@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import orjson
 import pytest
@@ -9,7 +10,18 @@ from hypothesis import strategies as st
 
 from serving.errors import StateUnfit
 from serving.state.challenges import Line, new_challenge
-from serving.state.codec import SCHEMA, decode, encode, encode_person, event_of, event_row, live_of_raw, person_of
+from serving.state.codec import (
+    SCHEMA,
+    consenting,
+    decode,
+    encode,
+    encode_person,
+    event_of,
+    event_row,
+    live_of_raw,
+    person_of,
+    with_doings,
+)
 from serving.state.consent import Said
 from serving.state.events import Event, EventType
 from serving.state.holds import Hold
@@ -109,3 +121,20 @@ def test_a_document_of_another_shape_is_refused_as_damaged(raw: dict[str, object
 
 def test_documents_carry_the_schema() -> None:
     assert decode(encode({"a": 1})) == {"v": SCHEMA, "a": 1}
+
+
+@pytest.mark.parametrize("erased_us", [None, MONDAY])
+def test_what_is_told_of_many_is_who_they_are_what_they_said_and_did(erased_us: int | None) -> None:
+    person = replace(whole_person(), hidden=("guest",), also=("guest", "other"))
+    raw = decode(encode_person(person))
+    whole = live_of(person, erased_us)
+    nothing: dict[str, Any] = {"holds": (), "tried": (), "challenge": None, "kinds": {}, "rewards": ()}
+
+    assert with_doings(raw, erased_us) == replace(whole, **nothing)
+    assert consenting(raw, erased_us) == replace(whole, events=(), **nothing)
+
+
+@pytest.mark.parametrize("wrong", [{"events": [[1]]}, {"events": 7}, {"consent": [1]}, {"also": 7}])
+def test_a_document_that_tells_nothing_readable_is_unfit(wrong: dict[str, object]) -> None:
+    with pytest.raises(StateUnfit):
+        with_doings({"v": 1, "id": "anna", **wrong}, None)

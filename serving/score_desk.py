@@ -1,0 +1,163 @@
+"""Customers in numbers, many at once: what `Answers.score` says of one, a column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.answers import FARTHEST_DAYS, VALUE_HORIZON_DAYS
+from serving.api_answers import CategoryChance, LifetimeValue, Score
+from serving.decisioning.contact import TOLD
+from serving.decisioning.windows import iso
+from serving.desk import Desk
+from serving.live import epoch_us
+from serving.state.known import NOTHING_KNOWN, Known, Live
+from serving.tier import Tier
+
+_DAY_US = 86_400_000_000.0
+_TIERS_REMEMBERED = 65_536
+_NOT_TOLD: Mapping[str, None] = dict.fromkeys(
+    (
+        "churn_probability",
+        "next_purchase_at",
+        "lifetime_value",
+        "customer_score",
+        "segment",
+        "engagement_tier",
+        "best_channel",
+        "best_hour",
+    )
+)
+
+Rows = npt.NDArray[np.int64]
+
+
+class Scores(NamedTuple):
+    """The scores of customers in the order asked, and whether any of them may get personal answers."""
+
+    scores: list[Score]
+    is_personal: bool
+
+
+class ScoreDesk:
+    """Tells scores from one open bundle."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._bundle = desk.bundle
+        self._features_at = iso(desk.bundle.manifest.as_of)
+        self._as_of_us = epoch_us(desk.bundle.manifest.as_of)
+        self._segments, self._channels = list(desk.bundle.segments), list(desk.bundle.channels)
+        self._tier_of_row = lru_cache(_TIERS_REMEMBERED)(desk.contacts.tier_of_row)
+
+    def scores(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], *, k: int) -> Scores:
+        """Return the scores, with the `k` best categories each; nulls of whom nothing is known or may be told.
+
+        InvalidRequest when `at` lies before the bundle's as-of.
+        """
+        self._desk.check(at)
+        lives = [known.get(each, NOTHING_KNOWN).live for each in customer_ids]
+        rows, tiers = self._looked_up(customer_ids, lives)
+        told = iter(self._told(np.array([row for row, is_told in rows if is_told], dtype=np.int64), at, tiers, k))
+        scores = []
+        for customer_id, (row, is_told) in zip(customer_ids, rows, strict=True):
+            numbers = next(told) if is_told else {**_NOT_TOLD, "categories": []}
+            about = {"features_at": self._features_at, "cold_start": row < 0}
+            scores.append(cast("Score", {"customer_id": customer_id, **numbers, **about}))
+        is_personal = any(is_told for _, is_told in rows) or self._is_any_personal(customer_ids, at, known, rows)
+        return Scores(scores, is_personal)
+
+    def _looked_up(
+        self, customer_ids: Sequence[str], lives: Sequence[Live]
+    ) -> tuple[list[tuple[int, bool]], list[Tier]]:
+        """Return the row of each customer and whether it may be told of, and the tiers of those of whom it may."""
+        shoppers, contacts = self._desk.shoppers, self._desk.contacts
+        found, tiers = [], []
+        for customer_id, live in zip(customer_ids, lives, strict=True):
+            rows = shoppers.rows(customer_id, live)
+            is_told = bool(rows) and shoppers.consents(rows[0], live)
+            found.append((rows[0] if rows else -1, is_told))
+            if is_told:
+                is_plain = len(rows) == 1 and not any(event.type in TOLD for event in live.events)
+                tiers.append(self._tier_of_row(rows[0]) if is_plain else contacts.tier(customer_id, live))
+        return found, tiers
+
+    def _is_any_personal(
+        self,
+        customer_ids: Sequence[str],
+        at: datetime,
+        known: Mapping[str, Known],
+        rows: Sequence[tuple[int, bool]],
+    ) -> bool:
+        """Return whether one whom the bundle doesn't know has done enough for personal answers."""
+        unknown = [each for each, (row, _) in zip(customer_ids, rows, strict=True) if row < 0 and each in known]
+        return any(
+            self._desk.shopper(each, None, at, known[each]).is_personal for each in unknown if known[each].live.events
+        )
+
+    def _told(self, rows: Rows, at: datetime, tiers: Sequence[Tier], k: int) -> list[dict[str, object]]:
+        """Return all numbers of these rows of the bundle."""
+        customers, currency = self._bundle.customers, self._bundle.manifest.currency
+        columns = zip(
+            rounded(customers.churn[rows], 6),
+            self._next_purchases(customers.next_days[rows], at),
+            rounded(customers.value[rows], 4),
+            rounded(customers.score[rows], 4),
+            labels(self._segments, customers.segment[rows]),
+            tiers,
+            labels(self._channels, customers.channel[rows]),
+            customers.hour[rows].tolist(),
+            self._categories(rows, k),
+            strict=True,
+        )
+        return [
+            {
+                "churn_probability": churn,
+                "next_purchase_at": next_at,
+                "lifetime_value": LifetimeValue(value=value, horizon_days=VALUE_HORIZON_DAYS, currency=currency),
+                "customer_score": score,
+                "segment": segment,
+                "engagement_tier": tier,
+                "best_channel": channel,
+                "best_hour": hour if hour >= 0 else None,
+                "categories": categories,
+            }
+            for churn, next_at, value, score, segment, tier, channel, hour, categories in columns
+        ]
+
+    def _next_purchases(self, days: npt.NDArray[np.float32], at: datetime) -> list[str]:
+        """Return when each is expected next, as answers write a moment: not before `at`, to the second."""
+        us = self._as_of_us + np.rint(np.minimum(days.astype(np.float64), FARTHEST_DAYS) * _DAY_US).astype(np.int64)
+        seconds = np.maximum(us, epoch_us(at)) // 1_000_000
+        return [f"{text}Z" for text in np.datetime_as_string(seconds.astype("datetime64[s]")).tolist()]
+
+    def _categories(self, rows: Rows, k: int) -> list[list[CategoryChance]]:
+        propensity, names = self._bundle.propensity, self._desk.shelf.category_names
+        starts = propensity.offsets[rows]
+        counts = np.minimum(propensity.offsets[rows + 1] - starts, k)
+        ends = np.cumsum(counts)
+        places = np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+        found = zip(propensity.category[places].tolist(), rounded(propensity.p28[places], 6), strict=True)
+        chances: list[CategoryChance] = [{"category": names[each], "probability": p} for each, p in found]
+        return [chances[end - count : end] for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
+
+
+def rounded(values: npt.NDArray[np.float32], places: int) -> list[float]:
+    """Return float32 numbers as `round` gives each: their products with 10^places are whole within float64's 53 bits.
+
+    >>> rounded(np.array([0.1, 0.0078125], dtype=np.float32), 6)
+    [0.1, 0.007812]
+    """
+    scale = 10.0**places
+    found: list[float] = (np.rint(values.astype(np.float64) * scale) / scale).tolist()
+    return found
+
+
+def labels(names: Sequence[str], rows: npt.NDArray[np.integer]) -> list[str | None]:
+    """Return the name of each row, None for -1."""
+    return [names[row] if row >= 0 else None for row in rows.tolist()]
