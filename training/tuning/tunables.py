@@ -47,8 +47,8 @@ GOALS: Mapping[str, Goal] = {
     "habit_product": Goal("recall@10", {"recall@10": 1.0}),
     "next_purchase": Goal("auc - mae_days / 28", {"auc": 1.0, "mae_days": -1 / FOUR_WEEKS_DAYS}, n_tested=4),
     "also_bought": Goal(  # recall alone is won by best sellers, whom everybody buys with everything
-        "recall@10 + hit@10 / 2 - top-10 share / 5 + coverage / 20",
-        {"recall@10": 1.0, "hit@10": 0.5, TOP_SHARE: -0.2, COVERAGE: 0.05},
+        "recall@10 + hit@10 / 2 - top-10 share / 10 + coverage / 20",
+        {"recall@10": 1.0, "hit@10": 0.5, TOP_SHARE: -0.1, COVERAGE: 0.05},
         TWELVE_WEEKS_DAYS,
         n_tested=1,
         n_cutoffs=2,
