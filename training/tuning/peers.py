@@ -55,7 +55,7 @@ class At:
 
 def peer_tunables() -> dict[str, Tunable]:
     """Return every peer that can be tuned by the name of its config, ``peers/<peer>-<task>``."""
-    ranking = {FOLDER + name: peer.tunable(name, __name__) for name, peer in _PEERS.items()}
+    ranking = {FOLDER + name: peer.tunable(name, __name__) for name, peer in RANKING_PEERS.items()}
     return ranking | {FOLDER + name: peer.tunable(name, score_peers.__name__) for name, peer in SCORE_PEERS.items()}
 
 
@@ -162,7 +162,7 @@ def _of_repeat(at: repeat_task.AtLevel, task: Task) -> dict[str, Peer]:
     }
 
 
-_PEERS: Mapping[str, Peer] = {
+RANKING_PEERS: Mapping[str, Peer] = {
     "ease-stretch": _of_stretch(ease.EaseConfig, ease.fit),
     "als-stretch": _of_stretch(factors.AlsConfig, factors.fit_als),
     "bpr-stretch": _of_stretch(factors.BprConfig, factors.fit_bpr),

@@ -106,9 +106,14 @@ def _offers(history: History, moment: Moment) -> Rows:
 
 
 @lru_cache(maxsize=_N_KEPT)
-def _spend(history: History, moment: Moment) -> Rows:
+def _spenders(history: History, moment: Moment) -> Examples:
     judged = spend_examples(history, moment, score_peers.SPEND_ROWS)
-    return _some(Rows(judged, score_peers.spend_learned(history.until(moment))), VALUE.name)
+    return _some(Rows(judged, judged), VALUE.name).judged
+
+
+@lru_cache(maxsize=_N_KEPT)
+def _spend(history: History, moment: Moment) -> Rows:
+    return _some(Rows(_spenders(history, moment), score_peers.spend_learned(history.until(moment))), VALUE.name)
 
 
 def _weibull_churn(config: WeibullConfig, known: History, cutoff: Moment) -> Reached:
@@ -146,7 +151,7 @@ def _bg_nbd_churn(config: BgNbdConfig, known: History, cutoff: Moment) -> Reache
 
 
 def _bg_nbd_spend(config: BgNbdConfig, known: History, cutoff: Moment) -> Reached:
-    rows = _spend(known, cutoff).judged
+    rows = _spenders(known, cutoff)
     spent = score_peers.trips_times_worth(known.until(cutoff), cutoff, rows.features, config)
     return _both_errors(spent, spent, rows)
 
