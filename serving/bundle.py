@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from serving import manifest as manifests
 from serving.bundle_checks import check_layout, check_values, sizes_of
+from serving.bundle_drafts import held, sweep_drafts
 from serving.bundle_format import (
     INTIMATE,
     RECOMMENDABLE,
@@ -94,9 +95,11 @@ def write_bundle(contents: BundleContents, folder: Path) -> str:
     _check_words(contents.policy_text, contents.texts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep_drafts(folder)
         draft = _new_folder(folder, ".writing")
         try:
-            return _write_draft(contents, sizes, draft)
+            with held(draft):
+                return _write_draft(contents, sizes, draft)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
