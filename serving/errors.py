@@ -15,6 +15,7 @@
         ├── HomeInUse          a training or retraining is at work in the home that can't be worked beside
         ├── StateUnavailable   the state can't be read or written now; it may be in a moment
         │   └── StateUnfit     its file or server is there, and can't be relied on; someone must change something
+        │       └── StateDamaged   one document of it can't be read; the others can
         ├── InvalidRequest     a field of a request is wrong; carries the field
         └── UnknownProduct     a call that names one product only names one that is not known
 """
@@ -66,6 +67,10 @@ class StateUnavailable(ServingError):
 
 class StateUnfit(StateUnavailable):
     """The state's file or server is there and can't be relied on, until someone changes what the line names."""
+
+
+class StateDamaged(StateUnfit):
+    """One document of the state can't be read; whoever it is not about is answered as ever."""
 
 
 class ErasureError(ServingError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -31,6 +32,9 @@ from serving.http_problems import (
 from serving.http_routes import Exchange, Handler
 from serving.http_shop import RETRY_SECONDS, Shop, check_head
 from serving.keeping import AWAY, MustCommit
+from serving.state.codec import MISSHAPEN
+
+logger = logging.getLogger(__name__)
 
 MAX_IN_PLACE = 8
 """Customers of a call that are read while the event loop waits; a thread reads more of them."""
@@ -82,21 +86,43 @@ class Decisions:
         # A clock that was set back must not make what is asked for now a moment before the bundle.
         now = max(shop.clock.now(), serving.engine.bundle.manifest.as_of)
         if not _is_small(request):
-            return await self._decide_large(partial(_decide_anyhow, decider, without_state, request, now), until)
-        if shop.door.reads_in_place:
-            try:
-                return decider.decide(request, now, may_commit=False)
-            except MustCommit:
-                pass
+            return await self._decide_large(partial(self._decide_anyhow, decider, without_state, request, now), until)
         try:
+            if shop.door.reads_in_place:
+                try:
+                    return decider.decide(request, now, may_commit=False)
+                except MustCommit:
+                    pass
             return await shop.door.beside(lambda: decider.decide(request, now), until - _FALLBACK_SECONDS)
         except StateUnavailable:
             return without_state.decide(request, now)
+        except MISSHAPEN:
+            return self._without_damaged(without_state, request, now)
 
     async def _decide_large(self, work: Callable[[], Mapping[str, Any]], until: float) -> Mapping[str, Any]:
         """Return what `work` does in a thread when it is its turn; nothing of it is done while others wait for it."""
         async with self._shop.large.turn(until - _FALLBACK_SECONDS):
             return await self._shop.door.beside(work, until)
+
+    def _decide_anyhow(
+        self, decider: Decider, without_state: Decider, request: Request, now: datetime
+    ) -> Mapping[str, Any]:
+        try:
+            return decider.decide(request, now)
+        except StateUnavailable:
+            return without_state.decide(request, now)
+        except MISSHAPEN:
+            return self._without_damaged(without_state, request, now)
+
+    def _without_damaged(self, without_state: Decider, request: Request, now: datetime) -> Mapping[str, Any]:
+        """Return the answer without the state, after a document of the right shape whose values can't be used.
+
+        Whatever else it was that failed fails here once more.
+        """
+        decision = without_state.decide(request, now)
+        logger.error("deciding by what the state says failed, and without it did not", exc_info=True)
+        self._shop.door.tell_damage()
+        return decision
 
     def _deciders_of(self, serving: Serving[Any]) -> tuple[Decider, Decider]:
         """Return what decides with the state, and what decides without."""
@@ -114,13 +140,6 @@ class Decisions:
             self._shop.drift.note(customer_id)
         if any(note["code"] is NoteCode.STATE_UNAVAILABLE for note in decision.get("notes", ())):
             self._shop.metrics.count_without_state()
-
-
-def _decide_anyhow(decider: Decider, without_state: Decider, request: Request, now: datetime) -> Mapping[str, Any]:
-    try:
-        return decider.decide(request, now)
-    except StateUnavailable:
-        return without_state.decide(request, now)
 
 
 def _is_small(request: Request) -> bool:

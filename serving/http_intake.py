@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
-from serving.errors import StateUnavailable, StateUnfit
+from serving.errors import StateDamaged, StateUnavailable
 from serving.http_problems import not_ready
 from serving.http_state import MAX_WAITING, StateDoor
 from serving.state.accepting import Begun
@@ -134,7 +134,7 @@ class Intake:
 
     def _give_up(self, error: Exception) -> None:
         """Answer the group that could not begin: where one customer's document may be to blame, each by itself."""
-        is_shared = not isinstance(error, StateUnavailable) or isinstance(error, StateUnfit)
+        is_shared = not isinstance(error, StateUnavailable) or isinstance(error, StateDamaged)
         for call in self._group:
             if is_shared and len(self._group) > 1:
                 call.end()

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from serving.decision_ids import DecisionIds
 from serving.decisioning.policy import StatePolicy
-from serving.errors import StateUnavailable
+from serving.errors import StateDamaged, StateUnavailable
 from serving.http_metrics import Metrics
 from serving.http_problems import not_ready
 from serving.state.shop import State
@@ -29,6 +29,7 @@ MAX_WAITING = 256
 """Requests of one worker that may wait for a thread; past that there is too much to do."""
 
 _LOOKED = "looked"
+_DAMAGE_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ class StateDoor:
         self._threads = ThreadPoolExecutor(N_THREADS, thread_name_prefix="state")
         self._n_waiting = 0
         self._why_not_open = ""
+        self._tell_damage_at = 0.0
         self.joins_writes = True
         """Whether what several requests tell may be written as one; not where each is traced by itself."""
 
@@ -164,9 +166,20 @@ class StateDoor:
             raise StateUnavailable("the state could not be opened yet")
         try:
             return work(self._opened.state)
+        except StateDamaged:
+            self.tell_damage()
+            raise
         except StateUnavailable as error:
             self._failed(kind, error)
             raise
+
+    def tell_damage(self) -> None:
+        """Count a document that can't be used, and say so, once a minute at most; the state itself is not away."""
+        self._metrics.count_state_failure("damaged")
+        now = time.monotonic()
+        if now >= self._tell_damage_at:
+            self._tell_damage_at = now + _DAMAGE_SECONDS
+            logger.error("a document of the state is damaged: its customer is answered without it, or by a 503")
 
     def _failed(self, kind: str, error: StateUnavailable) -> None:
         if not self._is_away[kind]:

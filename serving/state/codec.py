@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import orjson
 
-from serving.errors import StateUnfit
+from serving.errors import StateDamaged, StateUnfit
 from serving.state.challenges import Challenge, Line
 from serving.state.consent import Said
 from serving.state.events import Event, EventType
@@ -46,13 +46,13 @@ def encode(document: Mapping[str, object]) -> bytes:
 
 
 def decode(value: bytes) -> Raw:
-    """Return a document; StateUnfit when a newer version wrote it, or it is no document at all."""
+    """Return a document; StateUnfit when a newer version wrote it, StateDamaged when it is no document at all."""
     try:
         raw = orjson.loads(value)
         schema = raw["v"]
         is_newer = schema > SCHEMA
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
     if is_newer:
         raise StateUnfit(
             f"the state was written by a newer tercet (schema {schema}, this one reads up to {SCHEMA}); update this one"
@@ -100,7 +100,7 @@ def encode_person(person: Person) -> bytes:
 
 
 def person_of(raw: Raw) -> Person:
-    """Return the person of a document; StateUnfit where it is none."""
+    """Return the person of a document; StateDamaged where it is none."""
     try:
         return Person(
             raw["id"],
@@ -117,7 +117,7 @@ def person_of(raw: Raw) -> Person:
             _holds_of(raw),
         )
     except MISSHAPEN as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
 
 
 def challenge_in(raw: Raw, monday_day: int) -> Challenge | None:
@@ -125,7 +125,7 @@ def challenge_in(raw: Raw, monday_day: int) -> Challenge | None:
     try:
         return next((_challenge_of(row) for row in raw.get("challenges", ()) if _monday(row) == monday_day), None)
     except MISSHAPEN as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
 
 
 def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
@@ -146,13 +146,13 @@ def live_of_raw(raw: Raw, erased_us: int | None) -> Live:
             tuple(Earned(row[0], row[2], row[3], row[5]) for row in raw.get("rewards", ()) if row[6] is None),
         )
     except MISSHAPEN as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
 
 
 def consenting(raw: Raw, erased_us: int | None) -> Live:
     """Return what consent is judged by of a person's document: who they are and what they said, none of their events.
 
-    StateUnfit where it is no person's document.
+    StateDamaged where it is no person's document.
     """
     return _brief(raw, erased_us, ())
 
@@ -170,7 +170,7 @@ def _brief(raw: Raw, erased_us: int | None, rows: Iterable[Sequence[Any]]) -> Li
         events = tuple(map(event_of, rows))
         return Live(raw["id"], also, events, consent or None, erased_us is not None, erased_us or 0)
     except MISSHAPEN as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
 
 
 def _open_challenge(raw: Raw) -> Challenge | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from serving.errors import StateUnfit
+from serving.errors import StateDamaged
 from serving.state.codec import MISSHAPEN, Raw, event_row
 from serving.state.events import Event, EventType
 from serving.state.person import SHOWING, n_lasting
@@ -29,7 +29,7 @@ Row = list[Any]  # Any: JSON values in the order of Event's fields
 def with_plain(raw: Raw, events: Sequence[Event], limit: int) -> bytes | None:
     """Return a customer's document after these events, at most `limit` of all kept, as `person.with_events` has it.
 
-    None where they change more of the customer than that list: then the person has to be made. StateUnfit where `raw`
+    None where they change more of the customer than that list: then the person has to be made. StateDamaged where `raw`
     is no person's document.
     """
     try:
@@ -46,7 +46,7 @@ def with_plain(raw: Raw, events: Sequence[Event], limit: int) -> bytes | None:
             return None  # the kinds of what was bought may go with it
         return _written(raw, rows, dropped, min(event.accepted_us for event in events))
     except MISSHAPEN as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
 
 
 def _are_plain(raw: Raw, events: Sequence[Event]) -> bool:

@@ -41,7 +41,7 @@ class View:
 
     @cached_property
     def person(self) -> Person:
-        """The customer; made when first asked for, since not everybody needs it. StateUnfit: the document is none."""
+        """The customer; made when first asked for, since not everybody needs it. StateDamaged: the document is none."""
         return person_of(self.raw)
 
 

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import quote
 
-from serving.errors import StateUnfit
+from serving.errors import StateDamaged
 
 if TYPE_CHECKING:
     from serving.state.marks import Stamp
@@ -131,7 +131,7 @@ class Marking(Protocol):
 def numbers_of(value: bytes) -> tuple[int, ...]:
     """Return the numbers of a tally: a document that was only ever added to; none where there is no document.
 
-    StateUnfit where it holds anything else.
+    StateDamaged where it holds anything else.
 
     >>> numbers_of(b"12 -3"), numbers_of(b"")
     ((12, -3), ())
@@ -139,7 +139,7 @@ def numbers_of(value: bytes) -> tuple[int, ...]:
     try:
         return tuple(map(int, value.split()))
     except ValueError as error:
-        raise StateUnfit(DAMAGED) from error
+        raise StateDamaged(DAMAGED) from error
 
 
 def added(value: bytes, addition: Addition) -> bytes | None:
