@@ -23,7 +23,7 @@ PEERS = RANKING_PEERS | SCORE_PEERS
 
 NOT_SEARCHED = {
     *("rp3beta-basket", "bm25-basket", "item_knn-basket_one", "item_knn-basket_rest"),
-    *("user_knn-discover", "up_cf-repeat_product"),
+    *("up_cf-repeat_product"),
 }
 """Peers with settings of published figures, a kindred task or the paper; whoever searches one takes it out."""
 

@@ -22,7 +22,7 @@ from training.tuning.config_text import with_values
 from training.tuning.peers import peer_tunables
 from training.tuning.score_peers import SCORE_PEERS
 from training.tuning.space import Space
-from training.tuning.tunable import Days
+from training.tuning.tunable import Days, Tunable
 from training.tuning.tunables import GOALS, model_tunable, named, of_judgement, tunables
 
 
@@ -37,9 +37,9 @@ def test_every_learner_with_a_search_space_can_be_tuned() -> None:
     assert with_space <= set(tunables())
 
 
-@pytest.mark.parametrize("name", list(tunables()))
-def test_what_ships_can_be_written_with_other_values(name: str) -> None:
-    tunable = tunables()[name]
+@pytest.mark.parametrize("tunable", tunables().values(), ids=lambda tunable: tunable.name)
+def test_what_ships_can_be_written_with_other_values(tunable: Tunable) -> None:
+    name = tunable.name
     config = load_config(tunable.config_class, name)
     space = Space.of(config, load_search(tunable.config_class, name))
     folder, _, stem = name.rpartition("/")
