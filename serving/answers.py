@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from serving.api_answers import (
     AlsoBoughtAnswer,
@@ -108,10 +109,10 @@ class Answers:
     def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
         """Return the ranking of the entries."""
         items: list[dict[str, Any]] = []  # Any: typed as a whole below
-        known = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper)
+        known, zone = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper), shopper.zone
         for entry, habit in zip(slate, known, strict=True):
             item = self._item(entry.product, entry.reason)
-            self._add_history(item, habit, shopper)
+            self._add_history(item, habit, zone)
             item["probability"] = round(entry.probability, 6)
             items.append(item)
         fields = {**decision, "items": items, "cold_start": shopper.row < 0}
@@ -129,7 +130,7 @@ class Answers:
         known = self._bought_before([each.product for each in found], shopper)
         for neighbour, reason, habit in zip(found, reasons, known, strict=True):
             item = self._item(neighbour.product, reason)
-            self._add_history(item, habit, shopper)
+            self._add_history(item, habit, shopper.zone)
             item["score"] = round(max(neighbour.score, 0.0), 6)
             item["lift"] = round(neighbour.lift, 4)
             item["support"] = neighbour.support
@@ -141,7 +142,7 @@ class Answers:
         items: list[Item] = []
         for product, reason, habit in zip(products, reasons, self._bought_before(products, shopper), strict=True):
             item = self._item(product, reason)
-            self._add_history(item, habit, shopper)
+            self._add_history(item, habit, shopper.zone)
             items.append(cast("Item", item))
         return items
 
@@ -150,7 +151,7 @@ class Answers:
         items: list[SubstituteItem] = []
         for each in found:
             item = self._item(each.product, each.reason)
-            self._add_history(item, each.habit, shopper)
+            self._add_history(item, each.habit, shopper.zone)
             item["score"] = round(each.score, 6)
             items.append(cast("SubstituteItem", item))
         return {**decision, "items": items}  # type: ignore[typeddict-item] # a decision brings no shortfall
@@ -204,7 +205,7 @@ class Answers:
         known = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper)
         for pick, habit in zip(picks, known, strict=True):
             item = self._item(pick.product, pick.reason)
-            self._add_history(item, habit, shopper)
+            self._add_history(item, habit, shopper.zone)
             item["role"] = pick.role
             item["probability"] = round(pick.chance, 6)
             item["target_quantity"] = 1
@@ -226,14 +227,14 @@ class Answers:
     def _bought_before(self, products: Sequence[int], shopper: Shopper) -> Sequence[Habit | None]:
         return shopper.taste.again_of(products) if shopper.is_personal else [None] * len(products)
 
-    def _add_history(self, item: dict[str, Any], known: Habit | None, shopper: Shopper) -> None:
+    def _add_history(self, item: dict[str, Any], known: Habit | None, zone: ZoneInfo) -> None:
         """Add when the customer last bought it, when it is due and how many they take, where they have.
 
         What is counted or ranked by type has the numbers of its type, as its reason does.
         """
         if known is not None:
-            item["last_bought_at"] = midnight_text(known.last_day, shopper.zone)
-            item["due_at"] = None if known.gap_days is None else due_text(known.due_day, shopper.zone)
+            item["last_bought_at"] = midnight_text(known.last_day, zone)
+            item["due_at"] = None if known.gap_days is None else due_text(known.due_day, zone)
             item["usual_quantity"] = known.quantity
 
     def _notes(self, products: Sequence[int]) -> list[Note]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequest, SubstitutesRequest
 from serving.api_actions import ActionAnswer, ActionsRequest
@@ -33,8 +34,7 @@ class _Plan:
     paused: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Drawn(NamedTuple):
     """How one customer is decided for; `engine` None is the champion's own policy."""
 
     engine: Engine | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from serving.api import MAX_ID_LENGTH
@@ -17,8 +18,7 @@ _ID = "{id}"
 _PLACE = 3  # of the id in a path that is split at its slashes: /v1/customers/{id}/…
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request in the hands of its handler: the id that its path holds (empty: none), and when its time is up.
 
     `until` is a moment of `time.perf_counter`.

@@ -179,10 +179,12 @@ class SlateMaker:
         return types if ask.level is Level.PRODUCT_TYPE else self._again_categories(ask, types)
 
     def _again_products(self, ask: Ask) -> Iterator[Entry]:
+        is_open, reason_of, today, end_day = self._is_open, self._reasons.habit, ask.today, ask.today + HORIZON_DAYS
         for habit in self._ranked(ask, ask.taste.again(), _of_habit):
             product = habit.product
-            if self._is_open(ask, habit, product):
-                yield Entry(product, product, habit.p7, self._habit_reason(ask, habit, is_type=False), habit)
+            if is_open(ask, habit, product):
+                reason = reason_of(habit, today=today, end_day=end_day, is_type=False)
+                yield Entry(product, product, habit.p7, reason, habit)
 
     def _again_types(self, ask: Ask) -> Iterator[Entry]:
         for habit in self._ranked(ask, ask.taste.habits(), _of_habit):

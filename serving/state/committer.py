@@ -9,8 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from serving.errors import StateUnavailable
 from serving.state.store import Addition, Commit
@@ -21,14 +20,13 @@ LOGGER = logging.getLogger(__name__)
 MAX_BATCH = 256
 """Commits in one batch at most: what waits longer than these is the next batch."""
 
-PACE_SECONDS = 0.01
+PACE_SECONDS = 0.025
 """How long after a batch the next one begins where nobody waits for it: small ones would take what answers need."""
 
 _CLOSE_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedCommit:
+class EncodedCommit(NamedTuple):
     """A commit with its keys as UTF-8; a key that is put is not deleted."""
 
     put: dict[bytes, bytes]
@@ -134,7 +132,7 @@ class Committer:
     def submit(self, commit: EncodedCommit, *, is_awaited: bool = False) -> Future[bool]:
         """Return the future of the commit; StateUnavailable when the committer was closed.
 
-        A commit that is neither durable nor awaited may be kept back for some milliseconds, until others join it.
+        A commit that is neither durable nor awaited may be kept back for `PACE_SECONDS`, until others join it.
         """
         is_urgent = is_awaited or commit.is_durable
         future: Future[bool] = Future()

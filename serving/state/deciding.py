@@ -54,7 +54,8 @@ class Deciding:
         heads = [decision_key(record.decision_id), *(part_key(each, record.decision_id) for each in ids[:1])]
         keys = [*heads, *map(hashes.erased_key, ids)]
         if record.call != "challenge" and all(basis.get(key) == ABSENT for key in keys[len(heads) :]):
-            return store.submit(_keeping(record, set(), dict.fromkeys(keys, ABSENT)))
+            # A part is only ever written with its head.
+            return store.submit(_keeping(record, set(), dict.fromkeys((keys[0], *keys[len(heads) :]), ABSENT)))
         documents = store.read(keys)
         if documents[0] is not None and not _is_renewed(record, documents[: len(heads)]):
             return _done(False)
