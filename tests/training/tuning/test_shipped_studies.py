@@ -22,8 +22,11 @@ FIRST_OFFER = date(2017, 5, 31)
 PEERS = RANKING_PEERS | SCORE_PEERS
 
 NOT_SEARCHED = {
-    *("rp3beta-basket", "bm25-basket", "item_knn-basket_one", "item_knn-basket_rest"),
-    *("up_cf-repeat_product"),
+    "rp3beta-basket",
+    "bm25-basket",
+    "item_knn-basket_one",
+    "item_knn-basket_rest",
+    "up_cf-repeat_product",
 }
 """Peers with settings of published figures, a kindred task or the paper; whoever searches one takes it out."""
 
