@@ -10,6 +10,7 @@ from serving.state.store import key_of
 
 _EVENTS_REMEMBERED = 1024
 _CUSTOMERS_REMEMBERED = 8192
+_DECISIONS_REMEMBERED = 64  # a decision that is kept is looked for, expected and put
 
 
 class Hashes:
@@ -56,11 +57,13 @@ def log_key(customer_id: str, event_id: str) -> str:
     return key_of("log", customer_id, event_id)
 
 
+@lru_cache(_DECISIONS_REMEMBERED)
 def part_key(customer_id: str, decision_id: str) -> str:
     """Return the key of a customer's part of a decision."""
     return key_of("of", customer_id, decision_id)
 
 
+@lru_cache(_DECISIONS_REMEMBERED)
 def decision_key(decision_id: str) -> str:
     """Return the key of a decision's head."""
     return key_of("decision", decision_id)
