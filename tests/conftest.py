@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from features.sources.synthetic import Shop, ShopConfig, Truth, make_shop
 from features.tables import TableSet
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: threads that wait don't spin
+for _name in ("NO_PROXY", "no_proxy"):  # whatever the way out of this machine, servers of tests are on it
+    os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), "127.0.0.1", "localhost"]))
 
 # The same examples in every run, and none that fails on a busy machine; --hypothesis-profile=default draws others.
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
+# Else it also draws from the constants of whatever modules other tests of this process have imported before.
+providers._get_local_constants = lambda: providers._local_constants
 
 SHOP = ShopConfig(customers=300, weeks=40, seed=7)
 SHOP_SOURCE = f"synthetic:customers={SHOP.customers},weeks={SHOP.weeks},seed={SHOP.seed}"

@@ -79,19 +79,23 @@ def test_calls_that_follow_from_each_other_keep_the_contract(api: Client, tmp_pa
     config = SchemathesisConfig.from_path(tmp_path / "schemathesis.toml")
     schema = schemathesis.openapi.from_asgi("/docs.json", counted, config=config)
 
-    schema.as_state_machine().run(
-        settings=hypothesis.settings(
-            max_examples=5,
-            stateful_step_count=8,
-            derandomize=True,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(hypothesis.HealthCheck),
-        )
-    )
-
     counts = counted.counts
-    assert not [each for each in counts if each[2] >= 500]
-    assert counts["GET", "/v1/decisions/{id}", 200] > 0
-    assert counts["DELETE", "/v1/customers/{id}", 202] > 0
-    assert counts["GET", "/v1/customers/{id}", 200] > 0
+    met = (
+        ("GET", "/v1/decisions/{id}", 200),
+        ("DELETE", "/v1/customers/{id}", 202),
+        ("GET", "/v1/customers/{id}", 200),
+    )
+    for seed in range(30):  # one of them in three meets not all, and which one that is may change with any module
+        hypothesis.seed(seed)(schema.as_state_machine()).run(
+            settings=hypothesis.settings(
+                max_examples=5,
+                stateful_step_count=8,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(hypothesis.HealthCheck),
+            )
+        )
+        assert not [each for each in counts if each[2] >= 500]
+        if all(counts[each] for each in met):
+            return
+    pytest.fail(f"of {met} only {[each for each in met if counts[each]]} were met")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -21,6 +22,7 @@ from tests.serving.tiny import tiny_contents
 NOW = datetime(2018, 1, 1, 12, tzinfo=UTC)
 CHALLENGE = "/v1/challenge"
 RECOMMENDATIONS = "/v1/recommendations"
+_TOO_MUCH = "too many requests at once"
 
 
 @contextmanager
@@ -51,9 +53,34 @@ def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
     return False
 
 
+def send(method: str, url: str, **options: Any) -> httpx.Response:
+    """Send a request over a connection of its own, and again where a busy machine's server had too much to do."""
+    until = time.monotonic() + 60
+    while True:
+        reply = httpx.request(method, url, timeout=30, verify=False, **options)
+        if reply.status_code != 503 or _TOO_MUCH not in reply.text or time.monotonic() > until:
+            return reply
+        time.sleep(0.1)
+
+
 def ask(server: Server, customer_id: str = "anna", path: str = CHALLENGE) -> httpx.Response:
     """Ask for a decision over a connection of its own, so that any worker may answer."""
-    return httpx.post(server.url + path, json={"customer_id": customer_id}, timeout=10, verify=False)
+    return send("POST", server.url + path, json={"customer_id": customer_id})
+
+
+def asked_of_all(server: Server, path: str = CHALLENGE, n_workers: int = 2) -> list[httpx.Response]:
+    """Return answers to the same question, at least 20, until so many workers have given one."""
+    replies: list[httpx.Response] = []
+    until = time.monotonic() + 60
+    while len(replies) < 20 or (len(set(map(worker_of, replies))) < n_workers and time.monotonic() < until):
+        replies.append(ask(server, path=path))
+    assert len(set(map(worker_of, replies))) == n_workers
+    return replies
+
+
+def worker_of(reply: httpx.Response) -> str:
+    """Return which worker answered."""
+    return reply.headers["x-request-id"].partition("-")[0]
 
 
 def serving_version(server: Server) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from serving.champion import read_champion
 from tests.places import places_with
-from tests.serving.running import CHALLENGE, NOW, RECOMMENDATIONS, ask, eventually, publish, running
+from tests.serving.running import CHALLENGE, NOW, RECOMMENDATIONS, ask, eventually, publish, running, send
 from training import cli
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +28,7 @@ def test_the_server_serves_on_and_nothing_of_the_customer_is_left(
     with running(tmp_path, log_requests=True) as server:
         server.wait_until_ready()
         for path, told in (("events", EVENTS), ("identities", IDENTITIES)):
-            assert httpx.post(f"{server.url}/v1/{path}", json={path: told}, verify=False).status_code == 202
+            assert send("POST", f"{server.url}/v1/{path}", json={path: told}).status_code == 202
         assert ask(server, path=RECOMMENDATIONS).json()["personalized"]
         assert ask(server, path=CHALLENGE).json()["personalized"]
         places = {place.split("/")[0] for place in places_with([tmp_path], ["anna", EMAIL])}

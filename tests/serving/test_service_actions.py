@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from serving.launch import Server
-from tests.serving.running import publish, running
+from tests.serving.running import publish, running, send
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -24,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def call(server: Server, method: str, path: str, body: Any) -> Any:
-    reply = httpx.request(method, server.url + path, json=body, timeout=10, verify=False)
+    reply = send(method, server.url + path, json=body)
     assert reply.status_code in (200, 202), reply.text
     return reply.json()
 
@@ -113,6 +112,6 @@ def test_what_is_wrong_is_named(server: Server) -> None:
         ({"customer_id": "anna", "trigger": "visit", "context": {"latitude": 91}}, "context.latitude"),
         ({"customer_id": "anna", "trigger": "cart", "k": 3}, "k"),
     ):
-        reply = httpx.post(f"{server.url}/v1/actions", json=body, timeout=10, verify=False)
+        reply = send("POST", f"{server.url}/v1/actions", json=body)
         assert reply.status_code == 422
         assert [each["field"] for each in reply.json()["errors"]] == [field]

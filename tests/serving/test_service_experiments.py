@@ -10,7 +10,7 @@ from serving.experiments import HOLDOUT
 from serving.experiments_toml import default_experiments_text
 from serving.launch import Server
 from tests.serving.held_out import text_that
-from tests.serving.running import RECOMMENDATIONS, ask, eventually, publish, running
+from tests.serving.running import RECOMMENDATIONS, asked_of_all, eventually, publish, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -22,8 +22,8 @@ def write(home: Path, text: str) -> None:
 
 
 def is_held_out(server: Server) -> set[bool]:
-    """Ask so often that every worker has been asked."""
-    arms = [ask(server, path=RECOMMENDATIONS).json()["experiment"] for _ in range(20)]
+    """Return what every worker, asked often, says of the same customer."""
+    arms = [each.json()["experiment"] for each in asked_of_all(server, RECOMMENDATIONS)]
     return {arm is not None and arm["name"] == HOLDOUT for arm in arms}
 
 

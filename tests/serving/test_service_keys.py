@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
 
 from serving.api_keys import ApiKeys, Scope, new_key, read_keys, write_keys
 from serving.launch import Server, free_port, start
 from serving.settings import Settings
-from tests.serving.running import CHALLENGE, NOW, eventually, publish
+from tests.serving.running import CHALLENGE, NOW, eventually, publish, send
 from training import cli
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -20,7 +19,7 @@ def statuses(server: Server, token: str, n: int = 20) -> set[int]:
     """What `n` calls over connections of their own are answered with, so that every worker is asked."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
     body = {"customer_id": "anna"}
-    asked = (httpx.post(server.url + CHALLENGE, json=body, headers=headers, timeout=10) for _ in range(n))
+    asked = (send("POST", server.url + CHALLENGE, json=body, headers=headers) for _ in range(n))
     return {answer.status_code for answer in asked}
 
 
@@ -33,9 +32,9 @@ def test_every_worker_goes_by_the_keys_as_they_change(tmp_path: Path) -> None:
 
         assert statuses(server, token) == {200}
         assert statuses(server, "") == {401}
-        refused = httpx.get(server.url + "/v1/customers/anna", headers={"authorization": f"Bearer {token}"})
+        refused = send("GET", server.url + "/v1/customers/anna", headers={"authorization": f"Bearer {token}"})
         assert (refused.status_code, refused.headers["content-type"]) == (403, "application/problem+json")
-        assert httpx.get(server.url + "/").status_code == 200
+        assert send("GET", server.url + "/").status_code == 200
 
         later, other = new_key("app", [Scope.STOREFRONT])
         write_keys(tmp_path, read_keys(tmp_path).with_key(other).without("web"))

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.serving.running import ask, eventually, publish, running, worker_pids
+from tests.serving.running import ask, eventually, publish, running, send, worker_pids
 from tests.serving.test_hostile_values import WHOLE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -52,7 +51,7 @@ def test_the_worker_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         server.wait_until_ready()
         for path, body in WHOLE.items():
             if "{id}" not in path:
-                assert httpx.post(server.url + path, json=body).status_code in (200, 202)
+                assert send("POST", server.url + path, json=body).status_code in (200, 202)
         publish(home, "second")
         assert eventually(lambda: ask(server).status_code == 200)
         (worker,) = worker_pids(server)

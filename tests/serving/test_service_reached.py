@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 
 from serving.bundle import write_bundle
 from serving.champion import write_champion
 from serving.channels import MESSAGE_CHANNELS
 from serving.launch import Server
-from tests.serving.running import eventually, running, worker_pids
+from tests.serving.running import eventually, running, send, worker_pids
 from tests.serving.state.redis_process import RedisProcess
 from tests.serving.tiny import tiny_contents
 
@@ -56,7 +55,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def call(server: Server, path: str, body: dict[str, Any]) -> Any:
-    answered = httpx.post(server.url + path, json=body, timeout=30)
+    answered = send("POST", server.url + path, json=body)
     assert answered.status_code in {200, 202}, answered.text
     return answered.json()
 

@@ -20,7 +20,7 @@ import pytest
 
 from serving.launch import Server
 from serving.state_home import open_state
-from tests.serving.running import ask, eventually, publish, running, worker_pids
+from tests.serving.running import ask, eventually, publish, running, send, worker_pids
 from tests.serving.state.redis_process import RedisProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -103,7 +103,7 @@ def tell(place: Place, events: list[dict[str, Any]], client: Any = httpx) -> htt
 
 def call(place: Place, method: str, path: str, **options: Any) -> httpx.Response:
     """Call over a connection of its own, so that any worker may answer; no certificates are read for it."""
-    return httpx.request(method, place.server.url + path, verify=False, **options)
+    return send(method, place.server.url + path, **options)
 
 
 def confirmed(place: Place, events: list[dict[str, Any]], client: httpx.Client) -> dict[str, int]:
@@ -189,7 +189,7 @@ def test_a_decision_is_found_by_whichever_worker_is_asked(place: Place) -> None:
 
 def offers(server: Server) -> Any:
     body = {"customer_id": "anna", "channel": "app", "k": 3}
-    return httpx.post(f"{server.url}/v1/offers", json=body, verify=False).json()
+    return send("POST", f"{server.url}/v1/offers", json=body).json()
 
 
 def test_offers_that_many_ask_for_at_once_are_one_decision(place: Place) -> None:
@@ -278,9 +278,9 @@ def test_a_restart_keeps_all_of_it(place: Place) -> None:
 
         assert ask(again).json() == before
         assert offers(again) == offered
-        assert httpx.get(f"{again.url}/v1/customers/emil").status_code == 404
+        assert send("GET", f"{again.url}/v1/customers/emil").status_code == 404
         assert Place(place.home, again, place.redis).n_documents("log") >= N_EVENTS
-        told = httpx.post(f"{again.url}/v1/events", json={"events": [event("line-0")]}).json()
+        told = send("POST", f"{again.url}/v1/events", json={"events": [event("line-0")]}).json()
         assert told["duplicates"] == 1
 
 

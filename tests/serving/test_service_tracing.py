@@ -6,13 +6,12 @@ import json
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from serving.launch import free_port, start
 from serving.settings import Settings
 from tests.serving.collecting import collecting
-from tests.serving.running import CHALLENGE, NOW, eventually, publish
+from tests.serving.running import CHALLENGE, NOW, eventually, publish, send
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -27,7 +26,7 @@ def test_a_collector_gets_the_trace_of_a_request(tmp_path: Path, monkeypatch: py
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
         with start(Settings(tmp_path, port=free_port(), now=NOW, traces=True, log_requests=True)) as server:
             server.wait_until_ready()
-            reply = httpx.post(server.url + CHALLENGE, json={"customer_id": "anna"}, headers={"traceparent": PARENT})
+            reply = send("POST", server.url + CHALLENGE, json={"customer_id": "anna"}, headers={"traceparent": PARENT})
             assert eventually(lambda: bool(collector.spans("POST")))
             log = server.log.read_text("utf-8")
 
@@ -51,7 +50,7 @@ def test_without_a_collector_it_answers_and_ends_as_ever(tmp_path: Path, monkeyp
     with start(Settings(tmp_path, port=free_port(), now=NOW, traces=True, workers=1)) as server:
         server.wait_until_ready()
         for _ in range(20):
-            assert httpx.post(server.url + CHALLENGE, json={"customer_id": "anna"}).status_code == 200
+            assert send("POST", server.url + CHALLENGE, json={"customer_id": "anna"}).status_code == 200
         began = time.monotonic()
         server.stop(seconds=20)
         assert time.monotonic() - began < 10
