@@ -7,15 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import training.also_bought
 from features.asof import Moment
 from features.build import FeatureStore
 from features.sources.synthetic import Truth
 from tests.features.tiny import at, line, write_tables
 from training.also_bought import AlsoBoughtModel, FittedAlsoBought, figures, judge
+from training.baskets import Baskets
 from training.config import load_config, load_search
 from training.history import History
 from training.judge import COVERAGE, TOP_SHARE
-from training.neighbours import AlsoBoughtConfig
+from training.neighbours import AlsoBoughtConfig, Kinds
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +90,35 @@ def random_shop(folder: Path) -> History:
     return History(FeatureStore(tables, folder / "f"), at(125))
 
 
-def test_where_only_popularity_counts_the_best_sellers_are_not_pushed_down(tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_sampled", [20_000, 100])
+def test_where_only_popularity_counts_the_best_sellers_are_not_pushed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_sampled: int
+) -> None:
+    monkeypatch.setattr(training.also_bought, "SAMPLED_BASKETS", n_sampled)
     history = random_shop(tmp_path)
     cutoff = at(97)
     fitted = AlsoBoughtModel(AlsoBoughtConfig(n_threads=1)).fit(history.until(cutoff))
     assert fitted.config.popularity_power == 0.0
     assert "best sellers explain" in fitted.notes[0]
     assert judge({cutoff: fitted}, history).primary[0].gain_high >= 0
+
+
+def test_a_pattern_that_some_of_the_baskets_show_is_not_looked_for_in_all(
+    shop_history: History, shop_cutoff: Moment, fitted: FittedAlsoBought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training.also_bought, "SAMPLED_BASKETS", 6_000)
+    asked: list[int] = []
+    beats = training.also_bought._beats_popularity
+
+    def counted(baskets: Baskets, kinds: Kinds, config: AlsoBoughtConfig) -> bool:
+        asked.append(len(baskets.customers))
+        return beats(baskets, kinds, config)
+
+    monkeypatch.setattr(training.also_bought, "_beats_popularity", counted)
+    found = AlsoBoughtModel(fitted.config).fit(shop_history.until(shop_cutoff))
+    assert len(asked) == 1
+    assert asked[0] == pytest.approx(6_000, rel=0.1)
+    pd.testing.assert_frame_equal(found.pairs, fitted.pairs)
 
 
 def test_the_shipped_config_is_read() -> None:
