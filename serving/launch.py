@@ -98,11 +98,11 @@ class Server:
         """Where it answers."""
         return self.settings.url
 
-    def wait_until_live(self, seconds: float = 60.0) -> None:
+    def wait_until_live(self, seconds: float = 120.0) -> None:
         """Return as soon as it answers; ServerError when it ends before, or does not in time."""
         self._wait("/livez", seconds)
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
+    def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Return as soon as a worker serves a bundle; ServerError as above."""
         self._wait("/readyz", seconds)
 
