@@ -43,6 +43,8 @@ _CHANCE_METRICS: tuple[tuple[str, Statistic], ...] = (
     ("expected ÷ observed", "expected_over_observed"),
 )
 _NOBODY = "nobody has three baskets before the cutoff and one after it"
+NEW_TO_THEM = "recall@10, of what was new to them"
+"""What lists of what is bought again hold nothing of, on purpose."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _next_basket(at: AtLevel, board: Board, lists: dict[str, FirstItems]) -> lis
         ("nDCG@10", board.next_basket, K, Ranked.ndcg),
         ("recall@20", board.next_basket, K_LONG, Ranked.recall),
         ("recall@10, of what they had bought before", again, K, Ranked.recall),
-        ("recall@10, of what was new to them", new, K, Ranked.recall),
+        (NEW_TO_THEM, new, K, Ranked.recall),
     )
     return [
         Observation(

@@ -20,6 +20,7 @@ from features.engine import DuckDbEngine
 from features.tables import TableSet
 from training.backtest.bundles import PastBundles
 from training.backtest.observation import OURS, Table
+from training.backtest.repeat_task import NEW_TO_THEM
 from training.backtest.run import Backtest, Runner, plan_of
 from training.backtest.statistics import Measured, TaskResult
 from training.backtest.task import Task
@@ -100,6 +101,7 @@ def thin_backtest(bench: ThinBench, variants: Iterable[Variant], tables: TableSe
 
 
 _HEADER = ("variant", "task", "metric", "tercet", *_BASELINES, "best peer", "difference to the best [95 %]", "")
+_METRIC = _HEADER.index("metric")
 _WORSE, _BETTER, _EQUAL = "worse", "better", "within noise"
 
 
@@ -123,10 +125,12 @@ def _said(gain: Interval) -> str:
 
 
 def _verdict(rows: Sequence[tuple[str, ...]]) -> str:
-    counts = {said: sum(row[-1] == said for row in rows) for said in (_BETTER, _EQUAL, _WORSE)}
+    counted = [row[-1] for row in rows if row[_METRIC] != NEW_TO_THEM]
+    counts = {said: counted.count(said) for said in (_BETTER, _EQUAL, _WORSE)}
     return (
-        f"Of {len(rows)} metrics of all variants {counts[_BETTER]} are surely better than the best peer, "
-        f"{counts[_EQUAL]} within noise of it, and {counts[_WORSE]} surely worse."
+        f"Of {len(counted)} metrics of all variants {counts[_BETTER]} are surely better than the best peer, "
+        f"{counts[_EQUAL]} within noise of it, and {counts[_WORSE]} surely worse. Not counted is what was new to a "
+        f"customer in the next basket: lists of what is bought again have none of it, on purpose."
     )
 
 

@@ -78,3 +78,11 @@ def test_a_verdict_follows_the_interval() -> None:
         return _row(POOR[0], found)[-1]
 
     assert [said(0.01, 0.2), said(-0.1, 0.1), said(-0.2, -0.1)] == ["better", "within noise", "worse"]
+
+
+def test_what_lists_leave_out_on_purpose_is_not_counted_against_them() -> None:
+    from training.backtest.repeat_task import NEW_TO_THEM
+    from training.backtest.thin import _verdict
+
+    rows = [("v", "t", metric, *[""] * 4, said) for metric, said in ((NEW_TO_THEM, "worse"), ("recall@10", "better"))]
+    assert _verdict(rows).startswith("Of 1 metrics of all variants 1 are surely better")
