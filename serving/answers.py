@@ -52,6 +52,9 @@ class Answers:
         self._currency = bundle.manifest.currency
         self._version = bundle.manifest.version
         self._reward = bundle.policy.reward
+        has = bundle.manifest.has
+        said = ((has.categories, NoteCode.OWN_CATEGORY), (has.types, NoteCode.OWN_TYPE))
+        self._source_notes = [code for is_given, code in said if not is_given]
         customers = bundle.customers
         self._churn, self._next_days = floats(customers.churn), floats(customers.next_days)
         self._value, self._score = floats(customers.value), floats(customers.score)
@@ -117,9 +120,8 @@ class Answers:
             items.append(item)
         fields = {**decision, "items": items, "cold_start": shopper.row < 0}
         answer = cast("RecommendationsAnswer", fields)
-        notes = self._source_notes()
-        if notes:
-            answer["notes"] = _as_notes(notes)
+        if self._source_notes:
+            answer["notes"] = _as_notes(self._source_notes)
         return answer
 
     def also_bought(
@@ -239,17 +241,12 @@ class Answers:
 
     def _notes(self, products: Sequence[int]) -> list[Note]:
         shelf = self._shelf
-        notes = self._source_notes()
+        notes = list(self._source_notes)
         if products and all(shelf.margin(each) is None for each in products):
             notes.append(NoteCode.NO_PRICES)
         elif any(not shelf.has_cost(each) for each in products):
             notes.append(NoteCode.PRICES_FOR_COSTS)
         return _as_notes(notes)
-
-    def _source_notes(self) -> list[NoteCode]:
-        has = self._bundle.manifest.has
-        said = ((has.categories, NoteCode.OWN_CATEGORY), (has.types, NoteCode.OWN_TYPE))
-        return [code for is_given, code in said if not is_given]
 
 
 def _as_notes(codes: Sequence[NoteCode]) -> list[Note]:

@@ -35,7 +35,7 @@ class Pick(NamedTuple):
 class Draft:
     """A challenge in the making; `closed_types` are those just bought or in the basket, `roles` are to be filled.
 
-    `lots` draws the stretch; None where nothing is drawn.
+    The first `n_habits` of them are habits. `lots` draws the stretch; None where nothing is drawn.
     """
 
     taste: Taste
@@ -49,11 +49,11 @@ class Draft:
     categories: set[int] = field(default_factory=set)
     roles: tuple[Role, ...] = ROLES
     lots: Lots | None = None
+    n_habits: int = field(init=False)
 
-    @property
-    def n_habits(self) -> int:
-        """How many of the roles are habits: they come first."""
-        return self.roles.count(Role.HABIT)
+    def __post_init__(self) -> None:
+        """Count the habits."""
+        self.n_habits = self.roles.count(Role.HABIT)
 
     @property
     def n_open(self) -> int:

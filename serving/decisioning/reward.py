@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from serving.decisioning.policy import RewardPolicy
@@ -20,8 +19,7 @@ class Stake(NamedTuple):
     extra_share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """What is granted when all three are done; `value` 0 means no reward. Money, in the shop's currency."""
 
     value: float

@@ -50,11 +50,12 @@ class StretchRanking:
         self.reasons = reasons
         self.link_factor = 1.0 + policy.link_bonus
         self.worth = [math.sqrt(gain) for gain in shelf.category_gain]
+        self.may_be_named = [reasons.can_name_category(row) for row in range(len(shelf.category_names))]
 
     def is_linked(self, stretch: Stretch) -> bool:
         """Return whether one of the customer's habits leads to the category, and may be named."""
         is_strong = stretch.source >= 0 and stretch.lift >= self.policy.link_min_lift
-        return is_strong and self.reasons.can_name_category(stretch.source)
+        return is_strong and self.may_be_named[stretch.source]
 
 
 class StretchChoice:
@@ -93,9 +94,10 @@ class StretchChoice:
             if ceiling * most < value:
                 continue
             stretch = stretches[place]
-            if self._linked(stretch, ceiling) * worth[category] < value:
+            linked = self._linked(stretch, ceiling)
+            if linked * worth[category] < value:
                 continue
-            found = self._worthy(stretch, place, ceiling)
+            found = self._worthy(stretch, place, linked)
             if found is not None and (best is None or found > best):
                 best, value = found, found.value
         return best
@@ -104,18 +106,20 @@ class StretchChoice:
         """Return all that may be shown, the highest chance x √margin first; a link with a habit counts extra."""
         stretches = enumerate(self._draft.taste.stretches())
         looked_at = (
-            self._worthy(each, i, self._within(each.p7)) for i, each in stretches if self._is_open(each.category)
+            self._worthy(each, i, self._linked(each, self._within(each.p7)))
+            for i, each in stretches
+            if self._is_open(each.category)
         )
         return sorted((each for each in looked_at if each is not None), key=_rank, reverse=True)
 
     def _is_open(self, category: int) -> bool:
-        return category not in self._closed and self._ranking.reasons.can_name_category(category)
+        return category not in self._closed and self._ranking.may_be_named[category]
 
-    def _worthy(self, stretch: Stretch, place: int, chance: float) -> Worthy | None:
+    def _worthy(self, stretch: Stretch, place: int, linked: float) -> Worthy | None:
         product = self._product_of(stretch)
         if product < 0:
             return None
-        ranked = self._draft.display.boosted(self._linked(stretch, chance), product)
+        ranked = self._draft.display.boosted(linked, product)
         return Worthy(ranked * self._ranking.worth[stretch.category], ranked, -place, product, stretch)
 
     def _linked(self, stretch: Stretch, chance: float) -> float:
