@@ -36,7 +36,7 @@ MAX_DAYS = 84
 SEED = 7
 SAMPLED_BASKETS = 20_000  # so many show a pattern where there is one, and cost little
 KNOWN_SHARE = 0.8
-PLAIN_STRENGTH = 50.0
+PLAIN_STRENGTH, ALL_BUT_POPULAR = 50.0, 100_000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,8 @@ class AlsoBoughtModel:
         config, notes = self.config, []
         if not _has_pattern(baskets, kinds, config):
             config = replace(config, popularity_power=0.0, strength=PLAIN_STRENGTH, n_best_sellers=K + SPARE)
+            if not _has_pattern(baskets, kinds, config):
+                config = replace(config, strength=ALL_BUT_POPULAR)
             notes.append("also bought: best sellers explain these baskets; neighbours are shrunk to them")
         pairs = also_bought(baskets, kinds, config)
         if len(pairs) == 0:
