@@ -97,6 +97,7 @@ PEERS: Mapping[str, tuple[Any, Any, str]] = {  # Any: each fitter has a config c
     "cosine + shrinkage, for a basket": (item_knn.fit_cosine, item_knn.CosineConfig, "item_knn-basket_rest"),
     "BM25": (item_knn.fit_bm25, item_knn.Bm25Config, "bm25-basket"),
     "RP3beta": (rp3beta.fit, rp3beta.Rp3BetaConfig, "rp3beta-basket"),
+    "RP3beta, for one product": (rp3beta.fit, rp3beta.Rp3BetaConfig, "rp3beta-basket_one"),
     "Swing": (swing.fit, swing.SwingConfig, "swing-basket"),
 }
 

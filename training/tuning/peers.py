@@ -178,6 +178,6 @@ RANKING_PEERS: Mapping[str, Peer] = {
     "item_knn-basket_one": _of_baskets(item_knn.CosineConfig, item_knn.fit_cosine),
     "item_knn-basket_rest": _of_baskets(item_knn.CosineConfig, item_knn.fit_cosine, from_one=False),
     "bm25-basket": _of_baskets(item_knn.Bm25Config, item_knn.fit_bm25),
-    "rp3beta-basket": _of_baskets(rp3beta.Rp3BetaConfig, rp3beta.fit),
+    "rp3beta-basket_one": _of_baskets(rp3beta.Rp3BetaConfig, rp3beta.fit),
     "swing-basket": _of_baskets(swing.SwingConfig, swing.fit),
 }

@@ -22,7 +22,6 @@ FIRST_OFFER = date(2017, 5, 31)
 PEERS = RANKING_PEERS | SCORE_PEERS
 
 NOT_SEARCHED = {
-    "rp3beta-basket",
     "bm25-basket",
     "item_knn-basket_one",
     "item_knn-basket_rest",
