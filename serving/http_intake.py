@@ -54,18 +54,34 @@ class Call:
             self.done.set_result(None)
 
 
-class Intake:
-    """Takes in the events of calls on the event loop, one group after the other; `begin` begins to accept a group.
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Calls that are taken in together: the call of each of their events, and when they were begun with."""
 
-    While a group is written the next one gathers, so its size follows from the load, as that of a commit does.
+    calls: list[Call]
+    owners: dict[str, Call]
+    started: float
+
+    def customers(self) -> set[str]:
+        """Return whom the events are of, by the ids that they came with."""
+        return {call.pending[event_id].customer_id for event_id, call in self.owners.items()}
+
+
+class Intake:
+    """Takes in the events of calls on the event loop, in groups; `begin` begins to accept a group.
+
+    Those that came at once are a group. Of one customer only one is under way: the next would find another customer
+    than it was made for. Groups that are under way at once share a flush, as all commits that wait do.
     """
 
     def __init__(self, door: StateDoor, begin: Begin) -> None:
         self._door = door
         self._begin = begin
         self._waiting: deque[Call] = deque()
-        self._group: list[Call] = []
-        self._is_busy = False
+        self._begun: list[_Group] = []
+        self._n_begun = 0
+        self._busy: set[str] = set()
+        self._is_due = False
         self._tick: asyncio.TimerHandle | None = None
 
     @property
@@ -79,100 +95,109 @@ class Intake:
         `until` is a moment of `time.perf_counter`. A 503 when too much waits already; StateUnavailable when the state
         is away or the time is up: what was begun then goes on by itself, so the call must be harmless to repeat.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) + self._n_begun >= MAX_WAITING:
             raise not_ready("too many requests at once", 1)
         loop = asyncio.get_running_loop()
         call = Call({}, until, loop.create_future())
         for event in events:
             call.pending.setdefault(event.event_id, event)
         self._waiting.append(call)
-        if not self._is_busy:
-            self._is_busy = True
-            loop.call_soon(self._start, loop)
+        self._start_soon(loop)
         if self._tick is None:
             self._tick = loop.call_later(_TICK_SECONDS, self._look, loop)
         await call.done
         return call
 
+    def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting and not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._start, loop)
+
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin with those that wait; they are the next group."""
-        owners = self._next_group()
-        if not owners:
-            self._is_busy = False
-            self._stop_looking()
+        """Begin with those that wait, and whose customers are free."""
+        self._is_due = False
+        group = self._next_group()
+        if not group.owners:
             return
-        started = time.perf_counter()
-        events = {event_id: call.pending[event_id] for event_id, call in owners.items()}
+        events = {event_id: call.pending[event_id] for event_id, call in group.owners.items()}
+        customers = group.customers()
         try:
             begun = self._door.begin(lambda state: self._begin(state, events))
         # Whatever it is, whoever waits must hear of it.
         except Exception as error:
-            self._give_up(error)
-            loop.call_soon(self._start, loop)
+            self._give_up(group, error)
+            self._go_on(loop)
             return
+        self._begun.append(group)
+        self._n_begun += len(group.calls)
+        self._busy |= customers
         for event_id in begun.known:
-            del owners[event_id].pending[event_id]
-        ended = partial(self._end, loop, begun, owners, started)
-        after_all([outcome for _, outcome in begun.commits], loop, ended)
+            del group.owners[event_id].pending[event_id]
+        after_all([outcome for _, outcome in begun.commits], loop, partial(self._end, loop, group, begun, customers))
+        self._start_soon(loop)
 
-    def _next_group(self) -> dict[str, Call]:
-        """Return which call each event of the next group is of; what two calls bring waits for another turn."""
-        owners: dict[str, Call] = {}
-        self._group = []
+    def _next_group(self) -> _Group:
+        """Return who waits; what two calls bring, or bring of a customer who is under way, waits for another turn."""
+        group = _Group([], {}, time.perf_counter())
+        owners = group.owners
         left: list[Call] = []
         while self._waiting and len(owners) < MOST_AT_ONCE:
             call = self._waiting.popleft()
             if call.done.done():
                 continue
-            if owners.keys().isdisjoint(call.pending) and len(owners) + len(call.pending) <= MOST_AT_ONCE:
+            fits = len(owners) + len(call.pending) <= MOST_AT_ONCE and owners.keys().isdisjoint(call.pending)
+            if fits and not any(event.customer_id in self._busy for event in call.pending.values()):
                 owners.update(dict.fromkeys(call.pending, call))
-                self._group.append(call)
+                group.calls.append(call)
             else:
                 left.append(call)
         self._waiting.extendleft(reversed(left))
-        return owners
+        return group
 
-    def _give_up(self, error: Exception) -> None:
-        """Answer the group that could not begin: where one customer's document may be to blame, each by itself."""
+    def _give_up(self, group: _Group, error: Exception) -> None:
+        """Answer a group that could not begin: where one customer's document may be to blame, each by itself."""
         is_shared = not isinstance(error, StateUnavailable) or isinstance(error, StateDamaged)
-        for call in self._group:
-            if is_shared and len(self._group) > 1:
+        for call in group.calls:
+            if is_shared and len(group.calls) > 1:
                 call.end()
             else:
                 call.fail(error)
-        self._group = []
 
-    def _end(self, loop: asyncio.AbstractEventLoop, begun: Begun, owners: Mapping[str, Call], started: float) -> None:
-        """Answer the group, and have the next one begin once these answers are on their way."""
+    def _end(self, loop: asyncio.AbstractEventLoop, group: _Group, begun: Begun, customers: set[str]) -> None:
+        """Answer a group, and have those begin who waited for its customers."""
         failed: BaseException | None = None
         for plan, outcome in begun.commits:
             error = outcome.exception()
             failed = failed or error
+            is_accepted = error is None and outcome.result()
             for event in plan.events:
-                _settle(owners[event.event_id], event.event_id, error, is_accepted=error is None and outcome.result())
+                _settle(group.owners[event.event_id], event.event_id, error, is_accepted=is_accepted)
         if failed is None or isinstance(failed, StateUnavailable):
-            self._door.ended(time.perf_counter() - started, failed)
-        for call in reversed(self._group):
+            self._door.ended(time.perf_counter() - group.started, failed)
+        for call in reversed(group.calls):
             call.n_tries += 1
             if call.pending and call.n_tries < _TRIES:
                 self._waiting.appendleft(call)  # one that was answered by an error will be passed over
             else:
                 call.end()
-        self._group = []
-        loop.call_soon(self._start, loop)
+        self._begun.remove(group)
+        self._n_begun -= len(group.calls)
+        self._busy -= customers
+        self._go_on(loop)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._start_soon(loop)
+        if not self._waiting and not self._begun and self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer those whose time is up."""
         now = time.perf_counter()
-        for call in (*self._group, *self._waiting):
+        for call in (*(call for group in self._begun for call in group.calls), *self._waiting):
             if now >= call.until and not call.done.done():
                 call.fail(self._door.too_slow())
         self._tick = loop.call_later(_TICK_SECONDS, self._look, loop)
-
-    def _stop_looking(self) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
 
 
 def after_all(futures: Sequence[Future[bool]], loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:

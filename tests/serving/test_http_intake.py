@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,7 +18,7 @@ from serving.http_intake import MOST_AT_ONCE, Call, Intake
 from serving.http_metrics import Metrics
 from serving.http_problems import Problem
 from serving.http_state import MAX_WAITING, StateDoor
-from serving.state.accepting import Asks
+from serving.state.accepting import Asks, Begun
 from serving.state.events import Event
 from serving.state.keys import person_key
 from serving.state.shop import State
@@ -95,17 +95,17 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(work)
 
 
-def test_what_waits_while_a_group_is_written_is_the_next_group(intake: Intake, store: SlowStore) -> None:
+def test_what_waits_for_a_customer_who_is_under_way_is_the_next_group(intake: Intake, store: SlowStore) -> None:
     async def work() -> None:
         first = soon(intake, [view("1")])
         await until(lambda: store.waiting)
-        others = [soon(intake, [view(str(n), f"c{n % 2}")]) for n in range(2, 8)]
+        others = [soon(intake, [view(str(n))]) for n in range(2, 8)]
         await asyncio.sleep(0)
         assert len(store.waiting) == 1
         store.answer()
         assert (await first).n_accepted == 1
         await until(lambda: store.waiting)
-        assert len(store.waiting) == 2  # one commit a customer
+        assert len(store.waiting) == 1  # one commit a customer
         store.answer()
         assert [(await each).n_accepted for each in others] == [1] * 6
 
@@ -212,14 +212,36 @@ def test_more_than_can_wait_is_a_503(intake: Intake) -> None:
     run(work())
 
 
-def test_a_group_has_so_many_events_at_most(intake: Intake, store: SlowStore) -> None:
+def test_a_group_has_so_many_events_at_most_and_the_next_begins_at_once(door: StateDoor, store: SlowStore) -> None:
+    sizes: list[int] = []
+
+    def begin(state: State, events: Mapping[str, Event]) -> Begun:
+        sizes.append(len(events))
+        return state.begin_accept(events, ASKS)
+
+    intake = Intake(door, begin)
+
     async def work() -> None:
         calls = [soon(intake, [view(f"{n}-{k}", f"c{n}") for k in range(3)]) for n in range(MOST_AT_ONCE)]
-        await until(lambda: store.waiting)
-        assert len(store.waiting) == MOST_AT_ONCE // 3
-        store.is_slow = False
+        await until(lambda: len(store.waiting) == MOST_AT_ONCE)
         store.answer()
         assert [(await each).n_accepted for each in calls] == [3] * MOST_AT_ONCE
+
+    run(work())
+    assert sizes[:4] == [30, 30, 30, 6]
+
+
+def test_another_customer_s_events_need_not_wait_for_those_under_way(intake: Intake, store: SlowStore) -> None:
+    async def work() -> None:
+        first = soon(intake, [view("1", "anna")])
+        await until(lambda: store.waiting)
+        others = [soon(intake, [view("2", "anna")]), soon(intake, [view("3", "ben")])]
+        await until(lambda: len(store.waiting) == 2)
+        store.answer()
+        assert (await first).n_accepted == (await others[1]).n_accepted == 1
+        await until(lambda: store.waiting)
+        store.answer()
+        assert (await others[0]).n_accepted == 1
 
     run(work())
 
