@@ -78,6 +78,13 @@ def test_a_key_opens_something() -> None:
         new_key("web", ())
 
 
+def put_in_place(home: Path, text: str) -> None:
+    """Put another file there: one that is written to at once again may keep its time where clocks tick slowly."""
+    draft = home / "draft"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(home / FILE_NAME)
+
+
 def kept(**changes: object) -> str:
     row = {"id": "0a1b2c3d", "name": "web", "sha256": "0" * 64, "scopes": ["storefront"], "per_second": None}
     return json.dumps({"keys": [{**row, **changes}]})
@@ -107,7 +114,7 @@ def test_a_damaged_file_is_refused_with_its_name_and_what_is_in_force_stands(tmp
     write_keys(tmp_path, ApiKeys().with_key(key))
     file = KeysFile(tmp_path)
     file.take_up()
-    (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+    put_in_place(tmp_path, text)
 
     with pytest.raises(KeysError, match=FILE_NAME):
         read_keys(tmp_path)
