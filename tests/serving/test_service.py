@@ -36,6 +36,8 @@ from tests.serving.running import (
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
+SHED = "too many requests at once"  # what a server answers whose machine others keep busy
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -109,7 +111,7 @@ def swapped_under_load(server: Server, home: Path, recipe: str) -> tuple[str, se
         with httpx.Client(timeout=30) as session:
             while not done.is_set():
                 reply = session.post(server.url + RECOMMENDATIONS, json={"customer_id": "anna"})
-                met.append(reply.json()["model_version"] if reply.status_code == 200 else str(reply.status_code))
+                met.append(reply.json()["model_version"] if reply.status_code == 200 else reply.json()["detail"])
 
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
@@ -127,8 +129,8 @@ def test_a_swap_under_load_loses_nothing(server: Server, home: Path) -> None:
     for turn in range(3):  # where others keep the machine busy the load alone may be too much, and is a 503 then
         before = (home / "champion").read_text().strip()
         after, met = swapped_under_load(server, home, f"second-{turn}")
-        assert met - {"503"} == {before, after}
-        if "503" not in met:
+        assert met - {SHED} == {before, after}
+        if SHED not in met:
             return
     pytest.fail("in none of three swaps was every request answered")
 
