@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 import uvicorn
@@ -174,27 +172,48 @@ def test_the_end_waits_for_an_answer_and_for_a_request_on_its_way() -> None:
     assert all(b"connection: close" in answer for answer in answers)
 
 
+NUMBER = 800
+"""What the server takes for the number of a connection: real ones depend on all that the process has open."""
+
+
+class Numbered:
+    """A transport whose socket has that number."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def get_extra_info(self, _name: str) -> Numbered:
+        return self
+
+    def fileno(self) -> int:
+        return NUMBER
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
 @pytest.mark.parametrize(("share", "begin"), [(0.5, b"HTTP/1.1 200 "), (0.8, b"HTTP/1.1 503 "), (0.95, b"")])
 def test_the_fewer_descriptors_are_left_the_sooner_a_connection_is_turned_away(
     monkeypatch: pytest.MonkeyPatch, share: float, begin: bytes
 ) -> None:
     answers: list[bytes] = []
+    most, make_room = int(NUMBER / share), http_connection.BoundedConnection._make_room
+
+    def make_room_as_numbered(connection: http_connection.BoundedConnection) -> None:
+        transport = connection.transport
+        connection.transport = Numbered(transport)  # type: ignore[assignment]
+        make_room(connection)
+        connection.transport = transport
 
     async def talk(connect: Callable[[], socket.socket], _server: uvicorn.Server) -> None:
-        monkeypatch.setattr(http_connection, "ALWAYS_CONNECTIONS", 0)
         with connect() as connection:
-            most = int(connection.fileno() / share)
-            monkeypatch.setattr("resource.getrlimit", lambda _which: (most, most))
             connection.sendall(HEAD + b"Connection: close\r\n\r\n")
             answers.append(await asyncio.to_thread(all_of, connection))
 
-    highest = max(200, *(int(each.name) for each in Path("/dev/fd").iterdir()))
-    taken = [os.dup(0)]
-    while taken[-1] <= highest:  # so that no gap is left for the server's end, and one more or less is nothing
-        taken.append(os.dup(0))
+    monkeypatch.setattr(http_connection, "ALWAYS_CONNECTIONS", 0)
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (most, most))
+    monkeypatch.setattr(http_connection.BoundedConnection, "_make_room", make_room_as_numbered)
     serve(talk)
-    for each in taken:
-        os.close(each)
     assert answers[0].startswith(begin)
     assert (b"retry-after: 1" in answers[0]) == (share == 0.8)
     assert bool(answers[0]) == bool(begin)
