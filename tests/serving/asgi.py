@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +27,8 @@ from serving.state_home import OpenState
 from tests.serving.state.memory_store import MemoryStore
 
 KEY = b"k" * 32
+NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
+"""When the tiny shop is asked: in the morning of the second day of its bundle."""
 PATIENT_SECONDS = 60.0
 """How long an answer may take here, so that a busy machine makes none a 503; a server gives up much sooner."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,9 +17,8 @@ from serving.api_writes import EventEntry, IdentityEntry, StockEntry
 from serving.bundle import Bundle
 from serving.engine import Engine
 from serving.http_calls import CALLS, TELLINGS, Call
-from tests.serving.asgi import Client, Reply, client
+from tests.serving.asgi import NOW, Client, Reply, client
 
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 AT = "2018-01-02T11:00:00Z"
 
 SUM = "7919*104729*1299709*15485863"

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from serving.bundle import Bundle
-from serving.engine import Engine
-from tests.serving.asgi import Client, client
+from tests.serving.asgi import Client
 from tests.serving.state.memory_store import MemoryStore
 
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 AUDIENCES, SUBSTITUTES = "/v1/audiences", "/v1/substitutes"
 EVERYBODY = {"rule": "customer_score >= 0"}
 NO_PERSONALIZE = {"personalize": False}
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def api(tmp_path: Path, tiny_bundle: Bundle, store: MemoryStore) -> Client:
-    return client(tmp_path, Engine(tiny_bundle), NOW, store)
 
 
 def found(api: Client, **more: Any) -> set[str]:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
-from pathlib import Path
 
 import orjson
 import pytest
 
-from serving.bundle import Bundle
-from serving.engine import Engine
 from serving.state.keys import person_key
 from serving.state.store import Document
-from tests.serving.asgi import Client, client
+from tests.serving.asgi import Client
 from tests.serving.state.memory_store import MemoryStore
 
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 AT_US = 1_514_894_400_000_000
 DAMAGES = [
     b"no document",
@@ -25,16 +20,6 @@ DAMAGES = [
     orjson.dumps({"v": 1, "id": "anna", "events": [["e1", "anna", "view", "today", "now", "milk-1"]]}),
     orjson.dumps({"v": 1, "id": "anna", "events": [["e1", "anna", "purchase", AT_US, AT_US, "milk-1", "o1", "two"]]}),
 ]
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def api(tmp_path: Path, tiny_bundle: Bundle, store: MemoryStore) -> Client:
-    return client(tmp_path, Engine(tiny_bundle), NOW, store)
 
 
 def view(customer_id: str) -> dict[str, list[dict[str, str]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,17 @@ from serving.arms import ExperimentEngine
 from serving.bundle import Bundle
 from serving.experiments import HOLDOUT, Experiments
 from serving.experiments_toml import default_experiments, parse_experiments
-from tests.serving.asgi import Client, client
+from tests.serving.asgi import NOW, Client, client
 from tests.serving.held_out import text_that
 from tests.serving.state.builders import state_on
 from tests.serving.state.memory_store import MemoryStore
 
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 HELD_OUT, TREATED = {"name": HOLDOUT, "arm": HOLDOUT}, {"name": "points", "arm": "treated"}
 
 
 @pytest.fixture
 def plan() -> Experiments:
     return parse_experiments(text_that(holds_out="anna", treats="cleo"))
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
 
 
 @pytest.fixture

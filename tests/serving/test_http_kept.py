@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,12 @@ from serving.api import ChallengeRequest
 from serving.bundle import Bundle
 from serving.decide import Decider
 from serving.engine import Engine
-from tests.serving.asgi import Client, client
+from tests.serving.asgi import NOW, Client, client
 from tests.serving.state.memory_store import MemoryStore
 
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 CHALLENGE = "/v1/challenge"
 
 Worker = Callable[[], Client]
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
 
 
 @pytest.fixture

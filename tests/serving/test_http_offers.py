@@ -23,11 +23,6 @@ Worker = Callable[[], Client]
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
 def worker(tmp_path: Path, tiny_bundle: Bundle, store: MemoryStore) -> Worker:
     """Starts another worker of the same shop."""
     values = {"consent.email": True, "offers.min_expected_value": -100.0}

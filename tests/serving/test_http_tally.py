@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from serving.bundle import Bundle
 from serving.engine import Engine
-from tests.serving.asgi import Client, client
-
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
+from tests.serving.asgi import NOW, Client, client
 
 
 @pytest.fixture

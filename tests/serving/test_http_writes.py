@@ -16,10 +16,9 @@ from serving.http_body import MAX_ENTRIES_BYTES
 from serving.http_shop import ANSWER_SECONDS
 from serving.state.committer import EncodedCommit
 from serving.state.file_store import FileStore
-from tests.serving.asgi import Client, client
+from tests.serving.asgi import NOW, Client, client
 from tests.serving.state.memory_store import MemoryStore
 
-NOW = datetime(2018, 1, 2, 12, tzinfo=UTC)
 PURCHASE = {
     "event_id": "e1",
     "customer_id": "anna",
@@ -29,16 +28,6 @@ PURCHASE = {
     "order_id": "o1",
 }
 VIEW = {"event_id": "v1", "customer_id": "anna", "type": "view", "at": "2018-01-02T11:00:00Z", "product_id": "milk-1"}
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def api(tmp_path: Path, tiny_bundle: Bundle, store: MemoryStore) -> Client:
-    return client(tmp_path, Engine(tiny_bundle), NOW, store)
 
 
 def tell(api: Client, *events: dict[str, Any]) -> Any:
