@@ -168,20 +168,27 @@ class ChallengeMaker:
         )
 
     def _add_stretch(self, draft: Draft) -> None:
-        closed = draft.categories | draft.basket_categories | draft.taste.recent_categories()
+        closed = draft.taste.recent_categories().union(draft.categories, draft.basket_categories)
         usual = draft.taste.usual_price()
         floor = None if usual is None else usual * self._policy.min_worth_ratio
-        floors = [floor] if floor is None else [floor, None]
-        of_new_categories = (
-            self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth) for worth in floors
-        )
-        new_products = (self._new_product(draft, worth) or self._popular_product(draft, worth) for worth in floors)
-        pinned = self._pinned_stretch(draft, closed, floor)
-        pick = pinned or next((each for each in chain(of_new_categories, new_products) if each is not None), None)
+        pick = self._pinned_stretch(draft, closed, floor) or self._first_stretch(draft, closed, floor)
         if pick is not None:
             if draft.lots is not None:
                 draft.lots.settle(STRETCH, self._shelf.ids[pick.product])
             self._add(draft, pick)
+
+    def _first_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
+        """Return what the steps 1 to 5 find first."""
+        floors = (None,) if floor is None else (floor, None)
+        for worth in floors:
+            found = self._best_stretch(draft, closed, worth) or self._popular_stretch(draft, closed, worth)
+            if found is not None:
+                return found
+        for worth in floors:
+            found = self._new_product(draft, worth) or self._popular_product(draft, worth)
+            if found is not None:
+                return found
+        return None
 
     def _pinned_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         """Return the first pinned product that is a stretch: of a new category, worth more, and kept out by nothing."""

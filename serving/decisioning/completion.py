@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 
 _LEAST = 1e-6
 _MOST = 1.0 - _LEAST
+_exp, _log = math.exp, math.log
 _DAYS_REMEMBERED = 256
 
 
@@ -33,7 +34,7 @@ def completion_terms(probabilities: Sequence[float], p_shop: float) -> dict[str,
     is the sum of the logarithms (each chance held to at least 1e-6), ``logit_shop`` the logit of `p_shop`. Training
     fits a logistic regression on these very terms.
     """
-    log_joint = sum(math.log(max(p, _LEAST)) for p in probabilities)
+    log_joint = sum([math.log(max(p, _LEAST)) for p in probabilities])
     return {"intercept": 1.0, "log_joint": log_joint, "logit_shop": logit(p_shop)}
 
 
@@ -48,9 +49,10 @@ def completion_probability(probabilities: Sequence[float], p_shop: float, coeffi
     """
     if not probabilities:
         return 0.0
+    if len(probabilities) == 1:
+        return probabilities[0]
     terms = completion_terms(probabilities, p_shop)
-    joint = sigmoid(sum(coefficients[name] * value for name, value in terms.items()))
-    return min(joint, *probabilities) if len(probabilities) > 1 else probabilities[0]
+    return min(sigmoid(sum([coefficients[name] * value for name, value in terms.items()])), *probabilities)
 
 
 def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -> float:
@@ -80,15 +82,19 @@ class WithinDays:
 
     def __call__(self, p7: float) -> float:
         """Return the chance within the days of a chance within seven."""
-        x = logit(p7)
+        # `logit` and `sigmoid`, written out: a challenge asks some eight times.
+        x = _log(p7 / (1.0 - p7)) if _LEAST < p7 < _MOST else logit(p7)
         low = 0.0
         if self._low is not None:
             a, b = self._low
-            low = sigmoid(a + b * x)
+            z = a + b * x
+            low = 1.0 / (1.0 + _exp(-z)) if z >= 0.0 else (grown := _exp(z)) / (1.0 + grown)
         if self._high is None:
             return low
         a, b = self._high
-        return low + self._part * (sigmoid(a + b * x) - low)
+        z = a + b * x
+        high = 1.0 / (1.0 + _exp(-z)) if z >= 0.0 else (grown := _exp(z)) / (1.0 + grown)
+        return low + self._part * (high - low)
 
 
 class Windows:

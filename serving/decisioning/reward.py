@@ -37,7 +37,7 @@ def reward_for(stakes: Sequence[Stake], completion: float, policy: RewardPolicy)
     expected cost is `completion` x cost. The value is a whole number of steps from `min_value` to `max_value`, or 0.
     `expected_value` is the extra margin less the expected cost.
     """
-    extra = sum(each.chance * max(each.margin or 0.0, 0.0) * each.extra_share for each in stakes)
+    extra = sum([chance * max(margin or 0.0, 0.0) * extra_share for chance, margin, extra_share in stakes])
     unit_cost = completion * policy.cost_rate
     affordable = policy.share_of_extra_margin * extra
     limit = policy.max_value if unit_cost <= 0.0 else min(affordable / unit_cost, policy.max_value)

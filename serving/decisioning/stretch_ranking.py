@@ -81,25 +81,27 @@ class StretchChoice:
         if self._draft.display.has_boosts or not self._within.is_rising:
             return next(iter(self.ranked()), None)
         worth, link_factor = self._ranking.worth, self._ranking.link_factor * _ROUNDING
+        closed, may_be_named = self._closed, self._ranking.may_be_named
         stretches = self._draft.taste.stretches()
         categories, chances = columns_of(stretches)
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
         for place in sorted(range(len(chances)), key=chances.__getitem__, reverse=True):
             category = categories[place]
-            most = worth[category] * link_factor
-            if ceiling * most < value or not self._is_open(category):
+            gain = worth[category]
+            if ceiling * gain * link_factor < value or category in closed or not may_be_named[category]:
                 continue
             ceiling = self._within(chances[place])
-            if ceiling * most < value:
+            if ceiling * gain * link_factor < value:
                 continue
             stretch = stretches[place]
             linked = self._linked(stretch, ceiling)
-            if linked * worth[category] < value:
+            found = linked * gain
+            if found < value or (best is not None and (found, linked, -place) < best):
                 continue
-            found = self._worthy(stretch, place, linked)
-            if found is not None and (best is None or found > best):
-                best, value = found, found.value
+            product = self._product_of(stretch)
+            if product >= 0:
+                best, value = Worthy(found, linked, -place, product, stretch), found
         return best
 
     def ranked(self) -> list[Worthy]:

@@ -72,6 +72,17 @@ def test_parts_of_days_lie_between_whole_ones() -> None:
     assert within_days(0.4, 7.0, window) == seven
 
 
+@given(CHANCE, st.integers(1, 7), st.floats(-9, 9), st.floats(-3, 3))
+def test_a_window_is_a_logistic_curve_of_the_log_odds(p7: float, days: int, a: float, b: float) -> None:
+    assert within_days(p7, days, [(a, b)] * 7) == sigmoid(a + b * logit(p7))
+
+
+@pytest.mark.parametrize("pair", [(1e9, 1.0), (-1e9, 1.0), (0.0, 1e9), (0.0, -1e9), (-1e9, 1e9), (1e9, -1e9)])
+@pytest.mark.parametrize("p7", [0.0, 1e-300, 0.4, 1.0])
+def test_a_window_that_is_far_off_still_gives_a_chance(p7: float, pair: tuple[float, float]) -> None:
+    assert 0.0 <= within_days(p7, 2.5, [pair] * 7) <= 1.0
+
+
 def test_odds_are_multiplied() -> None:
     # Odds of 1 to 4 times 2: 1 to 2.
     assert shifted(0.2, math.log(2)) == pytest.approx(1 / 3)
