@@ -11,6 +11,9 @@ from hypothesis.internal.conjecture import providers
 
 from features.sources.synthetic import Shop, ShopConfig, Truth, make_shop
 from features.tables import TableSet
+from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before anything loads OpenMP: threads that wait don't spin
 for _name in ("NO_PROXY", "no_proxy"):  # whatever the way out of this machine, servers of tests are on it
