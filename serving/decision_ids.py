@@ -10,6 +10,8 @@ from pathlib import Path
 from serving.errors import SettingsError
 
 KEY_BYTES = 32
+_DIGITS = 32
+_DRAWN = 64  # ids whose randomness is drawn at once: to ask the system gives up Python's lock, and it must be got again
 
 
 class DecisionIds:
@@ -17,10 +19,20 @@ class DecisionIds:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._drawn: tuple[int, list[str]] = (0, [])
 
     def fresh(self) -> str:
         """Return an id that was never seen before."""
-        return secrets.token_hex(16)
+        pid, drawn = self._drawn
+        if pid != os.getpid():
+            drawn = []  # a forked child must not give what its parent will
+            self._drawn = (os.getpid(), drawn)
+        try:
+            return drawn.pop()
+        except IndexError:
+            digits = secrets.token_hex(_DRAWN * _DIGITS // 2)
+            drawn.extend(digits[at : at + _DIGITS] for at in range(_DIGITS, len(digits), _DIGITS))
+            return digits[:_DIGITS]
 
     def of(self, question: str) -> str:
         """Return the id of the question: always the same under one key, and unguessable without it.

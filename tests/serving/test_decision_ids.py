@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,23 @@ def test_fresh_ids_are_32_digits_and_never_the_same() -> None:
 
     assert len(made) == 1000
     assert {len(each) for each in made} == {32}
+
+
+def test_a_forked_child_gives_other_ids_than_its_parent() -> None:
+    ids = DecisionIds(b"k" * 32)
+    ids.fresh()
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writes, " ".join(ids.fresh() for _ in range(100)).encode())
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as told:
+        theirs = told.read().decode().split()
+    os.waitpid(child, 0)
+
+    assert len(theirs) == 100
+    assert not {ids.fresh() for _ in range(100)} & set(theirs)
 
 
 def test_another_key_makes_another_id_of_the_same_question() -> None:
