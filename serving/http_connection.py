@@ -13,7 +13,7 @@ import resource
 from typing import ClassVar
 from weakref import WeakSet
 
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -115,6 +115,7 @@ class BoundedConnection(HttpToolsProtocol):
             raise self._refusal
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.__class__ = WholeAnswers  # uvicorn lets nobody say which class it makes
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -178,6 +179,50 @@ class BoundedConnection(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(_written(problem.answer()))
             self.transport.close()
+
+
+class WholeAnswers(RequestResponseCycle):
+    """A request and its answer as uvicorn has it, but that an answer which is there whole goes out in one piece.
+
+    uvicorn hands head and body to the system one by one, and looks at each header's characters, where it is enough that
+    none of them begins another line: together that was measured to take a quarter of what a ready answer does.
+    """
+
+    _start: HTTPResponseStartEvent | None = None
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a part of the answer; the head waits for what comes after it, which may be uvicorn's 500 instead."""
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            if message["type"] == "http.response.body" and self._sends_whole(start, message):
+                return
+            await super().send(start)
+        await super().send(message)
+
+    def _sends_whole(self, start: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:
+        """Return whether the answer was sent: not where anything about it or its connection is out of the ordinary."""
+        body, headers = message.get("body", b""), list(start.get("headers", ()))
+        is_plain = self.keep_alive and not self.access_log and self.scope["method"] != "HEAD"
+        is_free = not (self.disconnected or self.flow.write_paused or message.get("more_body", False))
+        if not (is_plain and is_free and (b"content-length", b"%d" % len(body)) in headers):
+            return False
+        head = b"".join([b"%b: %b\r\n" % each for each in (*self.default_headers, *headers)])
+        n_lines = len(self.default_headers) + len(headers)
+        if (
+            head.count(b"\n") != n_lines
+            or head.count(b"\r") != n_lines
+            or any(name == b"connection" for name, _ in headers)
+        ):
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[start["status"]], head, body))
+        self.message_event.set()
+        self.on_response()
+        return True
 
 
 def _watch(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from serving import http_connection
 from serving.http_body import Receive, Scope, Send
-from serving.http_connection import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_PIPELINED, BoundedConnection
+from serving.http_connection import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_PIPELINED, BoundedConnection, WholeAnswers
 
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -82,6 +85,99 @@ def test_a_request_is_answered_and_the_next_on_the_same_connection() -> None:
     answer = said(HEAD + b"\r\n", HEAD + b"Connection: close\r\n\r\n")
 
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+class Written(asyncio.Transport):
+    """Collects what is written to a client, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.pieces.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.pieces.append(b"<closed>")
+
+
+def pieces_of(
+    messages: Sequence[Any], *, method: str = "GET", keep_alive: bool = True, fails: bool = False
+) -> list[bytes]:
+    """Return the pieces in which uvicorn sends an application's messages; `fails`: it raises after them."""
+    transport = Written()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+        if fails:
+            raise ValueError("the application broke")
+
+    async def main() -> None:
+        cycle = WholeAnswers(
+            scope={"type": "http", "method": method},  # type: ignore[typeddict-item]  # the rest is not looked at
+            transport=transport,
+            flow=FlowControl(transport),
+            logger=logging.getLogger("test"),
+            access_logger=logging.getLogger("test"),
+            access_log=False,
+            default_headers=[(b"date", b"now")],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=keep_alive,
+            on_response=lambda: None,
+        )
+        await cycle.run_asgi(app)
+
+    asyncio.run(main())
+    return transport.pieces
+
+
+def start(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": 200, "headers": list(headers)}
+
+
+def part(body: bytes, **more: Any) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, **more}
+
+
+LENGTH = (b"content-length", b"5")
+
+
+def test_an_answer_that_is_there_whole_is_sent_in_one_piece() -> None:
+    assert pieces_of([start(LENGTH), part(b"hello")]) == [
+        b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\nhello"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "parts", "options", "expected"),
+    [
+        ([LENGTH], [part(b"hel", more_body=True), part(b"lo")], {}, b"content-length: 5\r\n\r\nhello"),
+        ([LENGTH], [part(b"")], {"method": "HEAD"}, b"content-length: 5\r\n\r\n"),
+        ([LENGTH], [part(b"hello")], {"keep_alive": False}, b"connection: close\r\n\r\nhello<closed>"),
+        ([LENGTH, (b"connection", b"close")], [part(b"hello")], {}, b"connection: close\r\n\r\nhello<closed>"),
+        ([], [part(b"hello")], {}, b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+    ],
+)
+def test_what_is_out_of_the_ordinary_is_sent_as_uvicorn_does(
+    headers: list[tuple[bytes, bytes]], parts: list[Any], options: dict[str, Any], expected: bytes
+) -> None:
+    assert b"".join(pieces_of([start(*headers), *parts], **options)).endswith(expected)
+
+
+@pytest.mark.parametrize("value", [b"1\r\nset-cookie: a", b"1\nset-cookie: a", b"1\rset-cookie: a"])
+def test_a_header_never_begins_another_line(value: bytes) -> None:
+    said = b"".join(pieces_of([start(LENGTH, (b"x-a", value)), part(b"hello")]))
+
+    assert b"set-cookie" not in said
+
+
+def test_an_application_that_fails_before_the_body_is_a_500() -> None:
+    assert pieces_of([start(LENGTH)], fails=True)[0].startswith(b"HTTP/1.1 500")
 
 
 @pytest.mark.usefixtures("short")
