@@ -20,7 +20,7 @@ LOGGER = logging.getLogger(__name__)
 MAX_BATCH = 256
 """Commits in one batch at most: what waits longer than these is the next batch."""
 
-PACE_SECONDS = 0.025
+PACE_SECONDS = 0.05
 """How long after a batch the next one begins where nobody waits for it: small ones would take what answers need."""
 
 _CLOSE_SECONDS = 5.0

@@ -19,7 +19,7 @@ from serving.errors import StateUnavailable
 from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
 from serving.state.marks import Marks, Stamp, places_of
 from serving.state.settling import Settled, settle
-from serving.state.sqlite_file import Link, identity_of, make_file, meaning_of, open_file
+from serving.state.sqlite_file import Link, as_writer, identity_of, make_file, meaning_of, open_file, size_of
 from serving.state.store import Commit, Document, next_prefix
 
 Rows = list[tuple[bytes, int, bytes]]
@@ -27,6 +27,7 @@ Rows = list[tuple[bytes, int, bytes]]
 _READ_BUSY_SECONDS = 0.2
 _LOCK_SECONDS = 2.0
 _LOCK_POLL_SECONDS = 0.0005
+_PATIENT_POLL_SECONDS = 0.004  # where nothing is durable: each try takes Python's lock from answers twice
 _SCRUB_SECONDS = 30.0
 _BREAK_SECONDS = 0.5
 _WATCH_SECONDS = 0.25
@@ -158,7 +159,7 @@ class FileStore:
         """Return the bytes of the file and of its log."""
         identity_of(self._path)
         files = (self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm"))
-        return sum(_size_of(file) for file in files)
+        return sum(size_of(file) for file in files)
 
     def close(self) -> None:
         """Finish what was submitted, and close the file."""
@@ -265,7 +266,7 @@ class FileStore:
                 link = None
             if link is None:
                 link, session.is_synced = self._open(_LOCK_SECONDS), None
-                link.connection.execute("pragma busy_timeout=0")  # from here on `_begin` does the waiting
+                as_writer(link.connection)
             session.writer = link
             return link
 
@@ -281,7 +282,7 @@ class FileStore:
             # One flush takes all that was written before along.
             connection.execute(f"pragma synchronous={'full' if is_durable else 'normal'}")
             session.is_synced = is_durable
-        _begin(connection)
+        _begin(connection, _LOCK_POLL_SECONDS if is_durable else _PATIENT_POLL_SECONDS)
         ((last,),) = connection.execute("select version from clock").fetchall()
         versions, tallies = _versions(connection, batch), _tallies(connection, batch)
         settled = settle(batch, versions, tallies, max(last, time.time_ns() // 1000))
@@ -324,7 +325,7 @@ def _read_long(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Rows:
     return rows
 
 
-def _begin(connection: sqlite3.Connection) -> None:
+def _begin(connection: sqlite3.Connection, poll_seconds: float = _LOCK_POLL_SECONDS) -> None:
     """Begin to write, once no other process does; sqlite3.OperationalError after two seconds.
 
     SQLite's own waiting sleeps for up to 100 ms at a time, and a process that is always busy would starve the others.
@@ -336,7 +337,7 @@ def _begin(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
-            time.sleep(_LOCK_POLL_SECONDS)
+            time.sleep(poll_seconds)
         else:
             return
 
@@ -387,10 +388,3 @@ def _powers_of_two(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         n = min(_MOST_ROWS, 1 << (len(keys) - at).bit_length() - 1)
         yield keys[at : at + n]
         at += n
-
-
-def _size_of(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
