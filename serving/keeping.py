@@ -100,7 +100,7 @@ class Recorder:
     def keep(self, record: DecisionRecord, basis: Mapping[str, int] = NO_BASIS) -> None:
         """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""
         with suppress(StateUnavailable):
-            self._door.write(lambda state: state.record(record, basis))
+            self._door.write(lambda state: state.leave_record(record, basis))
 
 
 # Any: an answer of any call.

@@ -7,12 +7,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
 from serving.errors import StateUnavailable
-from serving.state.store import Addition, Commit
+from serving.state.store import ABSENT, Addition, Commit
 
 T = TypeVar("T")
 
@@ -51,6 +51,28 @@ def encode(commit: Commit) -> EncodedCommit:
         is_durable=commit.is_durable,
         add={key.encode(): addition for key, addition in commit.add.items()},
     )
+
+
+Left = tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]
+"""A commit that nobody waits for, as plain tuples of bytes, which the garbage collector does not look through while it
+waits: keys that are put, their values, and keys that must not be there."""
+
+
+def left(put: Mapping[str, bytes], absent: Iterable[str]) -> Left:
+    """Return documents to be put, where none of some keys is there, as they wait.
+
+    >>> left({"a": b"1"}, ("a", "b"))
+    ((b'a',), (b'1',), (b'a', b'b'))
+    """
+    return tuple([key.encode() for key in put]), tuple(put.values()), tuple([key.encode() for key in absent])
+
+
+def made(commit: EncodedCommit | Left) -> EncodedCommit:
+    """Return the commit of what was left, any other as it is."""
+    if isinstance(commit, EncodedCommit):
+        return commit
+    keys, values, absent = commit
+    return EncodedCommit(dict(zip(keys, values, strict=True)), (), dict.fromkeys(absent, ABSENT), False, {})
 
 
 class PerProcess(Generic[T]):
@@ -107,6 +129,9 @@ class Breaker:
         self._error = None
 
 
+_Waiting = tuple[EncodedCommit | Left, Future[bool] | None]
+
+
 class Committer:
     """The thread that applies commits in the order in which they were submitted, batch by batch.
 
@@ -122,7 +147,7 @@ class Committer:
     ) -> None:
         self._apply = apply
         self._pace_seconds = pace_seconds
-        self._waiting: deque[tuple[EncodedCommit, Future[bool]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._is_urgent = False
         self._due = 0.0
         self._arrived = threading.Condition()
@@ -136,17 +161,24 @@ class Committer:
         """
         is_urgent = is_awaited or commit.is_durable
         future: Future[bool] = Future()
+        self._take((commit, future), is_urgent=is_urgent)
+        return future
+
+    def leave(self, commit: Left) -> None:
+        """Have a commit applied that may be kept back, and of which nobody hears; StateUnavailable as `submit`."""
+        self._take((commit, None), is_urgent=False)
+
+    def _take(self, waiting: _Waiting, *, is_urgent: bool) -> None:
         with self._arrived:
             if self._is_closed:
                 raise StateUnavailable("the state is closed")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="tercet-state", daemon=True)
                 self._thread.start()
-            self._waiting.append((commit, future))
+            self._waiting.append(waiting)
             if is_urgent or len(self._waiting) == 1:
                 self._is_urgent = self._is_urgent or is_urgent
                 self._arrived.notify()
-        return future
 
     def close(self) -> None:
         """Finish what was submitted, for some seconds at most, and take no more."""
@@ -159,7 +191,7 @@ class Committer:
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                answers = self._apply([commit for commit, _ in batch])
+                answers = self._apply([made(commit) for commit, _ in batch])
             except StateUnavailable as error:
                 with self._arrived:
                     self._is_urgent = False
@@ -170,9 +202,10 @@ class Committer:
                 LOGGER.exception("a batch of commits failed")
                 answers = [StateUnavailable(f"the state failed: {type(error).__name__}")] * len(batch)
             for (_, future), answer in zip(batch, answers, strict=True):
-                _answer(future, answer)
+                if future is not None:
+                    _answer(future, answer)
 
-    def _next_batch(self) -> list[tuple[EncodedCommit, Future[bool]]]:
+    def _next_batch(self) -> list[_Waiting]:
         """Return what waits, once something does; empty when the committer was closed and nothing does."""
         with self._arrived:
             while not self._is_closed and not self._is_urgent:

@@ -69,6 +69,21 @@ class Deciding:
         is_anew = documents[0] is not None and not any(moments.values())
         return store.submit(_keeping(_as_first_made(record, documents) if is_anew else record, forgotten, expect))
 
+    def leave(self, record: DecisionRecord, basis: Mapping[str, int]) -> None:
+        """Have a decision kept some time soon; as `record`, but nobody hears of it."""
+        parts = record.parts
+        customer_id = parts[0].customer_id if len(parts) == 1 and record.call != "challenge" else None
+        erased_key = None if customer_id is None else self._people.hashes.erased_key(customer_id)
+        if customer_id is None or erased_key is None or basis.get(erased_key) != ABSENT:
+            self.record(record, basis)
+            return
+        head_key = decision_key(record.decision_id)
+        put = {
+            part_key(customer_id, record.decision_id): encode(part_document(record, parts[0])),
+            head_key: encode(head_of(record, [customer_id])),
+        }
+        self._people.store.leave(put, (head_key, erased_key))
+
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision with what came of it."""
         head = self._people.store.read([decision_key(decision_id)])[0]

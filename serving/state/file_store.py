@@ -10,13 +10,13 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
 from serving.errors import StateUnavailable
-from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
+from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode, left
 from serving.state.marks import Marks, Stamp, places_of
 from serving.state.settling import Settled, settle
 from serving.state.sqlite_file import Link, as_writer, identity_of, make_file, meaning_of, open_file, size_of
@@ -140,6 +140,11 @@ class FileStore:
     def commit(self, commit: Commit) -> bool:
         """Return what `submit` comes to, at once."""
         return self._submit(commit, is_awaited=True).result()
+
+    def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
+        """Have documents put with whatever else waits."""
+        self._writing.guard()
+        self._sessions.get().committer.leave(left(put, absent))
 
     def scrub(self) -> None:
         """Write the file anew from what is in it, and empty its log: writers wait for some seconds a GB."""

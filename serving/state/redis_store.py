@@ -8,7 +8,7 @@ makes a commit, so that it happens whole or not at all, and whatever waits is se
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -146,6 +146,10 @@ class RedisStore:
     def commit(self, commit: Commit) -> bool:
         """Return what `submit` comes to, at once."""
         return self._submit(commit, is_awaited=True).result()
+
+    def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
+        """Submit what nobody waits for."""
+        self.submit(Commit(put=put, expect=dict.fromkeys(absent, ABSENT), is_durable=False))
 
     def scrub(self) -> None:
         """Have the server write its append-only file and its snapshot anew, and wait until it has."""

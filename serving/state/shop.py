@@ -232,6 +232,10 @@ class State:
         """
         return self._deciding.record(decision, basis)
 
+    def leave_record(self, decision: DecisionRecord, basis: Mapping[str, int] = NO_BASIS) -> None:
+        """Have a decision kept some time soon, as `record`: nobody hears whether it was."""
+        self._deciding.leave(decision, basis)
+
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision with what came of it, None where it isn't known (any more)."""
         return self._deciding.decision(decision_id)

@@ -98,6 +98,13 @@ class Store(Protocol):
         """Wait for `submit`, and return what it says."""
         ...
 
+    def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
+        """Have documents put some time soon, where none of some keys is there by then; nobody hears what comes of it.
+
+        As `submit` of a commit that is not durable, for less of whoever asks.
+        """
+        ...
+
     def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
         """Return up to `limit` documents whose key begins with `prefix` and comes after `after`, by key."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 
 from serving.errors import StateUnavailable
@@ -61,6 +61,9 @@ class MemoryStore:
                 self._last_version += 1
                 self.documents[key] = Document(value, self._last_version)
             return True
+
+    def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
+        self.submit(Commit(put=put, expect=dict.fromkeys(absent, ABSENT), is_durable=False))
 
     def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
         self._check_there()

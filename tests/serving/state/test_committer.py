@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from serving.errors import StateUnavailable, StateUnfit
-from serving.state.committer import MAX_BATCH, Breaker, Committer, EncodedCommit, PerProcess, encode
-from serving.state.store import Commit
+from serving.state.committer import MAX_BATCH, Breaker, Committer, EncodedCommit, PerProcess, encode, left, made
+from serving.state.store import ABSENT, Commit
 
 COMMIT = encode(Commit(put={"a": b"1"}))
 
@@ -60,6 +60,29 @@ def test_what_nobody_waits_for_goes_with_the_next_that_somebody_does(disk: Disk)
     committer.close()
     assert all(future.result(10) for future in others)
     assert disk.batches == [1, 4, 3, 1]
+
+
+def test_what_is_left_is_applied_in_its_turn_and_answers_nobody(disk: Disk) -> None:
+    committer = Committer(disk.apply, pace_seconds=60.0)
+    first = committer.submit(COMMIT)
+    assert disk.is_asked.wait(10)
+    for key in "bc":
+        committer.leave(left({key: b"1"}, ["d"]))
+    last = committer.submit(COMMIT)
+    disk.is_free.set()
+    assert first.result(10)
+    assert last.result(10)
+    committer.close()
+    assert disk.batches == [1, 3]
+    with pytest.raises(StateUnavailable):
+        committer.leave(left({"b": b"1"}, []))
+
+
+def test_what_was_left_is_the_commit_that_it_says() -> None:
+    expected = Commit(put={"a": b"1", "b": b"2"}, expect={"b": ABSENT, "c": ABSENT}, is_durable=False)
+
+    assert made(left({"a": b"1", "b": b"2"}, ["b", "c"])) == encode(expected)
+    assert made(COMMIT) is COMMIT
 
 
 def test_what_nobody_waits_for_is_not_forgotten(disk: Disk) -> None:

@@ -87,6 +87,27 @@ def test_what_was_just_read_of_a_customer_is_not_read_again_and_still_has_to_sta
     assert (late.n_erased, late.record.parts) == (1, ())
 
 
+@pytest.mark.parametrize("parts", [("anna",), (None,), ("anna", "bert"), ()])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_record_of_which_nobody_hears_is_kept_as_any_other(
+    state: State, parts: Sequence[str | None], is_known: bool
+) -> None:
+    made = record(*(shown("milk-1", customer_id=each) for each in parts))
+    state.leave_record(made, state.known("anna").basis if is_known else {})
+    state.leave_record(replace(made, call="scores"), state.known("anna").basis if is_known else {})
+    found = state.decision(ID)
+    assert found is not None
+    assert found.record == made
+
+
+def test_a_record_of_which_nobody_hears_names_none_who_was_forgotten_before_it_is_written(state: State) -> None:
+    basis = state.known("anna").basis
+    state.forget("anna", MONDAY + DAY)
+    state.leave_record(record(shown("milk-1")), basis)
+    found = state.decision(ID)
+    assert found is None or found.record.parts == ()
+
+
 def test_a_challenge_is_recorded_anew_when_its_items_have_changed(state: State) -> None:
     state.record(record(shown("milk-1"), call="challenge")).result()
     assert not state.record(record(shown("milk-1"), call="challenge", at_us=MONDAY + 1)).result()

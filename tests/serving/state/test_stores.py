@@ -131,6 +131,21 @@ def test_a_commit_that_is_not_durable_is_seen_by_every_other(open_again: Opener)
     assert value_of(second, "a") == b"1"
 
 
+def test_what_is_left_is_put_before_what_comes_later_where_nothing_stands_against_it(store: Store) -> None:
+    store.leave({"a": b"1", "b": b"1"}, ["a", "b", "c"])
+    store.leave({"d": b"2", "c": b"2"}, ["c", "a"])
+    assert store.commit(Commit(put={"e": b"3"}))
+    assert [value_of(store, key) for key in "abcde"] == [b"1", b"1", None, None, b"3"]
+
+
+def test_what_is_left_is_written_before_the_store_is_closed(open_again: Opener) -> None:
+    first, second = open_again(), open_again()
+    for key in "abcdef":
+        first.leave({key: b"1"}, [key])
+    first.close()
+    assert [key for key, _ in second.scan("")] == list("abcdef")
+
+
 def test_a_scan_is_in_the_order_of_utf8_bytes(store: Store) -> None:
     names = ["p/", "p/B", "p/a", "p/a/b", "p/a0", "p/z", "p/\x7f", "p/ä", "p/\uffff", "p/🧀"]
     store.commit(Commit(put=dict.fromkeys([*names[::-1], "p", "o/z", "p0", "q"], b"")))
