@@ -8,6 +8,7 @@ protocol gives each a limit. A timer of the worker looks at all connections, whi
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import resource
 from typing import ClassVar
@@ -57,6 +58,7 @@ class BoundedConnection(HttpToolsProtocol):
     _head_bytes = 0
     _owes_since = math.inf  # since when the client owes the rest of a request
     _stalled_since = math.inf  # since when the client does not read
+    _idle_since = math.inf  # since when nothing was asked
     _is_ending = False
     _refusal: Problem | None = None
     _running: RequestResponseCycle | None = None
@@ -65,6 +67,8 @@ class BoundedConnection(HttpToolsProtocol):
         """Take a connection on, if enough descriptors are left."""
         super().connection_made(transport)
         self.app = BoundedConnection.answers or self.app
+        # uvicorn asks whether anybody could hear of a request, not whether anybody wants to.
+        self.access_log = self.access_log and self.access_logger.isEnabledFor(logging.INFO)
         self._owes_since = self.loop.time()
         if self.server_state not in _watched:
             _watched.add(self.server_state)
@@ -94,6 +98,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._is_head, self._head_bytes = True, 0
+        self._idle_since = math.inf
         self._owes_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -126,9 +131,16 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on after an answer; what is missing of its request must come soon."""
+        now = self.loop.time()
         if self.cycle is not None and self.cycle.more_body:
-            self._owes_since = self.loop.time()
-        super().on_response_complete()
+            self._owes_since = now
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # As uvicorn does, but for the timer that it makes after every answer to end a connection which stays idle.
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = now
 
     def pause_writing(self) -> None:
         """Note that the client does not read."""
@@ -156,6 +168,8 @@ class BoundedConnection(HttpToolsProtocol):
         """End the connection if its client has taken too long."""
         if now - self._owes_since > HEAD_SECONDS or now - self._stalled_since > WRITE_SECONDS:
             self.transport.abort()
+        elif now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
 
     def _make_room(self) -> None:
         """Turn this connection away, in words or without, when few descriptors are left."""

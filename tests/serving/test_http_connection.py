@@ -235,6 +235,24 @@ def test_requests_sent_ahead_are_answered_up_to_a_number() -> None:
 
 
 @pytest.mark.usefixtures("short")
+def test_a_connection_that_stays_idle_is_closed_and_one_that_asks_is_not() -> None:
+    async def talk(connect: Callable[[], socket.socket], server: uvicorn.Server) -> None:
+        with connect() as connection:
+            await asyncio.to_thread(connection.sendall, HEAD + b"\r\n")
+            assert (await asyncio.to_thread(connection.recv, 65536)).endswith(b"hello")
+            (served,) = server.server_state.connections
+            assert isinstance(served, BoundedConnection)
+            served.timeout_keep_alive = 60
+            served.look(asyncio.get_running_loop().time() + 59)
+            await asyncio.to_thread(connection.sendall, HEAD + b"\r\n")
+            assert (await asyncio.to_thread(connection.recv, 65536)).endswith(b"hello")
+            served.timeout_keep_alive = 0
+            assert await asyncio.to_thread(connection.recv, 65536) == b""
+
+    serve(talk)
+
+
+@pytest.mark.usefixtures("short")
 def test_a_client_that_does_not_read_is_let_go_of() -> None:
     async def talk(connect: Callable[[], socket.socket], server: uvicorn.Server) -> None:
         with connect() as connection:
