@@ -24,6 +24,7 @@ from serving.api_offers import OffersRequest
 from serving.decisioning.exploring import STRETCH
 from serving.live import epoch_us
 from serving.state.decisions import DecisionPart, DecisionRecord
+from serving.state.drafts import quick
 from serving.state.known import Draw, Trace
 
 # What tells later why an item was shown and what was promised of it; names and prices stand in the catalogue.
@@ -46,6 +47,7 @@ _CALLS: dict[type[Request], str] = {
 _NOT_ASKED = {"customer_id", "customer_ids", "at", "placement", "dry_run"}
 
 
+_decision_record, _decision_part = quick(DecisionRecord), quick(DecisionPart)
 _PLACE = {"latitude", "longitude"}
 _PLAIN_TYPES = (str, int, float, bool)
 
@@ -98,12 +100,12 @@ def record_of(
     asked = {} if customer_id is None else _asked(request, with_place=circumstances.with_place)
     action = {name: answer[name] for name in _KEPT_OF_ACTION if name in answer} if "trigger" in answer else None
     draws = () if customer_id is None else as_shown(trace.draws, answer)
-    return DecisionRecord(
+    return _decision_record(
         answer["decision_id"],
         call_of(request),
         epoch_us(at),
         answer["model_version"],
-        (DecisionPart(customer_id, shown, tuple(trace.withheld), asked, draws, action),),
+        (_decision_part(customer_id, shown, tuple(trace.withheld), asked, draws, action),),
         placement=request.placement,
         channel=answer.get("channel") or _field(request, "channel"),
         store_id=_field(request, "store_id"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from serving.state.drafts import quick
 from serving.state.events import Event
 from serving.state.holding import held
 from serving.state.holds import MINUTE_US, Hold, KeptAnswer, Spending
@@ -179,11 +180,12 @@ class Known:
     def traced(self, trace: Trace) -> Known:
         """Return the same with what collects the record of a decision; faster than `dataclasses.replace`."""
         shop = (self.spending, self.kept, self.may_promise, self.basis, self.swept_us, self.challenge_of)
-        return Known(self.live, self.stock, trace, *shop)
+        return _known_of(self.live, self.stock, trace, *shop)
 
     def is_late(self, until_us: int) -> bool:
         """Return whether some of these budgets may have money to come back by a moment: a whole minute has passed."""
         return until_us >= self.swept_us + MINUTE_US and any(each.reserved for each in self.spending.values())
 
 
+_known_of = quick(Known)
 NOTHING_KNOWN = Known()
