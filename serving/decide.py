@@ -63,8 +63,10 @@ class Decider:
         self._recorder = Recorder(engine, door)
         self._promises = PromiseDecider(engine, door, ids, self._refusals, sends=sends)
 
-    def decide(self, request: Request, now: datetime, *, may_commit: bool = True) -> Answered:
+    def decide(self, request: Request, now: datetime, *, may_commit: bool = True, as_text: bool = False) -> Answered:
         """Return the answer to a request, for `now` where it names no moment.
+
+        With `as_text` scores are JSON already (`Engine.scores`).
 
         Raises
         ------
@@ -78,7 +80,7 @@ class Decider:
             case ChallengeRequest():
                 return self._challenge(request, at, now, may_commit=may_commit)
             case ScoresRequest():
-                return self._scores(request, at)
+                return self._scores(request, at, as_text=as_text)
             case AudiencesRequest():
                 return self._audience(request, at)
             case OffersRequest() | ActionsRequest():
@@ -110,15 +112,16 @@ class Decider:
             self._recorder.record(Made(request, at, now, known), answer)
         return answer
 
-    def _scores(self, request: ScoresRequest, at: datetime) -> Answered:
+    def _scores(self, request: ScoresRequest, at: datetime, *, as_text: bool) -> Answered:
         before_us = None if request.at is None else epoch_us(request.at)
+        decision_id = self.ids.fresh()
         try:
             lives = self._door.read(lambda state: state.lives(request.customer_ids, before_us=before_us))
         except StateUnavailable:
             refused = {each: self._refusals.known(each) for each in request.customer_ids}
-            return unknowing(self._engine.scores(request, at, self.ids.fresh(), refused))
-        known = {customer_id: Known(live) for customer_id, live in lives.items()}
-        answer = self._engine.scores(request, at, self.ids.fresh(), known)
+            return unknowing(self._engine.scores(request, at, decision_id, refused, as_text=as_text))
+        known = {each: Known(live) for each, live in lives.items() if live.says_more_than(each)}
+        answer = self._engine.scores(request, at, decision_id, known, as_text=as_text)
         if not request.dry_run:
             # Numbers for the shop's own use: nothing was shown to any of these customers.
             self._recorder.keep(record_of(request, answer, at, customer_id=None, trace=Trace()))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
+from typing import cast
 
 from serving.action_desk import ActionDesk
 from serving.answers import as_shortfall
@@ -26,6 +27,7 @@ from serving.api_answers import (
     ChallengeAnswer,
     Experiment,
     RecommendationsAnswer,
+    Score,
     ScoresAnswer,
     SubstitutesAnswer,
 )
@@ -263,15 +265,23 @@ class Engine:
         return self._offers.cost(offer_id)
 
     def scores(
-        self, request: ScoresRequest, at: datetime, decision_id: str, known: Mapping[str, Known] = NOBODY_KNOWN
+        self,
+        request: ScoresRequest,
+        at: datetime,
+        decision_id: str,
+        known: Mapping[str, Known] = NOBODY_KNOWN,
+        *,
+        as_text: bool = False,
     ) -> ScoresAnswer:
         """Return what is known about each customer in numbers, in the order asked.
 
-        Without consent to personalize nothing is told of a customer. InvalidRequest when `at` lies before the bundle's
-        as-of.
+        Without consent to personalize nothing is told of a customer. With `as_text` the scores are JSON already, which
+        orjson writes as it is. InvalidRequest when `at` lies before the bundle's as-of.
         """
-        told = self._scores.scores(request.customer_ids, at, known, k=request.k_categories)
-        return {**self._answers.decision(decision_id, is_personal=told.is_personal), "scores": told.scores}
+        tell = self._scores.text if as_text else self._scores.scores
+        told = tell(request.customer_ids, at, known, k=request.k_categories)
+        scores = cast("list[Score]", told.scores)
+        return {**self._answers.decision(decision_id, is_personal=told.is_personal), "scores": scores}
 
     def may_personalize(self, customer_id: str, live: Live) -> bool:
         """Return whether the customer's history may be used, and what they do be kept under their id."""

@@ -90,12 +90,12 @@ class Decisions:
         try:
             if shop.door.reads_in_place:
                 try:
-                    return decider.decide(request, now, may_commit=False)
+                    return decider.decide(request, now, may_commit=False, as_text=True)
                 except MustCommit:
                     pass
-            return await shop.door.beside(lambda: decider.decide(request, now), until - _FALLBACK_SECONDS)
+            return await shop.door.beside(lambda: decider.decide(request, now, as_text=True), until - _FALLBACK_SECONDS)
         except StateUnavailable:
-            return without_state.decide(request, now)
+            return without_state.decide(request, now, as_text=True)
         except MISSHAPEN:
             return self._without_damaged(without_state, request, now)
 
@@ -108,9 +108,9 @@ class Decisions:
         self, decider: Decider, without_state: Decider, request: Request, now: datetime
     ) -> Mapping[str, Any]:
         try:
-            return decider.decide(request, now)
+            return decider.decide(request, now, as_text=True)
         except StateUnavailable:
-            return without_state.decide(request, now)
+            return without_state.decide(request, now, as_text=True)
         except MISSHAPEN:
             return self._without_damaged(without_state, request, now)
 
@@ -119,7 +119,7 @@ class Decisions:
 
         Whatever else it was that failed fails here once more.
         """
-        decision = without_state.decide(request, now)
+        decision = without_state.decide(request, now, as_text=True)
         logger.error("deciding by what the state says failed, and without it did not", exc_info=True)
         self._shop.door.tell_damage()
         return decision

@@ -9,13 +9,15 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from serving.answers import FARTHEST_DAYS, VALUE_HORIZON_DAYS
-from serving.api_answers import CategoryChance, LifetimeValue, Score
+from serving.answers import FARTHEST_DAYS
+from serving.api_answers import Score
 from serving.decisioning.contact import TOLD
 from serving.decisioning.windows import iso
 from serving.desk import Desk
 from serving.live import epoch_us
+from serving.score_columns import Columns, ScoreWriter, as_json
 from serving.state.known import NOTHING_KNOWN, Known, Live
 from serving.tier import Tier
 
@@ -33,6 +35,7 @@ _NOT_TOLD: Mapping[str, None] = dict.fromkeys(
         "best_hour",
     )
 )
+_NOT_TOLD_TEXT = as_json({**_NOT_TOLD, "categories": []})[1:-1]
 
 Rows = npt.NDArray[np.int64]
 
@@ -41,6 +44,21 @@ class Scores(NamedTuple):
     """The scores of customers in the order asked, and whether any of them may get personal answers."""
 
     scores: list[Score]
+    is_personal: bool
+
+
+class ScoresText(NamedTuple):
+    """The same with the scores as a JSON list, to be written into an answer as it is."""
+
+    scores: orjson.Fragment
+    is_personal: bool
+
+
+class _Asked(NamedTuple):
+    """What is found of customers: their rows and whether they may be told of, and the numbers of those who may."""
+
+    rows: list[tuple[int, bool]]
+    columns: Columns
     is_personal: bool
 
 
@@ -53,6 +71,7 @@ class ScoreDesk:
         self._features_at = iso(desk.bundle.manifest.as_of)
         self._as_of_us = epoch_us(desk.bundle.manifest.as_of)
         self._segments, self._channels = list(desk.bundle.segments), list(desk.bundle.channels)
+        self._writer = ScoreWriter(desk.shelf.category_names, desk.bundle.manifest.currency)
         self._tier_of_row = lru_cache(_TIERS_REMEMBERED)(desk.contacts.tier_of_row)
 
     def scores(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], *, k: int) -> Scores:
@@ -60,17 +79,35 @@ class ScoreDesk:
 
         InvalidRequest when `at` lies before the bundle's as-of.
         """
-        self._desk.check(at)
-        lives = [known.get(each, NOTHING_KNOWN).live for each in customer_ids]
-        rows, tiers = self._looked_up(customer_ids, lives)
-        told = iter(self._told(np.array([row for row, is_told in rows if is_told], dtype=np.int64), at, tiers, k))
+        asked = self._asked(customer_ids, at, known, k)
+        told = self._writer.dictionaries(asked.columns)
         scores = []
-        for customer_id, (row, is_told) in zip(customer_ids, rows, strict=True):
+        for customer_id, (row, is_told) in zip(customer_ids, asked.rows, strict=True):
             numbers = next(told) if is_told else {**_NOT_TOLD, "categories": []}
             about = {"features_at": self._features_at, "cold_start": row < 0}
             scores.append(cast("Score", {"customer_id": customer_id, **numbers, **about}))
+        return Scores(scores, asked.is_personal)
+
+    def text(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], *, k: int) -> ScoresText:
+        """Return the same as text, in half the time."""
+        asked = self._asked(customer_ids, at, known, k)
+        told = self._writer.texts(asked.columns)
+        about = {
+            is_cold: as_json({"features_at": self._features_at, "cold_start": is_cold})[1:] for is_cold in (True, False)
+        }
+        scores = [
+            f'{{"customer_id":{as_json(each)},{next(told) if is_told else _NOT_TOLD_TEXT},{about[row < 0]}'
+            for each, (row, is_told) in zip(customer_ids, asked.rows, strict=True)
+        ]
+        return ScoresText(orjson.Fragment(f"[{','.join(scores)}]"), asked.is_personal)
+
+    def _asked(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], k: int) -> _Asked:
+        self._desk.check(at)
+        lives = [known.get(each, NOTHING_KNOWN).live for each in customer_ids]
+        rows, tiers = self._looked_up(customer_ids, lives)
+        columns = self._columns(np.array([row for row, is_told in rows if is_told], dtype=np.int64), at, tiers, k)
         is_personal = any(is_told for _, is_told in rows) or self._is_any_personal(customer_ids, at, known, rows)
-        return Scores(scores, is_personal)
+        return _Asked(rows, columns, is_personal)
 
     def _looked_up(
         self, customer_ids: Sequence[str], lives: Sequence[Live]
@@ -100,10 +137,14 @@ class ScoreDesk:
             self._desk.shopper(each, None, at, known[each]).is_personal for each in unknown if known[each].live.events
         )
 
-    def _told(self, rows: Rows, at: datetime, tiers: Sequence[Tier], k: int) -> list[dict[str, object]]:
+    def _columns(self, rows: Rows, at: datetime, tiers: Sequence[Tier], k: int) -> Columns:
         """Return all numbers of these rows of the bundle."""
-        customers, currency = self._bundle.customers, self._bundle.manifest.currency
-        columns = zip(
+        customers, propensity = self._bundle.customers, self._bundle.propensity
+        starts = propensity.offsets[rows]
+        counts = np.minimum(propensity.offsets[rows + 1] - starts, k)
+        ends = np.cumsum(counts)
+        places = np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+        return Columns(
             rounded(customers.churn[rows], 6),
             self._next_purchases(customers.next_days[rows], at),
             rounded(customers.value[rows], 4),
@@ -111,40 +152,17 @@ class ScoreDesk:
             labels(self._segments, customers.segment[rows]),
             tiers,
             labels(self._channels, customers.channel[rows]),
-            customers.hour[rows].tolist(),
-            self._categories(rows, k),
-            strict=True,
+            [hour if hour >= 0 else None for hour in customers.hour[rows].tolist()],
+            propensity.category[places].tolist(),
+            rounded(propensity.p28[places], 6),
+            ends.tolist(),
         )
-        return [
-            {
-                "churn_probability": churn,
-                "next_purchase_at": next_at,
-                "lifetime_value": LifetimeValue(value=value, horizon_days=VALUE_HORIZON_DAYS, currency=currency),
-                "customer_score": score,
-                "segment": segment,
-                "engagement_tier": tier,
-                "best_channel": channel,
-                "best_hour": hour if hour >= 0 else None,
-                "categories": categories,
-            }
-            for churn, next_at, value, score, segment, tier, channel, hour, categories in columns
-        ]
 
     def _next_purchases(self, days: npt.NDArray[np.float32], at: datetime) -> list[str]:
         """Return when each is expected next, as answers write a moment: not before `at`, to the second."""
         us = self._as_of_us + np.rint(np.minimum(days.astype(np.float64), FARTHEST_DAYS) * _DAY_US).astype(np.int64)
         seconds = np.maximum(us, epoch_us(at)) // 1_000_000
         return [f"{text}Z" for text in np.datetime_as_string(seconds.astype("datetime64[s]")).tolist()]
-
-    def _categories(self, rows: Rows, k: int) -> list[list[CategoryChance]]:
-        propensity, names = self._bundle.propensity, self._desk.shelf.category_names
-        starts = propensity.offsets[rows]
-        counts = np.minimum(propensity.offsets[rows + 1] - starts, k)
-        ends = np.cumsum(counts)
-        places = np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
-        found = zip(propensity.category[places].tolist(), rounded(propensity.p28[places], 6), strict=True)
-        chances: list[CategoryChance] = [{"category": names[each], "probability": p} for each, p in found]
-        return [chances[end - count : end] for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
 
 
 def rounded(values: npt.NDArray[np.float32], places: int) -> list[float]:

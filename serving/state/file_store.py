@@ -324,7 +324,7 @@ def _read_long(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Rows:
     """Return the rows of more keys than a statement should have, from one moment."""
     rows: Rows = []
     connection.execute("begin")
-    for chunk in _chunks(keys):
+    for chunk in _chunks(sorted(keys)):  # neighbours stand on the same pages
         rows += connection.execute(*_of_many(_READ_MANY, chunk)).fetchall()
     connection.execute("commit")
     return rows

@@ -68,6 +68,16 @@ class Live:
         has_ended = [each.ends_us <= at_us for each in tried]
         return sum(is_done), sum(ended and not done for ended, done in zip(has_ended, is_done, strict=True))
 
+    def says_more_than(self, customer_id: str) -> bool:
+        """Return whether anything but this id is known: who they are, what they did, said, asked for or were given.
+
+        >>> anna = Live("anna", consent={"email": False})
+        >>> anna.says_more_than("anna"), Live("ben").says_more_than("ben"), Live("ben").says_more_than("ben-2")
+        (True, False, True)
+        """
+        told = self.events or self.also or self.holds or self.tried or self.rewards
+        return bool(told) or self.consent is not None or self.is_erased or self.customer_id != customer_id
+
     @property
     def is_gone(self) -> bool:
         """Whether they were forgotten, and nothing new was told of them since."""

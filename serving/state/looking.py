@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from serving.state.budgets import SWEPT_KEY, Swept, spending_by_offer, tally_key
 from serving.state.challenges import Challenge, KeptChallenge, kept
-from serving.state.codec import Raw, challenge_in, decode, live_of_raw, with_doings
+from serving.state.codec import Raw, challenge_in, decode, live_of_raw, tells_doings, with_doings
 from serving.state.holds import MINUTE_US
 from serving.state.keys import kept_key, person_key
 from serving.state.known import NO_STOCK, Known, Live, Stock, no_challenge
@@ -91,7 +91,7 @@ class Looking:
         self, customer_id: str, document: Document | None, erased: Document | None, before_us: int | None
     ) -> Live:
         erased_us = erased_moment(erased)
-        if document is None:
+        if document is None or not tells_doings(document.value):
             return Live(customer_id) if erased_us is None else Live(customer_id, is_erased=True, erased_us=erased_us)
         raw = decode(document.value)
         if "into" in raw:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,26 @@ def test_the_scores_of_many_are_those_of_each(desk: Desk, tiny_bundle: Bundle, k
     assert ScoreDesk(desk).scores(ids, at, known, k=k) == one_by_one(desk, ids, at, known, k)
     for each in ids:
         assert ScoreDesk(desk).scores([each], at, known, k=k) == one_by_one(desk, [each], at, known, k)
+
+
+def test_of_whom_nothing_is_known_is_told_the_same_as_of_whom_nothing_is_said(desk: Desk, tiny_bundle: Bundle) -> None:
+    at, ids = tiny_bundle.manifest.as_of + AT, [*tiny_bundle.customers.id, "nobody"]
+    known = {each: Known(Live(each)) for each in ids}
+
+    assert not any(known[each].live.says_more_than(each) for each in ids)
+    assert ScoreDesk(desk).scores(ids, at, known, k=3) == ScoreDesk(desk).scores(ids, at, {}, k=3)
+
+
+@pytest.mark.parametrize("k", [0, 1, 10])
+def test_the_text_of_scores_is_what_orjson_writes(desk: Desk, tiny_bundle: Bundle, k: int) -> None:
+    known = lives(tiny_bundle)
+    ids = [*tiny_bundle.customers.id, "nobody", *known, 'a "quoted" %s, {name}', "Zoë\n"]
+    at = tiny_bundle.manifest.as_of + AT
+
+    for asked in (ids, ["nobody"], ids[:1]):
+        told, text = (tell(asked, at, known, k=k) for tell in (ScoreDesk(desk).scores, ScoreDesk(desk).text))
+        assert orjson.dumps(text.scores) == orjson.dumps(told.scores)
+        assert text.is_personal == told.is_personal
 
 
 def test_a_moment_before_the_bundle_is_refused(desk: Desk, tiny_bundle: Bundle) -> None:

@@ -20,11 +20,13 @@ from serving.state.codec import (
     event_row,
     live_of_raw,
     person_of,
+    tells_doings,
     with_doings,
 )
 from serving.state.consent import Said
 from serving.state.events import Event, EventType
 from serving.state.holds import Hold
+from serving.state.known import Live
 from serving.state.person import Person, Reward, live_of
 from tests.serving.state.builders import MONDAY, MONDAY_DAY, answer, event
 
@@ -87,6 +89,31 @@ def test_a_person_comes_back_as_they_were(person: Person) -> None:
     raw = decode(encode_person(person))
     assert person_of(raw) == person
     assert live_of_raw(raw, 4) == live_of(person, 4)
+
+
+def bare_person(**doings: Any) -> Person:
+    """One who was promised things, of whom nothing else is known but these doings."""
+    nothing: dict[str, Any] = {"events": (), "consent": {}, "also": (), "hidden": ()}
+    hold = Hold('"events":', 2.0, MONDAY, MONDAY + 5, MONDAY + 3, 7)
+    return replace(whole_person(), **(nothing | {"holds": (hold,)} | doings))
+
+
+def test_a_document_without_doings_says_no_more_than_who_it_is_of() -> None:
+    value = encode_person(bare_person())
+    assert not tells_doings(value)
+    assert with_doings(decode(value), None) == Live("anna")
+
+
+@pytest.mark.parametrize(
+    "doings", [{"events": (event("1"),)}, {"consent": {"email": Said(False, 3)}}, {"also": ("guest",)}]
+)
+def test_a_document_of_doings_is_to_be_decoded(doings: dict[str, Any]) -> None:
+    assert tells_doings(encode_person(bare_person(**doings)))
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", encode({"into": "ben"}), orjson.dumps({"v": SCHEMA + 1, "id": "anna"})])
+def test_a_document_that_is_no_persons_is_to_be_decoded(value: bytes) -> None:
+    assert tells_doings(value)
 
 
 def test_a_document_of_a_newer_schema_is_refused_in_one_line() -> None:
