@@ -23,6 +23,7 @@ from serving.tier import Tier
 
 _DAY_US = 86_400_000_000.0
 _TIERS_REMEMBERED = 65_536
+_FEW = 2  # customers who are told of in less time one after the other
 _NOT_TOLD: Mapping[str, None] = dict.fromkeys(
     (
         "churn_probability",
@@ -79,6 +80,8 @@ class ScoreDesk:
 
         InvalidRequest when `at` lies before the bundle's as-of.
         """
+        if len(customer_ids) <= _FEW:
+            return self._one_by_one(customer_ids, at, known, k)
         asked = self._asked(customer_ids, at, known, k)
         told = self._writer.dictionaries(asked.columns)
         scores = []
@@ -89,7 +92,10 @@ class ScoreDesk:
         return Scores(scores, asked.is_personal)
 
     def text(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], *, k: int) -> ScoresText:
-        """Return the same as text, in half the time."""
+        """Return the same as text, in half the time where there are many."""
+        if len(customer_ids) <= _FEW:
+            few = self._one_by_one(customer_ids, at, known, k)
+            return ScoresText(orjson.Fragment(orjson.dumps(few.scores)), few.is_personal)
         asked = self._asked(customer_ids, at, known, k)
         told = self._writer.texts(asked.columns)
         about = {
@@ -100,6 +106,16 @@ class ScoreDesk:
             for each, (row, is_told) in zip(customer_ids, asked.rows, strict=True)
         ]
         return ScoresText(orjson.Fragment(f"[{','.join(scores)}]"), asked.is_personal)
+
+    def _one_by_one(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], k: int) -> Scores:
+        scores, is_personal = [], False
+        for customer_id in customer_ids:
+            here = known.get(customer_id, NOTHING_KNOWN)
+            shopper = self._desk.shopper(customer_id, None, at, here)
+            tier = self._desk.contacts.tier(customer_id, here.live)
+            scores.append(self._desk.answers.score(customer_id, at, shopper=shopper, tier=tier, k=k))
+            is_personal |= shopper.is_personal
+        return Scores(scores, is_personal)
 
     def _asked(self, customer_ids: Sequence[str], at: datetime, known: Mapping[str, Known], k: int) -> _Asked:
         self._desk.check(at)

@@ -63,7 +63,8 @@ def test_the_scores_of_many_are_those_of_each(desk: Desk, tiny_bundle: Bundle, k
 
     assert ScoreDesk(desk).scores(ids, at, known, k=k) == one_by_one(desk, ids, at, known, k)
     for each in ids:
-        assert ScoreDesk(desk).scores([each], at, known, k=k) == one_by_one(desk, [each], at, known, k)
+        for asked in ([each], [each] * 2, [each] * 3):
+            assert ScoreDesk(desk).scores(asked, at, known, k=k) == one_by_one(desk, asked, at, known, k)
 
 
 def test_of_whom_nothing_is_known_is_told_the_same_as_of_whom_nothing_is_said(desk: Desk, tiny_bundle: Bundle) -> None:
@@ -80,7 +81,7 @@ def test_the_text_of_scores_is_what_orjson_writes(desk: Desk, tiny_bundle: Bundl
     ids = [*tiny_bundle.customers.id, "nobody", *known, 'a "quoted" %s, {name}', "Zoë\n"]
     at = tiny_bundle.manifest.as_of + AT
 
-    for asked in (ids, ["nobody"], ids[:1]):
+    for asked in (ids, ["nobody"], ["nobody"] * 3, ids[:1], ids[:3]):
         told, text = (tell(asked, at, known, k=k) for tell in (ScoreDesk(desk).scores, ScoreDesk(desk).text))
         assert orjson.dumps(text.scores) == orjson.dumps(told.scores)
         assert text.is_personal == told.is_personal
