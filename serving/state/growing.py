@@ -37,7 +37,7 @@ def with_plain(raw: Raw, events: Sequence[Event], limit: int) -> bytes | None:
             return None
         rows: list[Row] = list(raw.get("events", ()))
         new_ids = {event.event_id for event in events}
-        if any(row[_ID] in new_ids for row in rows):
+        if not new_ids.isdisjoint([row[_ID] for row in rows]):
             return None
         for event in events:
             insort(rows, event_row(event), key=_moment)

@@ -6,6 +6,7 @@ that a store stays small and its conformance suite (tests/serving/state/test_sto
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from serving.state.marks import Stamp
 
 DAMAGED = "a document of the state is damaged; restore the state from a backup"
+_is_bare = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 ABSENT = 0
 """The version of a document that is not there."""
 
@@ -172,8 +174,8 @@ def key_of(kind: str, *parts: str) -> str:
 
 
 def _escaped(part: str) -> str:
-    # Most ids are letters and digits, which escape to themselves.
-    return part if part.isascii() and part.isalnum() else quote(part, safe="")
+    # Most ids are of characters that escape to themselves.
+    return part if _is_bare(part) else quote(part, safe="")
 
 
 def prefix_of(kind: str, *parts: str) -> str:
