@@ -41,6 +41,7 @@ _READ_ONE = "select key, version, value from documents where key = ?"
 # For a few keys this is faster than a list of them, for which SQLite makes a table of its own.
 _READ_FEW = tuple(" union all ".join([_READ_ONE] * n) for n in range(5))
 _READ_CLOCK = "select null, version, null from clock"
+_READ_STAMPED = tuple(" union all ".join([*[_READ_ONE] * n, _READ_CLOCK]) for n in range(5))
 _READ_MANY = "select key, version, value from documents where key in ({})"
 _VERSIONS = "select key, version from documents where key in ({})"
 _SCAN = "select key, version, value from documents where key >= ? and key > ? and key < ? order by key limit ?"
@@ -107,10 +108,10 @@ class FileStore:
         return [found.get(key) for key in encoded]
 
     def read_stamped(self, keys: Sequence[str]) -> tuple[list[Document | None], Stamp | None]:
-        """Return the documents of the keys, and as of when; `keys` are of kinds whose changes are marked."""
+        """Return the documents of four keys at most, and as of when; they are of kinds whose changes are marked."""
         encoded = [key.encode() for key in keys]
         at, marks = time.monotonic(), self._sessions.get().marks
-        rows = self._look(" union all ".join([*[_READ_ONE] * len(encoded), _READ_CLOCK]), encoded)
+        rows = self._look(_READ_STAMPED[len(encoded)], encoded)
         found = {key: Document(value, version) for key, version, value in rows}
         clock = found.pop(None)  # type: ignore[call-overload]  # the row of the clock has no key
         stamp = None if marks is None else Stamp(marks, places_of(encoded), clock.version, at)

@@ -145,7 +145,8 @@ class Looking:
     ) -> Known:
         """Return what is known, by the customer's two documents and the head of the stock."""
         live, stock = _as_of(looked.live, before_us), self._stock_at(documents[2])
-        challenge_of = lru_cache(_WEEKS_REMEMBERED)(looked.challenge_of)
+        has_none = documents[0] is None
+        challenge_of = no_challenge if has_none else lru_cache(_WEEKS_REMEMBERED)(looked.challenge_of)
         return Known(live, stock, basis=_basis(keys[:2], documents), challenge_of=challenge_of)
 
     def _keys(self, customer_id: str) -> tuple[str, str]:

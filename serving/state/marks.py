@@ -66,8 +66,9 @@ class Marks:
 
 def places_of(keys: Iterable[bytes]) -> tuple[int, ...]:
     """Return the places of keys, all of which must be among those whose changes are marked."""
-    found = tuple(keys)
-    unmarked = [key for key in found if not key.startswith(_MARKED)]
-    if unmarked:
-        raise ValueError(f"changes of keys such as {unmarked[0].partition(b'/')[0].decode()!r} are not marked")
-    return tuple(crc32(key) % N_PLACES for key in found)
+    places = []
+    for key in keys:
+        if not key.startswith(_MARKED):
+            raise ValueError(f"changes of keys such as {key.partition(b'/')[0].decode()!r} are not marked")
+        places.append(crc32(key) % N_PLACES)
+    return tuple(places)

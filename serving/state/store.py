@@ -129,7 +129,7 @@ class Marking(Protocol):
     """What a store may do besides: say, without reading them again, that documents are as they were."""
 
     def read_stamped(self, keys: Sequence[str]) -> tuple[list[Document | None], Stamp | None]:
-        """Return the documents of the keys, and as of when (None: nobody can say of these)."""
+        """Return the documents of a few keys, four at most, and as of when (None: nobody can say of these)."""
         ...
 
     def stands(self, stamp: Stamp) -> bool:
