@@ -15,6 +15,7 @@ from serving.errors import BundleError
 
 FORMAT = "tercet-bundle"
 _LAST_YEAR = 9999
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 VERSION_PATTERN = re.compile(r"\d{8}-[0-9a-f]{8}")
 
 
@@ -114,13 +115,13 @@ def from_json(text: str) -> Manifest:
 
 def _parse(found: dict[str, Any]) -> Manifest:  # Any: parsed JSON, checked here
     names = {each.name for each in fields(Manifest)}
-    if set(found) != names:
-        raise BundleError(f"manifest.json has missing or unknown keys: {', '.join(sorted(set(found) ^ names))}")
+    if odd := sorted(set(found) ^ names):
+        raise BundleError(f"manifest.json has missing or unknown keys: {', '.join(map(_shown, odd))}")
     try:
         found["as_of"] = datetime.fromisoformat(found["as_of"])
         found["has"] = Available(**found["has"])
         found["switched_off"] = tuple(found["switched_off"])
-        found["files"] = {name: FileEntry(**entry) for name, entry in found["files"].items()}
+        found["files"] = {name: _entry(name, entry) for name, entry in found["files"].items()}
         found["log_until_us"] = int(found["log_until_us"])
         found["sizes"] = {name: int(size) for name, size in found["sizes"].items()}
         manifest = Manifest(**found)
@@ -132,3 +133,19 @@ def _parse(found: dict[str, Any]) -> Manifest:  # Any: parsed JSON, checked here
     if not is_sound:
         raise BundleError("manifest.json: as_of needs a time zone, and version the form YYYYMMDD-xxxxxxxx")
     return manifest
+
+
+def _entry(name: str, found: Mapping[str, Any]) -> FileEntry:  # Any: parsed JSON, checked here
+    entry = FileEntry(**found)
+    if type(entry.bytes) is not int or entry.bytes < 0:
+        raise ValueError(f"{_shown(name)} can't have {entry.bytes!r} bytes")
+    if not isinstance(entry.sha256, str) or _SHA256.fullmatch(entry.sha256) is None:
+        raise ValueError(f"{_shown(name)} has no sha256 of 64 hex digits")
+    if not name.isprintable():
+        raise ValueError(f"no file of a bundle is named {name!r}")
+    return entry
+
+
+def _shown(name: str) -> str:
+    """Return a name that a line can hold: as it is, or quoted."""
+    return name if name.isprintable() else repr(name)

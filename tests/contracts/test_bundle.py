@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -211,6 +212,34 @@ def test_a_manifest_with_a_value_that_nothing_can_be_done_with_is_refused(
     found = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(found | {key: value}))
     refused(folder, f"manifest.json.*{message}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bytes": "1\n2"}, r"can't have '1\\n2' bytes"),
+        ({"bytes": -1}, "can't have -1 bytes"),
+        ({"bytes": True}, "can't have True bytes"),
+        ({"bytes": 1.5}, "can't have 1.5 bytes"),
+        ({"sha256": 7}, "has no sha256 of 64 hex digits"),
+        ({"sha256": "0" * 63 + "\n"}, "has no sha256 of 64 hex digits"),
+    ],
+)
+def test_a_manifest_whose_file_has_no_length_or_digest_is_refused(
+    folder: Path, change: dict[str, object], message: str
+) -> None:
+    found = json.loads((folder / "manifest.json").read_text())
+    found["files"]["numbers.json"] |= change
+    (folder / "manifest.json").write_text(json.dumps(found))
+    refused(folder, f"manifest.json.*numbers.json {message}")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred"])
+def test_a_manifest_with_a_name_that_no_line_can_hold_is_refused_in_a_line(folder: Path, name: str) -> None:
+    found = json.loads((folder / "manifest.json").read_text())
+    for odd in (found | {name: 1}, found | {"files": {name: found["files"]["numbers.json"]}}):
+        (folder / "manifest.json").write_text(json.dumps(odd))
+        refused(folder, f"manifest.json.*{re.escape(repr(name))}")
 
 
 def test_a_manifest_with_an_unknown_key_is_refused(folder: Path) -> None:
