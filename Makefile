@@ -170,7 +170,7 @@ fuzz: $(STAMP) ## atheris on decoders and table readers, schemathesis over the A
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),30) $(foreach target,$(ONLY),--only $(target))
 
 .PHONY: bench-big
-bench-big: $(STAMP) ## a bundle of 1,000,000 customers and 100,000 products, and how all grows (5 GB of disk; FOLDER=…, RECORD=1)
+bench-big: $(STAMP) ## a bundle of 1,000,000 customers and 100,000 products, and how all grows (2 GB of disk; FOLDER=…, RECORD=1)
 	@$(BIN)/python -m tests.benchmarks.bench_big $(if $(FOLDER),--folder $(FOLDER)) $(if $(RECORD),--record)
 
 .PHONY: soak

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ class Likeness:
         self._bundle = bundle
         self.n_customers = len(bundle.customers.id)
         self._n_categories = len(bundle.categories.name)
+        self._offsets = bundle.propensity.offsets.astype(np.int64)
         raw = np.stack([_transformed(bundle, name) for name in _SCORES], axis=1)
         self._dense = _standardised(raw, among)
         sums, squares = self._category_sums(among)
@@ -70,8 +72,7 @@ class Likeness:
         scaled = category_weights / self._spread.deviation
         table = scaled.astype(np.float32)
         for rows, entries in self._chunks():
-            propensity = self._bundle.propensity
-            products = table[propensity.category[entries]] * propensity.p28[entries]
+            products = table[self._bundle.propensity.category[entries]] * self._chances(rows, entries)
             found[rows] += self._sums_by_customer(products, rows)
         found -= np.float32(self._spread.mean @ scaled)
         found /= np.maximum(self._norm, np.float32(1e-6)) * np.float32(norm)
@@ -83,21 +84,22 @@ class Likeness:
 
     def _category_sums(self, among: Mask) -> tuple[F64, F64]:
         """Return the sum of the chances in each category, and of their squares, over the customers of a mask."""
-        propensity = self._bundle.propensity
-        counts = np.diff(propensity.offsets)
+        category = self._bundle.propensity.category
+        counts = np.diff(self._offsets)
         sums, squares = np.zeros(self._n_categories), np.zeros(self._n_categories)
         for rows, entries in self._chunks():
-            chance = propensity.p28[entries] * np.repeat(among[rows], counts[rows])
-            sums += self._by_category(propensity.category[entries], chance)
-            squares += self._by_category(propensity.category[entries], chance * chance)
+            chance = self._chances(rows, entries) * np.repeat(among[rows], counts[rows])
+            sums += self._by_category(category[entries], chance)
+            squares += self._by_category(category[entries], chance * chance)
         return sums, squares
 
     def _sums_of(self, rows: IntArray) -> tuple[F64, F64]:
-        entries = self._entries_of(rows)
-        category, chance = self._bundle.propensity.category[entries], self._bundle.propensity.p28[entries]
+        propensity, entries = self._bundle.propensity, self._entries_of(rows)
+        owners = np.repeat(rows, self._offsets[rows + 1] - self._offsets[rows])
+        category, chance = propensity.category[entries], propensity.p28.read(owners, entries).astype(np.float32)
         return self._by_category(category, chance), self._by_category(category, chance * chance)
 
-    def _by_category(self, category: npt.NDArray[np.int32], values: F32) -> F64:
+    def _by_category(self, category: npt.NDArray[np.integer[Any]], values: F32) -> F64:
         # Of nothing at all bincount makes integers.
         return np.bincount(category, weights=values, minlength=self._n_categories).astype(np.float64)
 
@@ -119,19 +121,24 @@ class Likeness:
         squared = np.full(self.n_customers, float((mean**2 * inverse).sum()), dtype=np.float32)
         squared += np.einsum("ij,ij->i", self._dense, self._dense)
         for rows, entries in self._chunks():
-            category, chance = self._bundle.propensity.category[entries], self._bundle.propensity.p28[entries]
+            category, chance = self._bundle.propensity.category[entries], self._chances(rows, entries)
             squared[rows] += self._sums_by_customer(chance * (quadratic[category] * chance - linear[category]), rows)
         return np.sqrt(np.maximum(squared, 0.0))
 
     def _chunks(self) -> Iterator[tuple[slice, slice]]:
         """Yield ranges of customers with the range of their entries."""
-        offsets = self._bundle.propensity.offsets
+        offsets = self._offsets
         for first in range(0, self.n_customers, _CHUNK):
             end = min(first + _CHUNK, self.n_customers)
             yield slice(first, end), slice(int(offsets[first]), int(offsets[end]))
 
+    def _chances(self, rows: slice, entries: slice) -> F32:
+        """Return the chances of a range of customers, by entry."""
+        owners = np.repeat(np.arange(rows.start, rows.stop), np.diff(self._offsets[rows.start : rows.stop + 1]))
+        return self._bundle.propensity.p28.read(owners, entries).astype(np.float32)
+
     def _sums_by_customer(self, values: F32, rows: slice) -> F32:
-        offsets = self._bundle.propensity.offsets[rows.start : rows.stop + 1]
+        offsets = self._offsets[rows.start : rows.stop + 1]
         starts = offsets - offsets[0]
         # Of a customer without an entry reduceat gives the next one's first value; a zero stands behind the last.
         sums = np.add.reduceat(np.append(values, np.float32(0.0)), starts[:-1])
@@ -139,7 +146,7 @@ class Likeness:
         return sums
 
     def _entries_of(self, rows: IntArray) -> IntArray:
-        offsets = self._bundle.propensity.offsets
+        offsets = self._offsets
         starts, counts = offsets[rows], offsets[rows + 1] - offsets[rows]
         ends = np.cumsum(counts)
         return np.repeat(starts - ends + counts, counts) + np.arange(int(ends[-1]) if len(ends) else 0)

@@ -61,5 +61,5 @@ class ScoreColumns:
         entries = np.flatnonzero(np.isin(propensity.category, rows))
         found = np.zeros(len(self._bundle.customers.id), dtype=np.float32)
         owners = np.searchsorted(propensity.offsets, entries, side="right") - 1
-        np.maximum.at(found, owners, propensity.p28[entries])
+        np.maximum.at(found, owners, propensity.p28.read(owners, entries))
         return found

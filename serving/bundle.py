@@ -23,24 +23,17 @@ import numpy.typing as npt
 
 from serving import manifest as manifests
 from serving.bundle_checks import check_layout, check_values, sizes_of
+from serving.bundle_columns import narrowed
 from serving.bundle_drafts import held, sweep_drafts
-from serving.bundle_format import (
-    INTIMATE,
-    RECOMMENDABLE,
-    RESTRICTED,
-    BundleArrays,
-    Categories,
-    Products,
-    all_columns,
-    assemble,
-    flatten,
-)
+from serving.bundle_fields import Values, all_columns, assemble, flatten, is_narrowed
+from serving.bundle_format import INTIMATE, RECOMMENDABLE, RESTRICTED, BundleArrays, Categories, Products
 from serving.decisioning.flags import excluded_products, flag_categories, flag_products
 from serving.decisioning.policy import Policy, parse_policy
 from serving.decisioning.texts import language_named, parse_texts
 from serving.errors import BundleError, PolicyError, TextsError
 from serving.manifest import BundleMeta, FileEntry, Manifest
 from serving.numbers import Numbers, numbers_from_json
+from serving.shares import Shares
 from serving.strings import StringTable
 
 MANIFEST_NAME = "manifest.json"
@@ -314,18 +307,24 @@ def _read_text(path: Path) -> str:
         raise BundleError(f"{path.name} is not UTF-8") from error
 
 
-def _write_column(folder: Path, name: str, values: npt.NDArray[Any] | StringTable) -> None:
+def _write_column(folder: Path, name: str, values: Values) -> None:
+    for each, array in _files_of(name, values).items():
+        stored = narrowed(array) if is_narrowed(name, array.dtype) else array
+        np.save(folder / f"{each}.npy", np.ascontiguousarray(stored), allow_pickle=False)
+
+
+def _files_of(name: str, values: Values) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays that hold a column, by the name of their file."""
     if isinstance(values, StringTable):
-        np.save(folder / f"{name}.offsets.npy", np.ascontiguousarray(values.offsets), allow_pickle=False)
-        np.save(folder / f"{name}.utf8.npy", np.ascontiguousarray(values.utf8), allow_pickle=False)
-    else:
-        np.save(folder / f"{name}.npy", np.ascontiguousarray(values), allow_pickle=False)
+        return {f"{name}.offsets": values.offsets, f"{name}.utf8": values.utf8}
+    return {name: values.codes if isinstance(values, Shares) else values}
 
 
-def _map_column(folder: Path, name: str, dtype: str) -> npt.NDArray[Any] | StringTable:
+def _map_column(folder: Path, name: str, dtype: str) -> Values:
     if dtype == "str":
         return StringTable(_map(folder / f"{name}.offsets.npy"), _map(folder / f"{name}.utf8.npy"))
-    return _map(folder / f"{name}.npy")
+    mapped = _map(folder / f"{name}.npy")
+    return Shares(mapped) if dtype == "share" else mapped
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.bundle_columns import Column
-from serving.bundle_format import BundleArrays, all_columns, flatten
+from serving.bundle_fields import all_columns, flatten, is_narrowed
+from serving.bundle_format import BundleArrays
 from serving.errors import BundleError
+from serving.shares import Shares
 from serving.strings import StringTable
 
-Values = npt.NDArray[Any] | StringTable
+Shape = tuple[int, ...]
 
 _CHUNK = 1 << 20
 """Entries that are checked at once: the memory that a check takes does not grow with customers."""
@@ -43,9 +45,22 @@ def check_layout(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
             _check_table_layout(name, values, sizes[axis])
             continue
         expected = (sizes[axis] + extra, column.width) if column.width else (sizes[axis] + extra,)
-        if values.dtype != np.dtype(column.dtype) or values.shape != expected:
-            found = f"{values.dtype.str} {values.shape}"
-            raise BundleError(f"array {name} is {found}, expected {np.dtype(column.dtype).str} {expected}")
+        _check_array_layout(name, values, column, expected)
+
+
+def _check_array_layout(name: str, values: npt.NDArray[Any] | Shares, column: Column, expected: Shape) -> None:
+    array = values.codes if isinstance(values, Shares) else values
+    dtype = np.dtype("<u2" if column.dtype == "share" else column.dtype)
+    is_typed = isinstance(values, Shares) == (column.dtype == "share") and _is_typed(name, array, dtype)
+    if not is_typed or array.shape != expected:
+        raise BundleError(f"array {name} is {array.dtype.str} {array.shape}, expected {dtype.str} {expected}")
+
+
+def _is_typed(name: str, array: npt.NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Return whether an array is of a type, or of a narrower one where the column's may be."""
+    if array.dtype == dtype or not is_narrowed(name, dtype):
+        return bool(array.dtype == dtype)
+    return array.dtype.kind in "iu" and array.dtype.itemsize <= dtype.itemsize
 
 
 def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
@@ -54,6 +69,8 @@ def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
     for name, values in flatten(arrays):
         if isinstance(values, StringTable):
             _check_strings(name, values)
+        elif isinstance(values, Shares):
+            continue  # every code is a share
         elif name.endswith(".offsets"):
             _check_offsets(name, values, sizes[name.removesuffix(".offsets")])
         elif name.endswith(".hash"):
@@ -65,20 +82,35 @@ def check_values(arrays: BundleArrays, sizes: Mapping[str, int]) -> None:
 
 def _check_agreement(arrays: BundleArrays) -> None:
     """Raise BundleError where arrays contradict each other: order within owners, rows of products and their kind."""
-    products, habit, stretch = arrays.products, arrays.habit, arrays.stretch
-    same_type = all(
-        np.array_equal(products.type[habit.product[part]], habit.type[part]) for part in _parts(len(habit.product))
-    )
-    _require(same_type, "habit.product", "holds a product of another type than habit.type says")
-    same_category = all(
-        _is_of(products.category, stretch.product[part], stretch.category[part])
-        for part in _parts(len(stretch.product))
-    )
-    _require(same_category, "stretch.product", "holds a product of another category than stretch.category says")
-    for name, group in (("habit", arrays.habit), ("again", arrays.again)):
-        falls = _follows(group.p7, group.offsets, np.less_equal)
-        _require(falls, f"{name}.p7", "doesn't fall within each customer")
+    _check_named(arrays)
+    falling = {f"{name}.p7": (getattr(arrays, name).p7.codes, name) for name in ("habit", "again", "stretch")}
+    falling |= {f"{name}.fall": (getattr(arrays, name).fall, name) for name in ("discover", "propensity")}
+    for name, (codes, group) in falling.items():
+        falls = _follows(codes, getattr(arrays, group).offsets, np.less_equal)
+        _require(falls, name, "doesn't fall within each customer")
     _check_offers(arrays)
+
+
+def _check_named(arrays: BundleArrays) -> None:
+    """Raise BundleError where a list names a product, or a category, by a place that there is not."""
+    products, habit, stretch = arrays.products, arrays.habit, arrays.stretch
+    for name, kind, group in (
+        ("usual", products.type, arrays.usual),
+        ("novelty", products.category, arrays.novelty),
+    ):
+        owner = np.repeat(np.arange(len(group.offsets) - 1), np.diff(group.offsets))
+        _require(np.array_equal(kind[group.product], owner), f"{name}.product", "holds a product of another kind")
+    n_usual, n_novel = np.diff(arrays.usual.offsets), np.diff(arrays.novelty.offsets)
+    are_usual = all((habit.place[part] < n_usual[habit.type[part]]).all() for part in _parts(len(habit.place)))
+    _require(are_usual, "habit.place", "names more products than usual has of that type")
+    are_novel = all(
+        (stretch.place[part] < n_novel[stretch.category[part]][:, None]).all() for part in _parts(len(stretch.place))
+    )
+    _require(are_novel, "stretch.place", "names more products than novelty has of that category")
+    n_recent = np.diff(arrays.recent.offsets.astype(np.int64))
+    owner = np.repeat(np.arange(len(n_recent)), np.diff(stretch.offsets))
+    are_recent = all((stretch.source[part] <= n_recent[owner[part]]).all() for part in _parts(len(owner)))
+    _require(are_recent, "stretch.source", "names more categories than recent has of that customer")
 
 
 def _check_offers(arrays: BundleArrays) -> None:
@@ -102,22 +134,15 @@ def _check_offers(arrays: BundleArrays) -> None:
     _require(same, "product_offers.offer", "says otherwise than offer_products.product")
 
 
-def _is_of(category: npt.NDArray[np.int32], product: npt.NDArray[np.int32], named: npt.NDArray[np.int32]) -> bool:
-    """Return whether products, several a row, -1 for none, are all of the category that their row names."""
-    shown = product >= 0
-    owner = np.broadcast_to(named[:, None], product.shape)
-    return np.array_equal(category[product[shown]], owner[shown])
-
-
 def _follows(
-    values: npt.NDArray[Any], offsets: npt.NDArray[np.int64], holds: Callable[..., npt.NDArray[np.bool_]]
+    values: npt.NDArray[Any], offsets: npt.NDArray[np.integer[Any]], holds: Callable[..., npt.NDArray[np.bool_]]
 ) -> bool:
     """Return whether `holds(value, the one before)` is true of all values but the first of each group."""
     for start in range(0, len(values) - 1, _CHUNK):
         part = values[start : start + _CHUNK + 1]
         steps = holds(part[1:], part[:-1])
         first, last = np.searchsorted(offsets, [start + 1, start + len(part)])
-        steps[offsets[first:last] - 1 - start] = True
+        steps[offsets[first:last].astype(np.int64) - 1 - start] = True
         if not steps.all():
             return False
     return True
@@ -138,7 +163,8 @@ def _require(holds: bool, name: str, claim: str) -> None:
 
 
 def _check_table_layout(name: str, table: StringTable, size: int) -> None:
-    _require(table.offsets.dtype == np.dtype("<i8") and table.offsets.ndim == 1, name + ".offsets", "is not int64")
+    is_offsets = _is_typed(name, table.offsets, np.dtype("<i8")) and table.offsets.ndim == 1
+    _require(is_offsets, name + ".offsets", "is not int64")
     _require(table.utf8.dtype == np.dtype("|u1") and table.utf8.ndim == 1, name + ".utf8", "is not uint8")
     _require(len(table.offsets) == size + 1, name + ".offsets", f"has length {len(table.offsets)}, expected {size + 1}")
 
@@ -154,7 +180,7 @@ def _check_strings(name: str, table: StringTable) -> None:
     _require(not bool(is_continued.any()), name + ".offsets", "cuts a character in two")
 
 
-def _check_offsets(name: str, offsets: npt.NDArray[np.int64], n_entries: int) -> None:
+def _check_offsets(name: str, offsets: npt.NDArray[np.integer[Any]], n_entries: int) -> None:
     spans = bool(offsets[0] == 0 and offsets[-1] == n_entries)
     _require(spans, name, f"doesn't run from 0 to {n_entries}")
     _require(bool(np.all(offsets[:-1] <= offsets[1:])), name, "is not ascending")

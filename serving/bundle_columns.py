@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ U64 = npt.NDArray[np.uint64]
 class Column:
     """One array: its type, the name of its first axis, and what its values may be.
 
+    Besides numpy's types there are ``str`` (a `StringTable`) and ``share`` (`Shares`). Of whole numbers that grow with
+    customers the type is the widest: they are stored in the narrowest that holds them (`narrowed`).
+
     `axis` is a size of the manifest (``customers``, ``products``, …, or the name of a ragged group: its entries);
     ``customers+1`` is one longer. `refers_to` is the axis whose rows the values are. Floats are never NaN unless
     `may_be_unknown`; rows may then be -1.
@@ -39,6 +43,16 @@ class Column:
 def share_column(axis: str, *, width: int = 0) -> Column:
     """Return a column of shares, 0 to 1."""
     return Column("<f4", axis, width=width, low=0.0, high=1.0)
+
+
+def chance_column(axis: str, *, width: int = 0) -> Column:
+    """Return a column of shares, 0 to 1, in two bytes each."""
+    return Column("share", axis, width=width)
+
+
+def steps_column(axis: str) -> Column:
+    """Return a column of numbers from 0 that are counted in steps (`shares.in_steps`)."""
+    return Column("<u2", axis)
 
 
 def number_column(axis: str, *, unknown: bool = False, low: float | None = None) -> Column:
@@ -64,3 +78,19 @@ def day_column(axis: str) -> Column:
 def offsets_column(axis: str) -> Column:
     """Return the offsets of a ragged group by the rows of `axis`."""
     return Column("<i8", axis + "+1", low=0)
+
+
+def narrowed(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+    """Return whole numbers in the narrowest type that holds them, with a sign where that takes no more.
+
+    Examples
+    --------
+    >>> [narrowed(np.array(each)).dtype.str for each in ([], [0, 127], [0, 255], [256], [-1, 128], [1 << 40])]
+    ['|i1', '|i1', '|u1', '<i2', '<i2', '<i8']
+    """
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for kind in ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4"):
+        bounds = np.iinfo(kind)
+        if bounds.min <= low and high <= bounds.max:
+            return values.astype(kind, copy=False)
+    return values

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from features.ids import UNKNOWN_ROW, find_row
 from serving.bundle import MANIFEST_NAME, Bundle, BundleContents, open_bundle, write_bundle
 from serving.bundle_columns import Column
-from serving.bundle_format import BundleArrays, all_columns, assemble, flatten
+from serving.bundle_fields import Values, all_columns, assemble, flatten
+from serving.bundle_format import BundleArrays
 from serving.manifest import BundleMeta
+from serving.shares import Shares
 from serving.strings import StringTable
 
 BoolArray = npt.NDArray[np.bool_]
@@ -47,18 +49,18 @@ def write_without(folder: Path, customer_ids: Collection[str], bundles: Path) ->
 def without(arrays: BundleArrays, stays: BoolArray) -> dict[str, Any]:
     """Return the keyword arguments of `BundleArrays` with only the customers that stay, shape ``(n_customers,)``."""
     columns = all_columns()
-    values = dict(flatten(arrays))
+    values: dict[str, Any] = dict(flatten(arrays))  # Any: offsets are arrays, which the names say
     ragged = {name.rpartition(".")[0] for name, each in columns.items() if each.axis == "customers+1"}
     entries = {group: np.repeat(stays, np.diff(values[f"{group}.offsets"])) for group in ragged}
     return assemble({name: _cut(values[name], columns[name], stays, entries) for name in values})
 
 
-def _cut(
-    values: npt.NDArray[Any] | StringTable, column: Column, stays: BoolArray, entries: dict[str, BoolArray]
-) -> npt.NDArray[Any] | StringTable:
+def _cut(values: Values, column: Column, stays: BoolArray, entries: dict[str, BoolArray]) -> Values:
     """Return what is left of one array: by customer, by entry of a ragged group, its offsets, or all of it."""
     if isinstance(values, StringTable):
         return _cut_strings(values, stays) if column.axis == "customers" else values
+    if isinstance(values, Shares):
+        return Shares(values.codes[stays if column.axis == "customers" else entries[column.axis]])
     if column.axis == "customers+1":
         return _offsets(np.diff(values)[stays])
     if column.axis == "customers":
@@ -71,7 +73,7 @@ def _cut_strings(table: StringTable, stays: BoolArray) -> StringTable:
     return StringTable(_offsets(lengths[stays]), table.utf8[np.repeat(stays, lengths)])
 
 
-def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _offsets(lengths: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets

@@ -1,15 +1,13 @@
 """What is in a bundle: every array with its type, its shape and what its values may be (docs/architecture.md, part 5).
 
 A group is a frozen dataclass whose fields are annotated with a `Column`; the reader, the writer and the checks walk
-these annotations, so that a field written here is written, mapped and checked.
+these annotations (`bundle_fields.py`), so that a field written here is written, mapped and checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from functools import cache
-from typing import Annotated, Any, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy.typing as npt
 
@@ -24,12 +22,14 @@ from serving.bundle_columns import (
     U16,
     U64,
     Column,
+    chance_column,
     count_column,
     day_column,
     number_column,
     offsets_column,
     row_column,
     share_column,
+    steps_column,
 )
 from serving.bundle_offers import (
     Contacts,
@@ -40,12 +40,19 @@ from serving.bundle_offers import (
     Responses,
     Sends,
 )
+from serving.shares import Falling, Shares, falling
 from serving.strings import StringTable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 N_FACTORS = 32
 """How many factors a product has; a small shop leaves some of them 0."""
+
+MAX_HABITS, MAX_AGAIN, MAX_STRETCHES, MAX_DISCOVERIES, MAX_PROPENSITIES = 40, 100, 24, 72, 64
+"""How many entries training gives each list of a customer at most (docs/adr/0013)."""
+
+N_STRETCH_PRODUCTS = 3
+"""How many products of its category a stretch names."""
 
 # Bits of products.flags and categories.flags.
 RECOMMENDABLE, RESTRICTED, INTIMATE, PRICE_LEARNED = 1, 2, 4, 8
@@ -75,7 +82,7 @@ class Customers:
     usual_price: Annotated[F32, number_column("customers", unknown=True, low=0)]
     private_label: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
     healthy: Annotated[F32, Column("<f4", "customers", may_be_unknown=True, low=0, high=1)]
-    p_shop: Annotated[F32, share_column("customers", width=7)]
+    p_shop: Annotated[Shares, chance_column("customers", width=7)]
     segment: Annotated[I16, Column("<i2", "customers", refers_to="segments", may_be_unknown=True)]
     tier: Annotated[I16, Column("<i2", "customers", refers_to="tiers", may_be_unknown=True)]
     channel: Annotated[I16, Column("<i2", "customers", refers_to="channels", may_be_unknown=True)]
@@ -84,17 +91,29 @@ class Customers:
 
 
 @dataclass(frozen=True)
+class UsualProducts:
+    """The products that habits name, ascending within each type."""
+
+    offsets: Annotated[I64, offsets_column("types")]
+    product: Annotated[I32, row_column("usual", "products")]
+
+
+@dataclass(frozen=True)
 class Habits:
-    """What each customer buys again, by product type, the most probable first; `product` is their usual one."""
+    """What each customer buys again, by product type, the most probable first.
+
+    `place` is that of their usual product among the type's `usual` ones. `wait` is from the last purchase to when the
+    next is expected, rounded down, and `gap` the mean between two, both in 32nds of a day.
+    """
 
     offsets: Annotated[I64, offsets_column("customers")]
     type: Annotated[I32, row_column("habit", "types")]
-    p7: Annotated[F32, share_column("habit")]
-    due_day: Annotated[F32, number_column("habit")]
+    p7: Annotated[Shares, chance_column("habit")]
+    wait: Annotated[U16, steps_column("habit")]
     last_day: Annotated[I32, day_column("habit")]
-    gap_days: Annotated[F32, number_column("habit", unknown=True, low=0)]
+    gap: Annotated[U16, steps_column("habit")]
     quantity: Annotated[I16, Column("<i2", "habit", low=1)]
-    product: Annotated[I32, row_column("habit", "products")]
+    place: Annotated[I32, count_column("<i4", "habit")]
     n: Annotated[I32, count_column("<i4", "habit")]
 
 
@@ -104,44 +123,79 @@ class Again:
 
     offsets: Annotated[I64, offsets_column("customers")]
     product: Annotated[I32, row_column("again", "products")]
-    p7: Annotated[F32, share_column("again")]
-    due_day: Annotated[F32, number_column("again")]
+    p7: Annotated[Shares, chance_column("again")]
+    wait: Annotated[U16, steps_column("again")]
     last_day: Annotated[I32, day_column("again")]
-    gap_days: Annotated[F32, number_column("again", unknown=True, low=0)]
+    gap: Annotated[U16, steps_column("again")]
     quantity: Annotated[I16, Column("<i2", "again", low=1)]
     n: Annotated[I32, count_column("<i4", "again")]
 
 
 @dataclass(frozen=True)
+class Novelties:
+    """What can be new to somebody: the products that discoveries and stretches name, ascending within each category."""
+
+    offsets: Annotated[I64, offsets_column("categories")]
+    product: Annotated[I32, row_column("novelty", "products")]
+
+
+@dataclass(frozen=True)
 class Stretches:
-    """Categories that are new to each customer, the most probable first, with the best products there (-1 pads)."""
+    """Categories that are new to each customer, the most probable first, with the best products there.
+
+    `place` tells these by their place among the category's novelties (-1 pads). `source` is the category that one is
+    reached from, counted from 1 among the customer's `recent` ones; 0 for none. `lift` is in 512ths.
+    """
 
     offsets: Annotated[I64, offsets_column("customers")]
     category: Annotated[I32, row_column("stretch", "categories")]
-    p7: Annotated[F32, share_column("stretch")]
-    p28: Annotated[F32, share_column("stretch")]
-    product: Annotated[I32, row_column("stretch", "products", unknown=True, width=3)]
-    source: Annotated[I32, row_column("stretch", "categories", unknown=True)]
-    lift: Annotated[F32, number_column("stretch", unknown=True, low=0)]
+    p7: Annotated[Shares, chance_column("stretch")]
+    place: Annotated[I32, Column("<i4", "stretch", width=N_STRETCH_PRODUCTS, low=-1)]
+    source: Annotated[I32, count_column("<i4", "stretch")]
+    lift: Annotated[U16, steps_column("stretch")]
 
 
 @dataclass(frozen=True)
 class Discoveries:
-    """Products that each customer never bought, the most probable first."""
+    """Products that each customer never bought, the most probable first; `novelty` is a row of the novelties.
+
+    `top` and `fall` are the chances within seven days (`shares.Falling`).
+    """
 
     offsets: Annotated[I64, offsets_column("customers")]
-    product: Annotated[I32, row_column("discover", "products")]
-    p28: Annotated[F32, share_column("discover")]
-    p7: Annotated[F32, share_column("discover")]
+    novelty: Annotated[I32, row_column("discover", "novelty")]
+    top: Annotated[Shares, chance_column("customers")]
+    fall: Annotated[U8, Column("|u1", "discover")]
+
+    @classmethod
+    def of(cls, offsets: I64, novelty: I32, p7: npt.ArrayLike) -> Discoveries:
+        """Return the discoveries with these chances."""
+        return cls(offsets, novelty, *falling(p7, offsets))
+
+    @property
+    def p7(self) -> Falling:
+        """The chances within seven days."""
+        return Falling(self.top, self.fall)
 
 
 @dataclass(frozen=True)
 class Propensities:
-    """Chances that each customer buys in a category within 28 days, the most probable first."""
+    """Chances that each customer buys in a category within 28 days, the most probable first (`shares.Falling`)."""
 
     offsets: Annotated[I64, offsets_column("customers")]
     category: Annotated[I32, row_column("propensity", "categories")]
-    p28: Annotated[F32, share_column("propensity")]
+    top: Annotated[Shares, chance_column("customers")]
+    fall: Annotated[U8, Column("|u1", "propensity")]
+
+    @classmethod
+    def of(cls, offsets: I64, category: I32, p28: npt.ArrayLike) -> Propensities:
+        """Return the propensities with these chances."""
+        return cls(offsets, category, *falling(p28, offsets))
+
+    @property
+    def p28(self) -> Falling:
+        """The chances within 28 days."""
+        return Falling(self.top, self.fall)
 
 
 @dataclass(frozen=True)
@@ -270,8 +324,10 @@ class BundleArrays:
     segments: Annotated[StringTable, Column("str", "segments")]
     tiers: Annotated[StringTable, Column("str", "tiers")]
     channels: Annotated[StringTable, Column("str", "channels")]
+    usual: UsualProducts
     habit: Habits
     again: Again
+    novelty: Novelties
     stretch: Stretches
     discover: Discoveries
     propensity: Propensities
@@ -293,47 +349,3 @@ class BundleArrays:
     redeemed: Redeemed
     sends: Sends
     contacts: Contacts
-
-
-@cache
-def columns_of(group: type) -> dict[str, Column]:
-    """Return the columns of a group's own fields, by field name; fields that are groups themselves are left out."""
-    hints = get_type_hints(group, include_extras=True)
-    found = {}
-    for each in fields(group):
-        columns = [extra for extra in get_args(hints[each.name])[1:] if isinstance(extra, Column)]
-        if columns:
-            found[each.name] = columns[0]
-    return found
-
-
-@cache
-def groups() -> dict[str, type]:
-    """Return the groups of a bundle, by name."""
-    hints = get_type_hints(BundleArrays, include_extras=True)
-    return {each.name: hints[each.name] for each in fields(BundleArrays) if isinstance(hints[each.name], type)}
-
-
-def all_columns() -> dict[str, Column]:
-    """Return every column of a bundle by its full name, such as ``customers.churn`` or ``segments``."""
-    named = dict(columns_of(BundleArrays))
-    for group, kind in groups().items():
-        named.update({f"{group}.{field}": column for field, column in columns_of(kind).items()})
-    return named
-
-
-def flatten(arrays: BundleArrays) -> Iterator[tuple[str, npt.NDArray[Any] | StringTable]]:
-    """Yield every column's full name and values, in the order of the format."""
-    for name in columns_of(BundleArrays):
-        yield name, getattr(arrays, name)
-    for group, kind in groups().items():
-        for field in columns_of(kind):
-            yield f"{group}.{field}", getattr(getattr(arrays, group), field)
-
-
-def assemble(columns: dict[str, npt.NDArray[Any] | StringTable]) -> dict[str, Any]:
-    """Return the keyword arguments of `BundleArrays` from every column by its full name; the inverse of `flatten`."""
-    parts: dict[str, Any] = {name: columns[name] for name in columns_of(BundleArrays)}
-    for group, kind in groups().items():
-        parts[group] = kind(**{field: columns[f"{group}.{field}"] for field in columns_of(kind)})
-    return parts

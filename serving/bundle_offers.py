@@ -14,6 +14,7 @@ from serving.bundle_columns import (
     I64,
     U8,
     Column,
+    chance_column,
     count_column,
     number_column,
     offsets_column,
@@ -21,6 +22,7 @@ from serving.bundle_columns import (
     share_column,
 )
 from serving.channels import CHANNELS, Channel
+from serving.shares import Shares
 from serving.strings import StringTable
 
 OPEN_START_US, OPEN_END_US = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
@@ -92,7 +94,7 @@ class Responses:
 
     offsets: Annotated[I64, offsets_column("customers")]
     offer: Annotated[I32, row_column("response", "offers")]
-    p: Annotated[F32, share_column("response")]
+    p: Annotated[Shares, chance_column("response")]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from serving.bundle_format import BundleArrays, flatten
+from serving.bundle_fields import flatten
+from serving.bundle_format import BundleArrays
+from serving.shares import Shares
 from serving.strings import StringTable
 
 _POPULATE_READ = 22  # MADV_POPULATE_READ, since Linux 5.14; Python has no name for it
@@ -45,7 +47,7 @@ def _parts(arrays: BundleArrays) -> Iterator[npt.NDArray[Any]]:
         if isinstance(values, StringTable):
             yield from (values.offsets, values.utf8)
         else:
-            yield values
+            yield values.codes if isinstance(values, Shares) else values
 
 
 def _steps(values: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:

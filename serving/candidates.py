@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any, NamedTuple, overload
 
 from features.ids import find_row
@@ -15,17 +15,20 @@ from serving.bundle_format import (
     CONSENT_UNKNOWN,
     CONSENT_YES,
     HEALTHY,
+    N_STRETCH_PRODUCTS,
     PRIVATE_LABEL,
     Again,
     BundleArrays,
     Habits,
 )
 from serving.numbers import WINDOW_DAYS
+from serving.shares import DAY_STEPS, LIFT_STEPS, SHARE, part_of_fall
+from serving.shares import UNKNOWN as UNKNOWN_STEPS
 from serving.shelf import Shelf, floats, ints
 from serving.state.events import EventType
 
 UNKNOWN = -1
-N_STRETCH_PRODUCTS = 3
+_DAY_STEP = 1 / DAY_STEPS
 _CUSTOMERS_REMEMBERED = 1024  # several parts of one call look the same customer up
 
 
@@ -102,14 +105,18 @@ class Candidates:
         self._usual_price = floats(customers.usual_price)
         self._private_label = floats(customers.private_label)
         self._healthy = floats(customers.healthy)
-        self._p_shop = floats(customers.p_shop)
+        self._p_shop = ints(customers.p_shop.codes)
         self._habit = _habit_columns(bundle.habit)
         self._habit_type = ints(bundle.habit.type)
+        self._usual = (ints(bundle.usual.offsets), ints(bundle.usual.product), ints(bundle.habit.place))
         self._again = _habit_columns(bundle.again)
-        stretch, discover, also = bundle.stretch, bundle.discover, bundle.also
-        self._stretch = (ints(stretch.offsets), ints(stretch.category), floats(stretch.p7), ints(stretch.product))
-        self._stretch_links = (ints(stretch.source), floats(stretch.lift))
-        self._discover = (ints(discover.offsets), ints(discover.product), floats(discover.p7))
+        self._bought = ints(bundle.again.product)
+        novelty, stretch, discover, also = bundle.novelty, bundle.stretch, bundle.discover, bundle.also
+        self._novelty = (ints(novelty.offsets), ints(novelty.product))
+        self._stretch = (ints(stretch.offsets), ints(stretch.category), ints(stretch.p7.codes), ints(stretch.place))
+        self._stretch_links = (ints(stretch.source), ints(stretch.lift))
+        self._discover = (ints(discover.offsets), ints(discover.novelty))
+        self._discover_p7 = (ints(discover.top.codes), ints(discover.fall), part_of_fall().__getitem__)
         self._recent = (ints(bundle.recent.offsets), ints(bundle.recent.category))
         self._popular = ints(bundle.popular.product)
         self._store_popular = (ints(bundle.store_popular.offsets), ints(bundle.store_popular.product))
@@ -149,30 +156,37 @@ class Candidates:
 
     def p_shop(self, customer: int) -> Sequence[float]:
         """Return the chances of a trip within 1, 2, … 7 days of the bundle's as-of."""
-        return self._p_shop[customer * WINDOW_DAYS : (customer + 1) * WINDOW_DAYS]
+        return [code * code / SHARE for code in self._p_shop[customer * WINDOW_DAYS : (customer + 1) * WINDOW_DAYS]]
 
     def habits_of(self, customer: int, types: Collection[int]) -> list[Habit]:
         """Return what the customer buys again of those types."""
         entries = self._habit.entries(customer)
         kinds = self._habit_type[entries.start : entries.stop]
-        return [self._habit.read(e, kind) for e, kind in enumerate(kinds, entries.start) if kind in types]
+        return [self._habit_at(e, kind) for e, kind in enumerate(kinds, entries.start) if kind in types]
+
+    def _habit_at(self, entry: int, kind: int) -> Habit:
+        starts, product, place = self._usual
+        return self._habit.read(entry, product[starts[kind] + place[entry]], kind)
 
     def again_products(self, customer: int) -> Sequence[int]:
         """Return the products that the customer buys again, the most probable first."""
         start, end = self._again.offsets[customer], self._again.offsets[customer + 1]
-        return list(self._again.product[start:end])
+        return list(self._bought[start:end])
 
     def habits(self, customer: int) -> Iterator[Habit]:
         """Yield what the customer buys again, by type, the most probable first."""
-        read, kind = self._habit.read, self._habit_type
+        read, kinds = self._habit.read, self._habit_type
+        starts, product, place = self._usual
         for entry in self._habit.entries(customer):
-            yield read(entry, kind[entry])
+            kind = kinds[entry]
+            yield read(entry, product[starts[kind] + place[entry]], kind)
 
     def again(self, customer: int) -> Iterator[Habit]:
         """Yield what the customer buys again, by product, the most probable first."""
-        read, kind, product = self._again.read, self._shelf.type, self._again.product
+        read, kind, products = self._again.read, self._shelf.type, self._bought
         for entry in self._again.entries(customer):
-            yield read(entry, kind[product[entry]])
+            product = products[entry]
+            yield read(entry, product, kind[product])
 
     def again_of(
         self, customer: int, products: Sequence[int], bought: Sequence[int] | None = None
@@ -184,7 +198,7 @@ class Candidates:
         bought = self.again_products(customer) if bought is None else bought
         start = self._again.offsets[customer]
         return [
-            self._again.read(start + bought.index(each), self._shelf.type[each]) if each in bought else None
+            self._again.read(start + bought.index(each), each, self._shelf.type[each]) if each in bought else None
             for each in products
         ]
 
@@ -196,28 +210,34 @@ class Candidates:
         """Return categories that are new to the customer, the most probable first; each is made as it is looked at."""
         offsets, category, p7, _ = self._stretch
         start, end = offsets[customer], offsets[customer + 1]
-        return _Stretches(range(start, end), self._stretch_at, (category[start:end], p7[start:end]))
+        at = partial(self._stretch_at, self._recent[0][customer] - 1)
+        return _Stretches(range(start, end), at, (category[start:end], p7[start:end]))
 
-    def _stretch_at(self, entry: int) -> Stretch:
-        _, category, p7, product = self._stretch
+    def _stretch_at(self, before_recent: int, entry: int) -> Stretch:
+        _, categories, p7, place = self._stretch
         source, lift = self._stretch_links
-        best = product[entry * N_STRETCH_PRODUCTS : (entry + 1) * N_STRETCH_PRODUCTS]
-        return _stretch_of((category[entry], p7[entry], tuple(best), source[entry], lift[entry]))
+        starts, product = self._novelty
+        category = categories[entry]
+        start = starts[category]
+        one, two, three = place[entry * N_STRETCH_PRODUCTS : (entry + 1) * N_STRETCH_PRODUCTS]
+        best = (
+            product[start + one] if one >= 0 else UNKNOWN,
+            product[start + two] if two >= 0 else UNKNOWN,
+            product[start + three] if three >= 0 else UNKNOWN,
+        )
+        reached, code, steps = source[entry], p7[entry], lift[entry]
+        reached_from = self._recent[1][before_recent + reached] if reached else UNKNOWN
+        lifted = math.nan if steps == UNKNOWN_STEPS else steps / LIFT_STEPS
+        return _stretch_of((category, code * code / SHARE, best, reached_from, lifted))
 
     def discoveries(self, customer: int) -> Iterator[Discovery]:
-        """Return products that the customer never bought, as the bundle orders them."""
-        offsets, product, p7 = self._discover
+        """Return products that the customer never bought, the most probable first."""
+        offsets, novelty = self._discover
+        tops, fall, part = self._discover_p7
         start, end = offsets[customer], offsets[customer + 1]
-        rows = zip(product[start:end], p7[start:end], repeat(None), repeat(None), repeat(_SIMILAR), strict=False)
-        return map(_discovery_of, rows)
-
-    def best_discoveries(self, customer: int) -> Iterator[Discovery]:
-        """Yield the same by their chance, the most probable first; ties as the bundle orders them."""
-        offsets, product, p7 = self._discover
-        start, end = offsets[customer], offsets[customer + 1]
-        chances = list(p7[start:end])
-        order = sorted(range(end - start), key=chances.__getitem__, reverse=True)
-        return (_discovery_of((product[start + i], chances[i], None, None, _SIMILAR)) for i in order)
+        products, top = map(self._novelty[1].__getitem__, novelty[start:end]), tops[customer] ** 2 / SHARE
+        chances = map(top.__mul__, map(part, fall[start:end]))
+        return map(_discovery_of, zip(products, chances, repeat(None), repeat(None), repeat(_SIMILAR), strict=False))
 
     def recent_categories(self, customer: int) -> set[int]:
         """Return the categories that the customer bought in the last 26 weeks."""
@@ -297,10 +317,10 @@ class Candidates:
 
 
 class _Stretches(Sequence[Stretch]):
-    """Stretches that are made one by one, from the entry of each; `columns` has their categories and chances."""
+    """Stretches that are made one by one, from the entry of each; `columns` has their categories and chances' codes."""
 
     def __init__(
-        self, entries: range, stretch_at: Callable[[int], Stretch], columns: tuple[Sequence[int], Sequence[float]]
+        self, entries: range, stretch_at: Callable[[int], Stretch], columns: tuple[Sequence[int], Sequence[int]]
     ) -> None:
         self._entries = entries
         self._stretch_at = stretch_at
@@ -322,32 +342,32 @@ class _Stretches(Sequence[Stretch]):
         return self._stretch_at(self._entries[place])
 
 
-def columns_of(stretches: Sequence[Stretch]) -> tuple[Sequence[int], Sequence[float]]:
-    """Return the categories and the chances within seven days of stretches, in their order."""
+def by_chance(stretches: Sequence[Stretch]) -> Iterator[tuple[int, int, float]]:
+    """Return place, category and chance within seven days of stretches, the most probable first, then by place."""
     if isinstance(stretches, _Stretches):
-        categories, chances = stretches.columns
-        return list(categories), list(chances)
-    return [each.category for each in stretches], [each.p7 for each in stretches]
+        categories, codes = stretches.columns
+        return zip(count(), categories, [code * code / SHARE for code in codes], strict=False)
+    order = sorted(range(len(stretches)), key=lambda place: stretches[place].p7, reverse=True)
+    return ((place, stretches[place].category, stretches[place].p7) for place in order)
 
 
 class _HabitColumns(NamedTuple):
-    """The columns that habits by type and by product share, as sequences."""
+    """The columns that habits by type and by product share, as sequences of codes and whole numbers."""
 
     offsets: Sequence[int]
-    product: Sequence[int]
-    p7: Sequence[float]
-    due_day: Sequence[float]
+    p7: Sequence[int]
+    wait: Sequence[int]
     last_day: Sequence[int]
-    gap_days: Sequence[float]
+    gap: Sequence[int]
     quantity: Sequence[int]
     n: Sequence[int]
 
-    def read(self, entry: int, kind: int) -> Habit:
-        _, product, p7, due_day, last_day, gap_days, quantity, n = self
-        gap = gap_days[entry]
-        pace = None if math.isnan(gap) else gap
-        fields = (product[entry], kind, p7[entry], due_day[entry], last_day[entry], pace, quantity[entry], n[entry])
-        habit: Habit = _made(Habit, fields)
+    def read(self, entry: int, product: int, kind: int) -> Habit:
+        _, p7, wait, last_day, gap, quantity, n = self
+        code, last, steps = p7[entry], last_day[entry], gap[entry]
+        chance, due_day = code * code / SHARE, last + wait[entry] * _DAY_STEP
+        pace = None if steps == UNKNOWN_STEPS else steps * _DAY_STEP
+        habit: Habit = _made(Habit, (product, kind, chance, due_day, last, pace, quantity[entry], n[entry]))
         return habit
 
     def entries(self, customer: int) -> range:
@@ -355,13 +375,5 @@ class _HabitColumns(NamedTuple):
 
 
 def _habit_columns(group: Habits | Again) -> _HabitColumns:
-    return _HabitColumns(
-        ints(group.offsets),
-        ints(group.product),
-        floats(group.p7),
-        floats(group.due_day),
-        ints(group.last_day),
-        floats(group.gap_days),
-        ints(group.quantity),
-        ints(group.n),
-    )
+    days = (ints(group.wait), ints(group.last_day), ints(group.gap))
+    return _HabitColumns(ints(group.offsets), ints(group.p7.codes), *days, ints(group.quantity), ints(group.n))

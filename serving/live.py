@@ -17,6 +17,7 @@ from serving.fold_in import FoldIn
 from serving.live_events import Doings, EventFold, events_since
 from serving.live_merge import MergedTaste
 from serving.live_taste import Lately, LiveTaste
+from serving.numbers import WINDOW_DAYS
 from serving.shelf import Shelf
 from serving.state.known import Live
 from serving.taste import BundleTaste, Place, Shopper, Taste
@@ -43,7 +44,7 @@ class Shoppers:
         self._fold = EventFold(shelf, self._policy, lru_cache(_PRODUCTS_REMEMBERED)(shelf.row_of))
         self._lately = Lately(shelf, candidates, self._policy, FoldIn(bundle, bundle.numbers))
         p_shop = bundle.customers.p_shop
-        self._nobody = Taste(p_shop.mean(axis=0).tolist() if len(p_shop) else [0.0] * p_shop.shape[1])
+        self._nobody = Taste(p_shop.means().tolist() if len(p_shop) else [0.0] * WINDOW_DAYS)
         self._n_baskets = bundle.customers.n_baskets
 
     @property

@@ -168,7 +168,7 @@ class OfferFacts:
         category = group.category[at].astype(np.int64)
         recent = shopper.taste.recent_categories()
         is_recent = np.array([each in recent for each in category.tolist()], dtype=np.bool_)
-        return category[is_recent], all_within(group.p28[at].astype(np.float64)[is_recent], 7.0 / 4.0)
+        return category[is_recent], all_within(group.p28.read(shopper.row, at).astype(np.float64)[is_recent], 7.0 / 4.0)
 
     def _setting(
         self, request: OffersRequest, shopper: Shopper, known: Known, *, call: OfferCall, hour: float

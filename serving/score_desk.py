@@ -156,8 +156,8 @@ class ScoreDesk:
     def _columns(self, rows: Rows, at: datetime, tiers: Sequence[Tier], k: int) -> Columns:
         """Return all numbers of these rows of the bundle."""
         customers, propensity = self._bundle.customers, self._bundle.propensity
-        starts = propensity.offsets[rows]
-        counts = np.minimum(propensity.offsets[rows + 1] - starts, k)
+        starts = propensity.offsets[rows].astype(np.int64)
+        counts = np.minimum(propensity.offsets[rows + 1].astype(np.int64) - starts, k)
         ends = np.cumsum(counts)
         places = np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
         return Columns(
@@ -170,7 +170,7 @@ class ScoreDesk:
             labels(self._channels, customers.channel[rows]),
             [hour if hour >= 0 else None for hour in customers.hour[rows].tolist()],
             propensity.category[places].tolist(),
-            rounded(propensity.p28[places], 6),
+            rounded(propensity.p28.read(np.repeat(rows, counts), places), 6),
             ends.tolist(),
         )
 
@@ -181,8 +181,10 @@ class ScoreDesk:
         return [f"{text}Z" for text in np.datetime_as_string(seconds.astype("datetime64[s]")).tolist()]
 
 
-def rounded(values: npt.NDArray[np.float32], places: int) -> list[float]:
+def rounded(values: npt.NDArray[np.floating], places: int) -> list[float]:
     """Return float32 numbers as `round` gives each: their products with 10^places are whole within float64's 53 bits.
+
+    Of chances as `Falling` reads them none lies so near a half that it would be another.
 
     >>> rounded(np.array([0.1, 0.0078125], dtype=np.float32), 6)
     [0.1, 0.007812]

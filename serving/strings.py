@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 class StringTable(Sequence[str]):
     """The strings of one column, by row.
 
-    `offsets` is int64 of shape ``(n + 1,)`` and starts at 0; string i is the UTF-8 text ``utf8[offsets[i]:offsets[i +
+    `offsets` are whole numbers of shape ``(n + 1,)`` from 0; string i is the UTF-8 text ``utf8[offsets[i]:offsets[i +
     1]]``, with `utf8` uint8 of shape ``(offsets[n],)``. An unknown string is the empty one.
 
     Examples
@@ -24,7 +24,7 @@ class StringTable(Sequence[str]):
 
     __slots__ = ("_bytes", "_starts", "offsets", "utf8")
 
-    def __init__(self, offsets: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, offsets: npt.NDArray[np.integer[Any]], utf8: npt.NDArray[np.uint8]) -> None:
         self.offsets = offsets
         self.utf8 = utf8
         # Reading one element of a memoryview costs a third of reading it from an array.

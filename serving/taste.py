@@ -143,7 +143,7 @@ class BundleTaste(Taste):
 
     @override
     def best_discoveries(self) -> Iterable[Discovery]:
-        return self._candidates.best_discoveries(self.row)
+        return self._candidates.discoveries(self.row)
 
     @override
     def recent_categories(self) -> set[int]:

@@ -19,14 +19,14 @@ from features import columns as c
 from features.asof import Moment
 from features.ids import hash_ids
 from serving import bundle_format as form
+from serving.named_products import places_among
+from serving.shares import DAY_STEPS, LIFT_STEPS, Shares, in_steps
 from serving.strings import StringTable
 from training.history import History
 from training.publish_catalogue import Catalogue
 from training.publish_offers import OfferArrays, no_offers
 from training.ragged import best_of_each, offsets_of
 
-MAX_HABITS, MAX_AGAIN, MAX_STRETCHES, MAX_DISCOVERIES, MAX_PROPENSITIES = 40, 100, 24, 100, 64
-STRETCH_PRODUCTS = 3
 RECENT_DAYS = 26 * 7
 P_SHOP = tuple(f"p_shop_{h}" for h in range(1, 8))
 UNKNOWN = -1
@@ -91,18 +91,17 @@ class Publisher:
     def arrays(self, predictions: Predictions) -> form.BundleArrays:
         """Return all arrays of the bundle."""
         segments, tiers, channels = (_names(predictions.profile[name]) for name in _PROFILE_NAMES)
-        catalogue = self.catalogue
+        catalogue, recent = self.catalogue, self._recent()
         return form.BundleArrays(
             customers=self._customers(predictions, (segments, tiers, channels)),
             segments=StringTable.of(segments),
             tiers=StringTable.of(tiers),
             channels=StringTable.of(channels),
-            habit=self._habits(predictions),
+            **self._habits(predictions),
             again=self._again(predictions),
-            stretch=self._stretches(predictions),
-            discover=self._discoveries(predictions.discover),
+            **self._new(predictions, recent),
             propensity=self._propensities(predictions.propensity),
-            recent=self._recent(),
+            recent=recent,
             products=catalogue.products(),
             types=catalogue.types(),
             categories=catalogue.categories(),
@@ -142,7 +141,7 @@ class Publisher:
             usual_price=_float(known[c.UNIT_PRICE_MEAN], missing=np.nan),
             private_label=_float(known[c.PRIVATE_LABEL_SHARE], missing=np.nan),
             healthy=self._healthy_shares(),
-            p_shop=_or_mean(shop),
+            p_shop=Shares.of(_or_mean(shop)),
             segment=profile[0],
             tier=profile[1],
             channel=profile[2],
@@ -164,69 +163,77 @@ class Publisher:
         shares = np.divide(healthy, total, out=np.full(n_known, np.nan), where=says_so)
         return np.asarray(shares, dtype=np.float32)
 
-    def _habits(self, predictions: Predictions) -> form.Habits:
+    def _habits(self, predictions: Predictions) -> dict[str, Any]:  # Any: groups of two classes
         usual = self.catalogue.usual_products(self.history.features("customer_products", self.moment))
         frame = _with_details(self.owners(predictions.habit), self.owners(predictions.habit_details), c.TYPE_ROW)
         frame = frame.merge(self.owners(usual), on=[c.CUSTOMER_ROW, c.TYPE_ROW])
-        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=MAX_HABITS, ties=[c.TYPE_ROW])
-        return form.Habits(type=_rows(frame[c.TYPE_ROW]), product=_rows(frame[c.PRODUCT_ROW]), **self._repeat(frame))
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=form.MAX_HABITS, ties=[c.TYPE_ROW])
+        product = _rows(frame[c.PRODUCT_ROW])
+        named = self.catalogue.named_by_type(product)
+        habits = form.Habits(type=_rows(frame[c.TYPE_ROW]), place=named.places(product), **self._repeat(frame))
+        return {"usual": form.UsualProducts(named.offsets, named.product), "habit": habits}
 
     def _again(self, predictions: Predictions) -> form.Again:
         frame = _with_details(self.owners(predictions.again), self.owners(predictions.again_details), c.PRODUCT_ROW)
         frame = frame[self.catalogue.is_recommendable[frame[c.PRODUCT_ROW].to_numpy()]]
-        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=MAX_AGAIN, ties=[c.PRODUCT_ROW])
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=form.MAX_AGAIN, ties=[c.PRODUCT_ROW])
         return form.Again(product=_rows(frame[c.PRODUCT_ROW]), **self._repeat(frame))
 
     def _repeat(self, frame: pd.DataFrame) -> dict[str, Any]:  # Any: arrays of several dtypes
         return {
             "offsets": offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
-            "p7": _float(frame[c.P7]),
-            "due_day": _float(frame[c.DUE_DAY]),
+            "p7": Shares.of(frame[c.P7]),
+            "wait": in_steps(frame[c.DUE_DAY] - frame[c.LAST_DAY], DAY_STEPS, is_floor=True),
             "last_day": _rows(frame[c.LAST_DAY]),
-            "gap_days": _float(frame[c.GAP_DAYS], missing=np.nan),
+            "gap": in_steps(frame[c.GAP_DAYS], DAY_STEPS),
             "quantity": frame[c.QUANTITY].clip(1, np.iinfo(np.int16).max).to_numpy(dtype=np.int16),
             "n": _rows(frame[c.N]),
         }
 
-    def _stretches(self, predictions: Predictions) -> form.Stretches:
+    def _new(self, predictions: Predictions, recent: form.RecentCategories) -> dict[str, Any]:  # Any: several classes
+        """Return stretches and discoveries, and the novelties that both name."""
+        stretches, best = self._stretches(predictions)
+        discoveries = self._discoveries(predictions.discover)
+        found = discoveries[c.PRODUCT_ROW].to_numpy(dtype=np.int64)
+        novel = self.catalogue.named_by_category([found, best])
+        owner, source = stretches[c.CUSTOMER_ROW].to_numpy(), _rows(stretches[c.SOURCE_CATEGORY_ROW])
+        offsets = offsets_of(discoveries[c.CUSTOMER_ROW].to_numpy(), len(self.known))
+        return {
+            "novelty": form.Novelties(novel.offsets, novel.product),
+            "stretch": form.Stretches(
+                offsets=offsets_of(stretches[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
+                category=_rows(stretches[c.CATEGORY_ROW]),
+                p7=Shares.of(stretches[c.P7]),
+                place=novel.places(best),
+                source=places_among(recent.offsets, recent.category, owner, source),
+                lift=in_steps(stretches[c.LIFT], LIFT_STEPS),
+            ),
+            "discover": form.Discoveries.of(offsets, novel.rows(found), discoveries[c.P7]),
+        }
+
+    def _stretches(self, predictions: Predictions) -> tuple[pd.DataFrame, RowArray]:
+        """Return the stretches of everyone, best first, and the rows of the best products of each, -1 pads."""
         frame = self.owners(predictions.stretch)
-        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_STRETCHES, ties=[c.CATEGORY_ROW])
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=form.MAX_STRETCHES, ties=[c.CATEGORY_ROW])
         best = self.owners(predictions.stretch_products)
-        best = best[best[c.RANK] <= STRETCH_PRODUCTS]
+        best = best[best[c.RANK] <= form.N_STRETCH_PRODUCTS]
         wide = best.pivot_table(
             index=[c.CUSTOMER_ROW, c.CATEGORY_ROW], columns=c.RANK, values=c.PRODUCT_ROW, aggfunc="first"
         )
-        wide = wide.reindex(columns=range(1, STRETCH_PRODUCTS + 1))
+        wide = wide.reindex(columns=range(1, form.N_STRETCH_PRODUCTS + 1))
         products = wide.reindex(pd.MultiIndex.from_frame(frame[[c.CUSTOMER_ROW, c.CATEGORY_ROW]])).to_numpy(dtype=float)
-        return form.Stretches(
-            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
-            category=_rows(frame[c.CATEGORY_ROW]),
-            p7=_float(frame[c.P7]),
-            p28=_float(frame[c.P28]),
-            product=np.where(np.isnan(products), UNKNOWN, products).astype(np.int32),
-            source=_rows(frame[c.SOURCE_CATEGORY_ROW]),
-            lift=_float(frame[c.LIFT], missing=np.nan),
-        )
+        return frame, np.where(np.isnan(products), UNKNOWN, products).astype(np.int32)
 
-    def _discoveries(self, predicted: pd.DataFrame) -> form.Discoveries:
+    def _discoveries(self, predicted: pd.DataFrame) -> pd.DataFrame:
         frame = self.owners(predicted)
         frame = frame[self.catalogue.is_recommendable[frame[c.PRODUCT_ROW].to_numpy()]]
-        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_DISCOVERIES, ties=[c.PRODUCT_ROW])
-        return form.Discoveries(
-            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
-            product=_rows(frame[c.PRODUCT_ROW]),
-            p28=_float(frame[c.P28]),
-            p7=_float(frame[c.P7]),
-        )
+        return best_of_each(frame, c.CUSTOMER_ROW, c.P7, n=form.MAX_DISCOVERIES, ties=[c.PRODUCT_ROW])
 
     def _propensities(self, predicted: pd.DataFrame) -> form.Propensities:
         frame = self.owners(predicted)
-        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=MAX_PROPENSITIES, ties=[c.CATEGORY_ROW])
-        return form.Propensities(
-            offsets=offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known)),
-            category=_rows(frame[c.CATEGORY_ROW]),
-            p28=_float(frame[c.P28]),
-        )
+        frame = best_of_each(frame, c.CUSTOMER_ROW, c.P28, n=form.MAX_PROPENSITIES, ties=[c.CATEGORY_ROW])
+        offsets = offsets_of(frame[c.CUSTOMER_ROW].to_numpy(), len(self.known))
+        return form.Propensities.of(offsets, _rows(frame[c.CATEGORY_ROW]), frame[c.P28])
 
     def _recent(self) -> form.RecentCategories:
         wanted = [c.CUSTOMER_ROW, c.CATEGORY_ROW, c.RECENCY_DAYS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -17,6 +18,7 @@ from features.ids import hash_ids
 from serving import bundle_format as form
 from serving.decisioning.flags import excluded_products, flag_categories, flag_products
 from serving.decisioning.policy import ListPolicy
+from serving.named_products import NamedProducts
 from serving.strings import StringTable
 from training.history import History
 from training.ragged import best_of_each, offsets_of
@@ -157,6 +159,15 @@ class Catalogue:
         """Return the products that sell best now."""
         frame = self.on_sale.sort_values([c.WEEKLY_RATE, c.PRODUCT_ROW], ascending=[False, True])
         return form.Popular(product=frame[c.PRODUCT_ROW].head(MAX_POPULAR).to_numpy(dtype=np.int32))
+
+    def named_by_type(self, products: npt.NDArray[np.int32]) -> NamedProducts:
+        """Return the products that lists name (rows), by type."""
+        return NamedProducts.of(self.frame[c.TYPE_ROW].to_numpy(dtype=np.int64), len(self.type_frame), [products])
+
+    def named_by_category(self, products: Iterable[npt.NDArray[np.integer]]) -> NamedProducts:
+        """Return the products that lists name (rows, -1 for none), by category."""
+        category = self.frame[c.CATEGORY_ROW].to_numpy(dtype=np.int64)
+        return NamedProducts.of(category, len(self.category_frame), products)
 
     def category_top(self) -> form.CategoryTop:
         """Return the products of each category that sell best now."""

@@ -20,6 +20,7 @@ from features import columns as c
 from features.asof import Moment
 from serving import bundle_offers as form
 from serving.channels import CHANNELS
+from serving.shares import Shares
 from serving.strings import StringTable
 from training import profile
 from training.history import History
@@ -163,7 +164,7 @@ class OfferArrays:
         return form.Responses(
             offsets=np.arange(self.n_customers + 1, dtype=np.int64) * n_offers,
             offer=np.tile(np.arange(n_offers, dtype=np.int32), self.n_customers),
-            p=np.clip(p, 0.0, 1.0).reshape(-1),
+            p=Shares.of(np.clip(p, 0.0, 1.0).reshape(-1)),
         )
 
     def _redeemed(self) -> form.Redeemed:
@@ -237,7 +238,7 @@ def no_offers(n_customers: int, n_products: int) -> dict[str, Any]:  # Any: grou
         "offers": form.Offers(names, names, floats, floats, floats, times, times, np.zeros(0, dtype=np.uint8), floats),
         "offer_products": form.OfferProducts(np.zeros(1, dtype=np.int64), none),
         "product_offers": form.ProductOffers(np.zeros(n_products + 1, dtype=np.int64), none),
-        "response": form.Responses(of_customers, none, floats),
+        "response": form.Responses(of_customers, none, Shares.of(floats)),
         "redeemed": form.Redeemed(of_customers, none),
         "sends": form.Sends(of_customers, np.zeros(0, dtype=np.int8), times, none, np.zeros(0, dtype=np.uint8)),
         "contacts": form.Contacts(counts, counts, counts, count, count, count, shares, shares, shares),

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.bundle_columns import F64, I64
-from serving.bundle_format import BundleArrays
+from serving.bundle_format import Again, BundleArrays, Habits
 from serving.candidates import Discovery, Habit, Stretch
+from serving.named_products import best_products, usual_products
+from serving.shares import DAY_STEPS, from_steps
 from serving.taste import BundleTaste, Taste
 
 # Any: integers and floats of the widths that the bundle stores.
@@ -85,9 +87,9 @@ class TasteColumns:
             product,
             _ints(self._bundle.products.type[product]),
             _floats(group.p7[at]),
-            _floats(group.due_day[at]),
+            _due_days(group, at),
             _ints(group.last_day[at]),
-            _floats(group.gap_days[at]),
+            from_steps(group.gap[at], DAY_STEPS),
             _ints(group.quantity[at]),
             _ints(group.n[at]),
         )
@@ -100,12 +102,12 @@ class TasteColumns:
         group = self._bundle.habit
         at = slice(int(group.offsets[self._row]), int(group.offsets[self._row + 1]))
         return OwnColumns(
-            _ints(group.product[at]),
+            usual_products(self._bundle, at),
             _ints(group.type[at]),
             _floats(group.p7[at]),
-            _floats(group.due_day[at]),
+            _due_days(group, at),
             _ints(group.last_day[at]),
-            _floats(group.gap_days[at]),
+            from_steps(group.gap[at], DAY_STEPS),
             _ints(group.quantity[at]),
             _ints(group.n[at]),
         )
@@ -116,8 +118,8 @@ class TasteColumns:
         if self._row >= 0:
             group = self._bundle.discover
             at = slice(int(group.offsets[self._row]), int(group.offsets[self._row + 1]))
-            p7 = _floats(group.p7[at])
-            return NewColumns(_ints(group.product[at]), p7, np.full(len(p7), np.nan))
+            p7 = _floats(group.p7.read(self._row, at))
+            return NewColumns(_ints(self._bundle.novelty.product[group.novelty[at]]), p7, np.full(len(p7), np.nan))
         found = self._discoveries
         return NewColumns(
             np.array([each.product for each in found], dtype=np.int64),
@@ -131,7 +133,7 @@ class TasteColumns:
         if self._row >= 0:
             group = self._bundle.stretch
             at = slice(int(group.offsets[self._row]), int(group.offsets[self._row + 1]))
-            return StretchColumns(_ints(group.category[at]), _floats(group.p7[at]), _ints(group.product[at]))
+            return StretchColumns(_ints(group.category[at]), _floats(group.p7[at]), best_products(self._bundle, at))
         found = self._stretches
         return StretchColumns(
             np.array([each.category for each in found], dtype=np.int64),
@@ -173,6 +175,10 @@ def _own_of(habits: Sequence[Habit]) -> OwnColumns:
         np.array(quantity, dtype=np.int64),
         np.array(n, dtype=np.int64),
     )
+
+
+def _due_days(group: Habits | Again, at: slice) -> F64:
+    return group.last_day[at] + group.wait[at] / DAY_STEPS
 
 
 def _ints(values: _Any) -> I64:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from serving.api_codes import Level
-from serving.candidates import Stretch, columns_of
+from serving.candidates import Stretch, by_chance
 from serving.decisioning.challenge_parts import Draft
 from serving.decisioning.completion import Windows
 from serving.decisioning.policy import StretchPolicy
@@ -83,15 +83,13 @@ class StretchChoice:
         worth, link_factor = self._ranking.worth, self._ranking.link_factor * _ROUNDING
         closed, may_be_named = self._closed, self._ranking.may_be_named
         stretches = self._draft.taste.stretches()
-        categories, chances = columns_of(stretches)
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
-        for place in sorted(range(len(chances)), key=chances.__getitem__, reverse=True):
-            category = categories[place]
+        for place, category, chance in by_chance(stretches):
             gain = worth[category]
             if ceiling * gain * link_factor < value or category in closed or not may_be_named[category]:
                 continue
-            ceiling = self._within(chances[place])
+            ceiling = self._within(chance)
             if ceiling * gain * link_factor < value:
                 continue
             stretch = stretches[place]

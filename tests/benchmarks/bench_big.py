@@ -1,6 +1,6 @@
 """`make bench-big`: how a bundle, and the time and memory that it takes, grow from 10,000 customers to 1,000,000.
 
-Draws three bundles (5 GB of disk in all, some minutes), opens each as a worker does, asks their engines in turn, and
+Draws three bundles (2 GB of disk in all, some minutes), opens each as a worker does, asks their engines in turn, and
 puts a server with two workers on the largest. Exit status 0, or 2 where it could not be measured.
 """
 

@@ -16,15 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.ids import IdIndex, hash_ids
+from features.ids import IdIndex
 from serving import bundle_format as fmt
 from serving.bundle import BundleContents, write_bundle
+from serving.bundle_fields import columns_of
+from serving.named_products import NamedProducts
+from serving.shares import DAY_STEPS, LIFT_STEPS, Shares, falling, in_steps
 from serving.strings import StringTable
-from tests.serving.big_bundle import SEGMENTS, TIERS, messages_of, offers_of, offsets_of, one_store
+from tests.serving.drawn import LABELS, customers_of, messages_of, offers_of, offsets_of, one_store
 from tests.serving.tiny import AS_OF_DAY, tiny_contents
 
-MOST_AGAIN, MOST_HABITS, N_STRETCHES, N_DISCOVERIES, N_PROPENSITIES = 100, 40, 24, 100, 64
-"""What a bundle holds of a customer at most (docs/architecture.md, part 5)."""
+N_NOVEL, N_NOVEL_OF_CATEGORY = 5_000, 8
+"""What there is to discover (training/configs/discover.toml): the most popular, and the best of each category."""
 
 MEDIAN_AGAIN, SPREAD_AGAIN = 18, 0.8
 N_ALSO, N_SUBSTITUTES, N_TOP, N_OFFERS = 30, 10, 20, 5
@@ -61,6 +64,8 @@ class Shelves:
     type: Rows
     category: Rows
     top: Rows  # of each category the three most popular products, -1 where there are fewer
+    novel: NamedProducts
+    usual: NamedProducts
 
 
 def write_big_bundle(scale: Scale, folder: Path) -> str:
@@ -78,10 +83,8 @@ def big_contents(scale: Scale) -> BundleContents:
         "products": products,
         "stores": one_store(base.stores),
         "store_popular": fmt.StorePopular(np.array([0, 200], "<i8"), shelves.by_rank[:200].astype("<i4")),
-        "customers": _customers(rng, scale.customers),
-        "segments": StringTable.of(SEGMENTS),
-        "tiers": StringTable.of(TIERS),
-        "channels": StringTable.of(["app", "email", "push", "sms", "store", "web"]),
+        "customers": customers_of(rng, scale.customers),
+        **LABELS,
         **_lists(rng, scale, shelves),
         **offers_of(rng, N_OFFERS, scale.customers, products),
         **messages_of(rng, scale.customers),
@@ -106,7 +109,10 @@ def _goods(rng: Rng, scale: Scale) -> tuple[Shelves, fmt.Products, dict[str, Any
         at = top_offsets[:-1] + place
         has = at < top_offsets[1:]
         top[has, place] = shelves_order[at[has]]
-    shelves = Shelves(by_rank, kind, category, top)
+    best = shelves_order[rank_within(top_offsets) < N_NOVEL_OF_CATEGORY]
+    novel = NamedProducts.of(category, n_categories, [by_rank[:N_NOVEL], best])
+    usual = NamedProducts.of(kind, n_types, [by_rank])
+    shelves = Shelves(by_rank, kind, category, top, novel, usual)
     products = _products(rng, scale, shelves, p7)
     parts = {
         "types": fmt.Types(
@@ -123,17 +129,23 @@ def _goods(rng: Rng, scale: Scale) -> tuple[Shelves, fmt.Products, dict[str, Any
         ),
         "category_top": _capped(shelves_order, top_offsets),
         "popular": fmt.Popular(by_rank[:2000].astype("<i4")),
+        "novelty": fmt.Novelties(novel.offsets, novel.product),
+        "usual": fmt.UsualProducts(usual.offsets, usual.product),
         **_neighbours(rng, n),
     }
     return shelves, products, parts
+
+
+def rank_within(offsets: Rows) -> Rows:
+    """Return the place of each entry within its group."""
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
 
 
 def _capped(order: Rows, offsets: Rows) -> fmt.CategoryTop:
     """Return the best of each category."""
     lengths = np.minimum(np.diff(offsets), N_TOP)
     kept = offsets_of(lengths)
-    within = np.arange(kept[-1]) - np.repeat(kept[:-1], lengths)
-    return fmt.CategoryTop(kept, order[np.repeat(offsets[:-1], lengths) + within].astype("<i4"))
+    return fmt.CategoryTop(kept, order[np.repeat(offsets[:-1], lengths) + rank_within(kept)].astype("<i4"))
 
 
 def _products(rng: Rng, scale: Scale, shelves: Shelves, p7: npt.NDArray[np.float32]) -> fmt.Products:
@@ -175,35 +187,6 @@ def _neighbours(rng: Rng, n: int) -> dict[str, Any]:
     }
 
 
-def _customers(rng: Rng, n: int) -> fmt.Customers:
-    ids = [f"c{i:07d}" for i in range(n)]
-    hashes = hash_ids(ids)
-    order = np.argsort(hashes, kind="stable")
-    consent = np.full((n, 6), fmt.CONSENT_UNKNOWN, dtype="|u1")
-    consent[:, 0] = fmt.CONSENT_YES
-    share = rng.uniform(0.05, 0.9, n).astype("<f4")
-    within = np.cumsum(rng.uniform(0.02, 0.13, (n, 7)), axis=1)
-    return fmt.Customers(
-        id=StringTable.of([ids[i] for i in order]),
-        hash=hashes[order],
-        store=np.zeros(n, dtype="<i4"),
-        consent=consent,
-        churn=share,
-        next_days=(share * 14).astype("<f4"),
-        value=rng.gamma(2.0, 60.0, n).astype("<f4"),
-        score=(share * 100).astype("<f4"),
-        usual_price=rng.uniform(2.0, 6.0, n).astype("<f4"),
-        private_label=share,
-        healthy=np.full(n, np.nan, dtype="<f4"),
-        p_shop=within.astype("<f4"),
-        segment=rng.integers(0, len(SEGMENTS), n).astype("<i2"),
-        tier=rng.integers(0, len(TIERS), n).astype("<i2"),
-        channel=rng.integers(-1, 6, n).astype("<i2"),
-        hour=rng.integers(8, 21, n).astype("|i1"),
-        n_baskets=rng.integers(1, 60, n).astype("<i4"),
-    )
-
-
 def _lists(rng: Rng, scale: Scale, shelves: Shelves) -> dict[str, Any]:
     """Return the lists of all customers, made some thousands at a time."""
     chunks = [
@@ -223,35 +206,46 @@ def _lists(rng: Rng, scale: Scale, shelves: Shelves) -> dict[str, Any]:
         lengths = np.concatenate([chunk.pop(f"{name}.lengths") for chunk in chunks])
         fields = [each.removeprefix(f"{name}.") for each in chunks[0] if each.startswith(f"{name}.")]
         columns = {field: np.concatenate([chunk.pop(f"{name}.{field}") for chunk in chunks]) for field in fields}
-        found[name] = kind(offsets=offsets_of(lengths), **columns)
+        shares = {field for field, each in columns_of(kind).items() if each.dtype == "share"}
+        parts = {field: Shares(values) if field in shares else values for field, values in columns.items()}
+        found[name] = kind(offsets=offsets_of(lengths), **parts)
     return found
 
 
 def _lists_of(rng: Rng, n: int, scale: Scale, shelves: Shelves) -> dict[str, npt.NDArray[Any]]:
     """Return the lists of n customers, by column: `<group>.lengths` and what is in them."""
-    again = _drawn(rng, n, MOST_AGAIN, shelves.by_rank, skew=3.0)
-    lengths = np.clip(rng.lognormal(np.log(MEDIAN_AGAIN), SPREAD_AGAIN, n), 1, MOST_AGAIN).astype(int)
+    again = _drawn(rng, n, fmt.MAX_AGAIN, shelves.by_rank, skew=3.0)
+    lengths = np.clip(rng.lognormal(np.log(MEDIAN_AGAIN), SPREAD_AGAIN, n), 1, fmt.MAX_AGAIN).astype(int)
     again = again.up_to(lengths)
-    habit = again.first_of(shelves.type).up_to(np.full(n, MOST_HABITS))
+    habit = again.first_of(shelves.type).up_to(np.full(n, fmt.MAX_HABITS))
     recent = habit.first_of(shelves.category)
+    novel = shelves.by_rank[np.isin(shelves.by_rank, shelves.novel.product)]
     discover = (
-        _drawn(rng, n, N_DISCOVERIES + 20, shelves.by_rank, skew=2.0).without(again).up_to(_all(n, N_DISCOVERIES))
+        _drawn(rng, n, fmt.MAX_DISCOVERIES * 2, novel, skew=2.0).without(again).up_to(_all(n, fmt.MAX_DISCOVERIES))
     )
     categories = np.arange(scale.categories)
     usual = replace(recent, values=shelves.category[recent.values])
-    stretch = _drawn(rng, n, N_STRETCHES * 3, categories, skew=1.0).without(usual).up_to(_all(n, N_STRETCHES))
-    propensity = _drawn(rng, n, N_PROPENSITIES * 2, categories, skew=1.0).up_to(_all(n, N_PROPENSITIES))
+    stretch = (
+        _drawn(rng, n, fmt.MAX_STRETCHES * 3, categories, skew=1.0).without(usual).up_to(_all(n, fmt.MAX_STRETCHES))
+    )
+    propensity = _drawn(rng, n, fmt.MAX_PROPENSITIES * 2, categories, skew=1.0).up_to(_all(n, fmt.MAX_PROPENSITIES))
     return dict(
         [
             *_bought(rng, "again", again),
+            ("again.product", again.flat.astype("<i4")),
             *_bought(rng, "habit", habit),
             ("habit.type", shelves.type[habit.flat].astype("<i4")),
-            *_chances(rng, "stretch", stretch, "category"),
-            ("stretch.product", shelves.top[stretch.flat].astype("<i4")),
-            ("stretch.source", shelves.category[np.resize(habit.flat, len(stretch.flat))].astype("<i4")),
-            ("stretch.lift", rng.uniform(0.5, 6.0, len(stretch.flat)).astype("<f4")),
-            *_chances(rng, "discover", discover, "product"),
-            *(pair for pair in _chances(rng, "propensity", propensity, "category") if pair[0] != "propensity.p7"),
+            ("habit.place", shelves.usual.places(habit.flat)),
+            ("stretch.lengths", stretch.lengths),
+            ("stretch.category", stretch.flat.astype("<i4")),
+            ("stretch.p7", Shares.of(_falling(rng, stretch, 0.001, 0.1)).codes),
+            ("stretch.place", shelves.novel.places(shelves.top[stretch.flat])),
+            ("stretch.source", rng.integers(0, np.repeat(usual.lengths, stretch.lengths), endpoint=True).astype("<i4")),
+            ("stretch.lift", in_steps(rng.uniform(0.5, 6.0, len(stretch.flat)), LIFT_STEPS)),
+            ("discover.novelty", shelves.novel.rows(discover.flat)),
+            *_chances(rng, "discover", discover, 0.1),
+            ("propensity.category", propensity.flat.astype("<i4")),
+            *_chances(rng, "propensity", propensity, 0.9),
             ("recent.lengths", usual.lengths),
             ("recent.category", usual.ascending().astype("<i4")),
         ]
@@ -326,21 +320,19 @@ def _bought(rng: Rng, name: str, drawn: Drawn) -> Iterator[tuple[str, npt.NDArra
     total = int(drawn.is_kept.sum())
     ago, gap = rng.integers(1, 60, total), rng.integers(4, 60, total)
     yield f"{name}.lengths", drawn.lengths
-    yield f"{name}.product", drawn.flat.astype("<i4")
-    yield f"{name}.p7", _falling(rng, drawn, 0.01, 0.7)
-    yield f"{name}.due_day", (AS_OF_DAY - ago + gap).astype("<f4")
+    yield f"{name}.p7", Shares.of(_falling(rng, drawn, 0.01, 0.7)).codes
+    yield f"{name}.wait", in_steps(gap, DAY_STEPS)
     yield f"{name}.last_day", (AS_OF_DAY - ago).astype("<i4")
-    yield f"{name}.gap_days", gap.astype("<f4")
+    yield f"{name}.gap", in_steps(gap, DAY_STEPS)
     yield f"{name}.quantity", rng.integers(1, 4, total).astype("<i2")
-    yield f"{name}.n", rng.integers(2, 30, total).astype("<i4")
+    yield f"{name}.n", np.clip(rng.lognormal(np.log(8), 0.9, total), 2, 400).astype("<i4")
 
 
-def _chances(rng: Rng, name: str, drawn: Drawn, column: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    p28 = _falling(rng, drawn, 0.001, 0.3)
+def _chances(rng: Rng, name: str, drawn: Drawn, high: float) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    chances = falling(_falling(rng, drawn, 0.001, high), offsets_of(drawn.lengths))
     yield f"{name}.lengths", drawn.lengths
-    yield f"{name}.{column}", drawn.flat.astype("<i4")
-    yield f"{name}.p28", p28
-    yield f"{name}.p7", p28 * np.float32(0.3)
+    yield f"{name}.top", chances.top.codes
+    yield f"{name}.fall", chances.fall
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.bundle_format import all_columns
+from serving.bundle_fields import all_columns, grown_by_customers
 from serving.experiments_file import ExperimentsFile
 from serving.manifest import Manifest
 from serving.service import open_engine
@@ -78,16 +78,14 @@ def private_mb(pid: int | str) -> float:
 
 def customer_bytes(manifest: Manifest) -> dict[str, int]:
     """Return the bytes of all arrays that have an entry, or a list, for each customer, by the arrays' group."""
-    columns = all_columns()
-    lists = {name.removesuffix(".offsets") for name, each in columns.items() if each.axis == "customers+1"}
+    columns, grown = all_columns(), grown_by_customers()
     found: dict[str, int] = {}
     for path, entry in manifest.files.items():
         name = path.removeprefix("arrays/").removesuffix(".npy")
         for ending in (".utf8", ".offsets"):
             if name not in columns:
                 name = name.removesuffix(ending)
-        column = columns.get(name)
-        if column is not None and (column.axis.removesuffix("+1") == "customers" or column.axis in lists):
+        if name in grown:
             group = name.partition(".")[0]
             found[group] = found.get(group, 0) + entry.bytes
     return found

@@ -9,8 +9,9 @@ import pytest
 
 from serving.api import ChallengeRequest, RecommendationsRequest
 from serving.bundle import Bundle, open_bundle
+from serving.bundle_format import MAX_AGAIN, MAX_HABITS, MAX_STRETCHES
 from serving.engine import Engine
-from tests.benchmarks.big_bundle import MOST_AGAIN, MOST_HABITS, N_STRETCHES, Scale, write_big_bundle
+from tests.benchmarks.big_bundle import Scale, write_big_bundle
 
 SCALE = Scale(customers=200, products=2_000)
 
@@ -31,21 +32,21 @@ def test_sizes_are_what_was_asked_for(drawn: Bundle) -> None:
 
 def test_customers_have_different_habits_and_not_more_than_a_bundle_holds(drawn: Bundle) -> None:
     n_again, n_habits = np.diff(drawn.again.offsets), np.diff(drawn.habit.offsets)
-    assert 1 <= n_again.min() < 10 < np.median(n_again) < 30 < n_again.max() <= MOST_AGAIN
-    assert n_habits.max() <= MOST_HABITS
+    assert 1 <= n_again.min() < 10 < np.median(n_again) < 30 < n_again.max() <= MAX_AGAIN
+    assert n_habits.max() <= MAX_HABITS
 
 
 def test_stretches_are_of_categories_that_the_customer_does_not_buy_in(drawn: Bundle) -> None:
     for row in range(50):
         stretch = drawn.stretch.category[slice(*drawn.stretch.offsets[row : row + 2])]
         recent = drawn.recent.category[slice(*drawn.recent.offsets[row : row + 2])]
-        assert len(stretch) == len({*stretch}) == N_STRETCHES
+        assert len(stretch) == len({*stretch}) == MAX_STRETCHES
         assert not {*stretch} & {*recent}
 
 
 def test_discoveries_were_never_bought(drawn: Bundle) -> None:
     for row in range(50):
-        found = drawn.discover.product[slice(*drawn.discover.offsets[row : row + 2])]
+        found = drawn.novelty.product[drawn.discover.novelty[slice(*drawn.discover.offsets[row : row + 2])]]
         assert not {*found} & {*drawn.again.product[slice(*drawn.again.offsets[row : row + 2])]}
 
 

@@ -17,11 +17,13 @@ import pytest
 
 from serving import manifest as manifests
 from serving.bundle import Bundle, open_bundle, write_bundle, write_with_policy
-from serving.bundle_format import OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED, BundleArrays, all_columns, flatten
+from serving.bundle_fields import all_columns, flatten
+from serving.bundle_format import OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED, BundleArrays
 from serving.decisioning.policy import default_policy_text, with_values
 from serving.errors import BundleError
 from serving.manifest import FileEntry
 from serving.numbers import Numbers
+from serving.shares import Shares
 from serving.strings import StringTable
 from tests.serving.conftest import tiny_bundle as tiny_bundle
 from tests.serving.conftest import tiny_folder as tiny_folder
@@ -86,6 +88,8 @@ def test_everything_written_is_read_back(tiny_bundle: Bundle) -> None:
     for (name, written), (_, read) in zip(flatten(contents), flatten(tiny_bundle), strict=True):
         if isinstance(written, StringTable):
             assert list(written) == list(read), name
+        elif isinstance(written, Shares):
+            np.testing.assert_array_equal(written.codes, read.codes, err_msg=name)
         else:
             np.testing.assert_array_equal(written, read, err_msg=name)
     assert tiny_bundle.manifest.metrics == contents.meta.metrics
@@ -135,7 +139,7 @@ def test_another_policy_makes_another_version_with_the_same_arrays(folder: Path,
     other = open_bundle(tmp_path / version)
     assert version != folder.name
     assert other.policy.reward.kind == "points"
-    np.testing.assert_array_equal(other.habit.p7, open_bundle(folder).habit.p7)
+    np.testing.assert_array_equal(other.habit.p7.codes, open_bundle(folder).habit.p7.codes)
 
 
 def test_one_flipped_bit_in_any_file_is_refused(folder: Path) -> None:
@@ -186,7 +190,7 @@ def test_a_manifest_that_is_not_utf8_is_refused(folder: Path) -> None:
 def test_another_schema_version_is_refused_with_the_next_step(folder: Path) -> None:
     found = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(found | {"schema_version": 0}))
-    refused(folder, "schema version 0, this tercet reads 3: train again")
+    refused(folder, "schema version 0, this tercet reads 4: train again")
 
 
 @pytest.mark.parametrize("key", ["as_of", "files", "sizes", "has", "version", "metrics"])
@@ -284,9 +288,11 @@ def test_a_file_that_is_no_array_is_refused(folder: Path, content: bytes) -> Non
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("habit.p7", np.zeros(3, dtype="<f4"), "habit.p7 is <f4 .3,., expected <f4"),
-        ("habit.p7", np.zeros(16, dtype="<f8"), "habit.p7 is <f8"),
-        ("customers.p_shop", np.zeros((6, 6), dtype="<f4"), r"expected <f4 .6, 7."),
+        ("habit.p7", np.zeros(3, dtype="<u2"), "habit.p7 is <u2 .3,., expected <u2"),
+        ("habit.p7", np.zeros(16, dtype="<f4"), "habit.p7 is <f4"),
+        ("customers.p_shop", np.zeros((6, 6), dtype="<u2"), r"expected <u2 .6, 7."),
+        ("customers.n_baskets", np.full(6, 30, dtype="<i8"), "customers.n_baskets is <i8"),
+        ("products.flags", np.ones(16, dtype="|u1"), "products.flags is .u1"),
         ("customers.store", np.full(6, 3, dtype="<i4"), "customers.store has a value above 2: 3"),
         ("customers.store", np.full(6, -2, dtype="<i4"), "customers.store has a value below -1: -2"),
         ("products.type", np.full(16, -1, dtype="<i4"), "products.type has a value below 0: -1"),
@@ -308,12 +314,17 @@ def test_a_wrong_array_is_refused_though_its_hash_fits(
 def test_arrays_that_contradict_each_other_are_refused(folder: Path) -> None:
     bundle = open_bundle(folder)
     wrong = {
-        "habit.type": (bundle.habit.type + 1) % len(bundle.types.name),
-        "stretch.category": (bundle.stretch.category + 1) % len(bundle.categories.name),
-        "habit.p7": bundle.habit.p7[::-1].copy(),
-        "again.p7": bundle.again.p7[::-1].copy(),
+        "usual.product": bundle.usual.product[::-1].copy(),
+        "habit.place": bundle.habit.place + np.uint8(9),
+        "novelty.product": bundle.novelty.product[::-1].copy(),
+        "stretch.place": bundle.stretch.place + np.int8(9),
+        "stretch.source": bundle.stretch.source + np.uint8(9),
+        **{f"{name}.p7": getattr(bundle, name).p7.codes[::-1].copy() for name in ("habit", "again", "stretch")},
+        **{f"{name}.fall": getattr(bundle, name).fall[::-1].copy() for name in ("discover", "propensity")},
     }
-    messages = ("another type", "another category", "habit.p7 doesn't fall", "again.p7 doesn't fall")
+    falls = ("habit.p7", "again.p7", "stretch.p7", "discover.fall", "propensity.fall")
+    named = ("another kind", "more products than", "another kind", "more products than", "more categories than")
+    messages = (*named, *(f"{each} doesn't fall" for each in falls))
     for (name, values), message in zip(wrong.items(), messages, strict=True):
         path = folder / "arrays" / f"{name}.npy"
         sound = path.read_bytes()
@@ -402,6 +413,8 @@ def test_an_empty_shop_is_a_bundle(tmp_path: Path) -> None:
         for name, array in vars(kind).items():
             if isinstance(array, StringTable):
                 values[name] = StringTable.of([])
+            elif isinstance(array, Shares):
+                values[name] = Shares.of(np.zeros((0, *array.codes.shape[1:])))
             else:
                 values[name] = np.zeros((int(name == "offsets"), *array.shape[1:]), dtype=array.dtype)
         empty[group] = type(kind)(**values)

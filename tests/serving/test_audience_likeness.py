@@ -37,7 +37,7 @@ def crowd() -> fmt.BundleArrays:
     offsets = np.zeros(N + 1, dtype=np.int64)
     np.cumsum(np.bincount(owner, minlength=N), out=offsets[1:])
     categories = replace(tiny.categories, name=StringTable.of(map(str, range(N_CATEGORIES))))
-    propensity = fmt.Propensities(offsets, category.astype(np.int32), chance[is_listed])
+    propensity = fmt.Propensities.of(offsets, category.astype(np.int32), chance[is_listed])
     return replace(tiny, customers=customers, categories=categories, propensity=propensity)
 
 
@@ -64,10 +64,11 @@ def slow_similarity(arrays: fmt.BundleArrays, seeds: list[int]) -> npt.NDArray[n
         np.log1p(customers.n_baskets),
     ]
     dense = np.stack([np.nan_to_num((each - np.nanmean(each)) / np.nanstd(each)) for each in scores], axis=1)
-    chances = np.zeros((N, N_CATEGORIES))
+    chances, owners = np.zeros((N, N_CATEGORIES)), np.repeat(np.arange(N), np.diff(propensity.offsets))
+    p28 = propensity.p28.read(owners, slice(None))
     for customer in range(N):
         for e in range(propensity.offsets[customer], propensity.offsets[customer + 1]):
-            chances[customer, propensity.category[e]] = propensity.p28[e]
+            chances[customer, propensity.category[e]] = p28[e]
     vectors = np.hstack([dense, (chances - chances.mean(axis=0)) / np.maximum(chances.std(axis=0), 0.02)])
     weights = np.zeros(vectors.shape[1])
     for j, column in enumerate(vectors[seeds].T):
@@ -116,7 +117,7 @@ def test_a_shop_without_customers_is_no_error() -> None:
     tiny = tiny_contents()
     nobody = {name: getattr(tiny.customers, name)[:0] for name in _SCORES}
     customers = replace(tiny.customers, id=StringTable.of([]), **nobody)
-    none = fmt.Propensities(np.zeros(1, dtype=np.int64), np.empty(0, "<i4"), np.empty(0, "<f4"))
+    none = fmt.Propensities.of(np.zeros(1, dtype=np.int64), np.empty(0, "<i4"), np.empty(0, "<f4"))
     likeness = Likeness(replace(tiny, customers=customers, propensity=none), np.zeros(0, dtype=np.bool_))
     assert likeness.n_customers == 0
     assert likeness.category_means.tolist() == [0.0] * len(tiny.categories.name)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from serving import bundle_format as fmt
 from serving.api_audiences import AudiencesAnswer, AudiencesRequest
 from serving.arms import ExperimentEngine
 from serving.audiences import Audiences
@@ -150,12 +151,7 @@ def likes(contents: BundleContents) -> BundleContents:
     lovers = [each in ("anna", "cleo", "emil") for each in rows.customers.ids]
     offsets = np.zeros(len(CUSTOMERS) + 1, dtype=np.int64)
     np.cumsum(lovers, out=offsets[1:])
-    propensity = replace(
-        contents.propensity,
-        offsets=offsets,
-        category=np.full(3, wine, dtype="<i4"),
-        p28=np.array([0.9, 0.8, 0.85], dtype="<f4"),
-    )
+    propensity = fmt.Propensities.of(offsets, np.full(3, wine, dtype="<i4"), [0.9, 0.8, 0.85])
     customers = replace(contents.customers, **alike, private_label=alike["churn"])
     return replace(contents, customers=customers, propensity=propensity)
 

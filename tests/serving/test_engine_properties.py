@@ -19,9 +19,11 @@ from serving.api import AlsoBoughtRequest, ChallengeRequest, RecommendationsRequ
 from serving.api_answers import AlsoBoughtAnswer, ChallengeAnswer, RecommendationsAnswer, SubstitutesAnswer
 from serving.api_codes import Intent, Level
 from serving.bundle import Bundle, BundleContents, open_bundle, write_bundle
-from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED
+from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRICTED, Novelties, UsualProducts
 from serving.customer_view import CustomerView
 from serving.engine import Engine
+from serving.named_products import NamedProducts
+from serving.shares import DAY_STEPS, Shares, in_steps
 from serving.state.events import Event, EventType
 from serving.state.known import Known, Trace
 from tests.serving.happenings import event, known
@@ -37,18 +39,17 @@ products = st.lists(st.sampled_from([*PRODUCTS, "unknown"]), max_size=6)
 moments = st.floats(0, 20).map(lambda days: AS_OF + timedelta(days=days))
 
 
-def _mixed(rng: np.random.Generator, group: Any, product: list[int]) -> Any:
-    """Return the habits with other products, days and chances, the chances falling within each customer."""
-    n = len(group.product)
+def _mixed(rng: np.random.Generator, group: Any) -> Any:
+    """Return the habits with other days and chances, the chances falling within each customer."""
+    n = len(group.n)
     owner = np.searchsorted(group.offsets, np.arange(n), side="right")
     chance = rng.random(n)
     return replace(
         group,
-        product=np.array(product, dtype="<i4"),
-        p7=chance[np.lexsort((-chance, owner))].astype("<f4"),
-        due_day=(AS_OF_DAY + rng.uniform(-20, 20, n)).astype("<f4"),
+        p7=Shares.of(chance[np.lexsort((-chance, owner))]),
+        wait=in_steps(rng.uniform(0, 80, n), DAY_STEPS, is_floor=True),
         last_day=(AS_OF_DAY - rng.integers(1, 60, n)).astype("<i4"),
-        gap_days=np.where(rng.random(n) < 0.2, np.nan, rng.uniform(0.5, 40, n)).astype("<f4"),
+        gap=in_steps(np.where(rng.random(n) < 0.2, np.nan, rng.uniform(0.5, 40, n)), DAY_STEPS),
         n=rng.integers(1, 9, n).astype("<i4"),
     )
 
@@ -67,23 +68,32 @@ def _shuffled_contents(rng: np.random.Generator, *, explores: bool) -> BundleCon
     contents = tiny_contents({"exploration.stretch_share": 1.0, "exploration.caution": 0.0} if explores else {})
     goods, stretch = contents.products, contents.stretch
     types = _distinct(rng, contents.habit.offsets, len(TYPES))
-    habit = _mixed(rng, contents.habit, [_one_of(rng, goods.type, each) for each in types])
+    usual_rows = np.array([_one_of(rng, goods.type, each) for each in types])
+    usual = NamedProducts.of(goods.type, len(TYPES), [usual_rows])
+    habit = replace(_mixed(rng, contents.habit), type=np.array(types, dtype="<i4"), place=usual.places(usual_rows))
+    again = np.array(_distinct(rng, contents.again.offsets, N), dtype="<i4")
     categories = _distinct(rng, stretch.offsets, len(CATEGORIES))
     best = [[_one_of(rng, goods.category, each) if rng.random() < 0.8 else -1 for _ in range(3)] for each in categories]
+    named, found = np.array(best, dtype="<i4").reshape(-1, 3), contents.novelty.product[contents.discover.novelty]
+    novel = NamedProducts.of(goods.category, len(CATEGORIES), [named, found])
+    n_recent = np.repeat(np.diff(contents.recent.offsets), np.diff(stretch.offsets))
     flags = np.full(N, RECOMMENDABLE, dtype="<u2")
     for bit, share in ((RESTRICTED, 0.1), (INTIMATE, 0.1), (OUT_OF_STOCK, 0.1), (RECOMMENDABLE, 0.1)):
         flags ^= np.where(rng.random(N) < share, np.uint16(bit), np.uint16(0))
     price = np.where(rng.random(N) < 0.2, np.nan, rng.uniform(0.1, 20, N)).astype("<f4")
     return replace(
         contents,
-        habit=replace(habit, type=np.array(types, dtype="<i4")),
-        again=_mixed(rng, contents.again, _distinct(rng, contents.again.offsets, N)),
+        usual=UsualProducts(usual.offsets, usual.product),
+        habit=habit,
+        again=replace(_mixed(rng, contents.again), product=again),
         stretch=replace(
             stretch,
             category=np.array(categories, dtype="<i4"),
-            source=rng.integers(-1, len(CATEGORIES), len(categories)).astype("<i4"),
-            product=np.array(best, dtype="<i4").reshape(-1, 3),
+            source=rng.integers(0, n_recent, endpoint=True).astype("<i4"),
+            place=novel.places(named),
         ),
+        novelty=Novelties(novel.offsets, novel.product),
+        discover=replace(contents.discover, novelty=novel.rows(found)),
         products=replace(goods, flags=flags, price=price, p7=rng.random(N).astype("<f4")),
         also=replace(contents.also, product=np.array(_distinct(rng, contents.also.offsets, N), dtype="<i4")),
         popular=replace(contents.popular, product=rng.permutation(N).astype("<i4")),

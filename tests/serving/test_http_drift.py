@@ -17,6 +17,7 @@ from serving.bundle_format import BundleArrays
 from serving.engine import Engine
 from serving.http_drift import N_BINS, SAMPLED, WATCHED, Drift, ScoreBins
 from serving.http_metrics import Metrics
+from serving.shares import Shares
 from serving.strings import StringTable
 from tests.serving.asgi import client
 
@@ -27,8 +28,9 @@ def arrays(**columns: Any) -> BundleArrays:
     """Return a bundle of customers c0, c1, … with these columns; the others are 0, and all shop for sure."""
     ids = sorted((f"c{i}" for i in range(N)), key=hash_id)
     rows = np.array([int(each[1:]) for each in ids])
-    found = {name: np.zeros(N, dtype=np.float32) for name in WATCHED} | {"p_shop": np.ones((N, 7), dtype=np.float32)}
+    found: dict[str, Any] = {name: np.zeros(N, dtype=np.float32) for name in WATCHED} | {"p_shop": np.ones((N, 7))}
     found |= {name: np.asarray(values, dtype=np.float32)[rows] for name, values in columns.items()}
+    found["p_shop"] = Shares.of(found["p_shop"])
     hashes = np.array([hash_id(each) for each in ids], dtype=np.uint64)
     return cast(BundleArrays, SimpleNamespace(customers=SimpleNamespace(id=StringTable.of(ids), hash=hashes, **found)))
 

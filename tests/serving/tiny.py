@@ -19,12 +19,15 @@ from serving.bundle import BundleContents
 from serving.bundle_columns import I64
 from serving.decisioning.policy import default_policy_text, with_values
 from serving.manifest import Available, BundleMeta
+from serving.named_products import NamedProducts, places_among
 from serving.numbers import Numbers
+from serving.shares import DAY_STEPS, LIFT_STEPS, Shares, in_steps
 from serving.strings import StringTable
 from tests.serving.tiny_offers import LEAVING, offer_groups
 
 AS_OF = datetime(2018, 1, 1, 5, tzinfo=UTC)  # Monday 00:00 in New York
 AS_OF_DAY = 17532  # 2018-01-01
+STORED = 2e-5  # what storing a chance in two bytes may change (serving/shares.py)
 STORES = {"s-ny": "America/New_York", "s-berlin": "Europe/Berlin", "s-plain": ""}
 # store: latitude, longitude, minutes of the day at which it opens and closes
 PLACES = {"s-ny": (40.75, -73.99, 420, 1320), "s-berlin": (52.52, 13.4, 1080, 120), "s-plain": (np.nan, np.nan, -1, -1)}
@@ -194,7 +197,7 @@ def _customers(rows: Rows) -> fmt.Customers:
         usual_price=np.where(np.array(rows.customers.ids) == "dora", np.nan, 2.5).astype("<f4"),
         private_label=np.where(np.array(rows.customers.ids) == "cleo", 0.9, 0.1).astype("<f4"),
         healthy=np.full(n, np.nan, dtype="<f4"),
-        p_shop=np.tile(np.array([0.2, 0.4, 0.55, 0.65, 0.75, 0.8, 0.85], dtype="<f4"), (n, 1)),
+        p_shop=Shares.of(np.tile([0.2, 0.4, 0.55, 0.65, 0.75, 0.8, 0.85], (n, 1))),
         segment=np.zeros(n, dtype="<i2"),
         tier=np.zeros(n, dtype="<i2"),
         channel=np.full(n, -1, dtype="<i2"),
@@ -203,60 +206,65 @@ def _customers(rows: Rows) -> fmt.Customers:
     )
 
 
-def _habits(rows: Rows) -> tuple[fmt.Habits, fmt.Again]:
+def _habits(rows: Rows) -> dict[str, Any]:
     by_row = [sorted(HABITS.get(each, []), key=lambda habit: -habit[2]) for each in rows.customers.ids]
     offsets, flat = ragged(by_row)
     shared = {
         "offsets": offsets,
-        "product": np.array([rows.product(each[1]) for each in flat], dtype="<i4"),
-        "p7": column(flat, 2, "<f4"),
-        "due_day": (AS_OF_DAY + column(flat, 3, "<f4")).astype("<f4"),
+        "wait": in_steps(column(flat, 3, "<f8") + column(flat, 4, "<f8"), DAY_STEPS, is_floor=True),
         "last_day": (AS_OF_DAY - column(flat, 4, "<i4")).astype("<i4"),
-        "gap_days": column(flat, 5, "<f4"),
+        "gap": in_steps(column(flat, 5, "<f8"), DAY_STEPS),
         "quantity": column(flat, 6, "<i2"),
         "n": column(flat, 7, "<i4"),
     }
     types = np.array([rows.types[each[0]] for each in flat], dtype="<i4")
-    again = {**shared, "p7": shared["p7"] * np.float32(0.9)}
-    return fmt.Habits(**shared, type=types), fmt.Again(**again)
+    p7 = column(flat, 2, "<f8")
+    product = np.array([rows.product(each[1]) for each in flat], dtype="<i4")
+    usual = NamedProducts.of(_products(rows).type, len(TYPES), [product])
+    return {
+        "usual": fmt.UsualProducts(usual.offsets, usual.product),
+        "habit": fmt.Habits(**shared, p7=Shares.of(p7), type=types, place=usual.places(product)),
+        "again": fmt.Again(**shared, p7=Shares.of(p7 * 0.9), product=product),
+    }
 
 
-def _stretches(rows: Rows) -> fmt.Stretches:
+def _new(rows: Rows, recent: fmt.RecentCategories) -> dict[str, Any]:
     offsets, flat = ragged([STRETCHES.get(each, []) for each in rows.customers.ids])
-    products = [[rows.product(each) for each in (*entry[3], "", "", "")[:3]] for entry in flat]
-    return fmt.Stretches(
-        offsets=offsets,
-        category=np.array([rows.categories[each[0]] for each in flat], dtype="<i4"),
-        p7=column(flat, 1, "<f4"),
-        p28=column(flat, 2, "<f4"),
-        product=np.array(products, dtype="<i4").reshape(-1, 3),
-        source=np.array([rows.categories[each[4]] for each in flat], dtype="<i4"),
-        lift=column(flat, 5, "<f4"),
-    )
+    names = [[rows.product(each) for each in (*entry[3], "", "", "")[:3]] for entry in flat]
+    best = np.array(names, dtype="<i4").reshape(-1, 3)
+    discover_offsets, discover = ragged([DISCOVER.get(each, []) for each in rows.customers.ids])
+    found = np.array([rows.product(each[0]) for each in discover], dtype="<i4")
+    source = np.array([rows.categories[each[4]] for each in flat], dtype="<i4")
+    owner = np.repeat(np.arange(len(rows.customers.ids)), np.diff(offsets))
+    novel = NamedProducts.of(_products(rows).category, len(CATEGORIES), [found, best])
+    return {
+        "novelty": fmt.Novelties(novel.offsets, novel.product),
+        "stretch": fmt.Stretches(
+            offsets=offsets,
+            category=np.array([rows.categories[each[0]] for each in flat], dtype="<i4"),
+            p7=Shares.of(column(flat, 1, "<f8")),
+            place=novel.places(best),
+            source=places_among(recent.offsets, recent.category, owner, source),
+            lift=in_steps(column(flat, 5, "<f8"), LIFT_STEPS),
+        ),
+        "discover": fmt.Discoveries.of(discover_offsets, novel.rows(found), column(discover, 1, "<f8")),
+    }
 
 
 def _by_customer(rows: Rows) -> dict[str, Any]:
-    habits, again = _habits(rows)
-    discover_offsets, discover = ragged([DISCOVER.get(each, []) for each in rows.customers.ids])
     bought = [
         sorted({rows.categories[TYPES[each[0]]] for each in HABITS.get(customer, [])})
         for customer in rows.customers.ids
     ]
     recent_offsets, recent = ragged(bought)
+    lately = fmt.RecentCategories(recent_offsets, np.array(recent, dtype="<i4"))
     share = np.linspace(0.9, 0.1, len(recent), dtype="<f4")
     return {
         "customers": _customers(rows),
-        "habit": habits,
-        "again": again,
-        "stretch": _stretches(rows),
-        "discover": fmt.Discoveries(
-            discover_offsets,
-            np.array([rows.product(each[0]) for each in discover], dtype="<i4"),
-            column(discover, 2, "<f4"),
-            column(discover, 1, "<f4"),
-        ),
-        "recent": fmt.RecentCategories(recent_offsets, np.array(recent, dtype="<i4")),
-        "propensity": fmt.Propensities(recent_offsets, np.array(recent, dtype="<i4"), share),
+        **_habits(rows),
+        **_new(rows, lately),
+        "recent": lately,
+        "propensity": fmt.Propensities.of(recent_offsets, np.array(recent, dtype="<i4"), share),
     }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from serving import bundle_offers as fmt
 from serving.bundle_columns import I64
 from serving.channels import CHANNELS, Channel
+from serving.shares import Shares
 from serving.strings import StringTable
 
 NAN = float("nan")
@@ -172,7 +173,7 @@ def _responses(
         by_customer.append([] if customer in NO_RESPONSE else known)
     offsets, flat = _ragged(by_customer)
     offer = np.array([each[0] for each in flat], dtype="<i4")
-    return fmt.Responses(offsets, offer, np.array([each[1] for each in flat], dtype="<f4"))
+    return fmt.Responses(offsets, offer, Shares.of([each[1] for each in flat]))
 
 
 def _redeemed(rows: _Rows, places: Mapping[str, int]) -> fmt.Redeemed:

@@ -16,7 +16,7 @@ from features.sources.synthetic import ShopConfig
 from features.tables import TableSet
 from serving.api import ChallengeRequest, RecommendationsRequest, ScoresRequest
 from serving.bundle import Bundle, open_bundle
-from serving.bundle_format import flatten
+from serving.bundle_fields import flatten
 from serving.champion import read_champion
 from serving.engine import Engine
 from serving.state.events import Event, EventType

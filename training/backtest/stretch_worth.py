@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features import columns as c
+from serving.named_products import best_products
 from training.backtest.new_items import Board, Lists
 from training.backtest.observation import OURS, Fact, Observation, Table
 from training.backtest.task import Served
@@ -30,22 +31,21 @@ _NO_MONEY = "stretch: no amounts in this source: price level and what a stretch 
 
 
 def held(served: Served) -> pd.DataFrame:
-    """Return all stretches of a bundle: customer_row, category_row, p7, p28 and the price of the best product there.
+    """Return all stretches of a bundle: customer_row, category_row, p7 and the price of the best product there.
 
     A past bundle has customer rows of its own; these are the tables'.
     """
     bundle = served.bundle
     stretch, rows = bundle.stretch, customer_rows(served)
     owner = np.repeat(np.arange(len(stretch.offsets) - 1), np.diff(stretch.offsets))
-    product = np.asarray(stretch.product).reshape(-1, 3)[:, 0].astype(np.int64)
+    product = best_products(bundle, slice(None))[:, 0]
     price = np.asarray(bundle.products.price, dtype=np.float64)
     of_product = np.where(product >= 0, price[np.maximum(product, 0)], np.nan) if len(price) else np.zeros(len(product))
     return pd.DataFrame(
         {
             c.CUSTOMER_ROW: rows[owner],
             c.CATEGORY_ROW: np.asarray(stretch.category, dtype=np.int64),
-            c.P7: np.asarray(stretch.p7, dtype=np.float64),
-            c.P28: np.asarray(stretch.p28, dtype=np.float64),
+            c.P7: stretch.p7[:].astype(np.float64),
             _PRICE: of_product,
             _PRODUCT: product,
         }
@@ -129,7 +129,7 @@ def _picks(served: Served, board: Board) -> dict[str, IntArray]:
     """Return the place of the category that each way of picking shows, −1 where it has nothing."""
     options = held(served)
     usual = pd.Series(served.bundle.customers.usual_price, index=customer_rows(served), dtype="float64")
-    worth = (options[c.P28] * options[_PRICE].fillna(0.0)).to_numpy()
+    worth = (options[c.P7] * options[_PRICE].fillna(0.0)).to_numpy()
     is_worth_more = options[_PRICE].to_numpy() > usual.reindex(options[c.CUSTOMER_ROW]).to_numpy()
     is_there = options[_PRODUCT].to_numpy() >= 0
     ways = {
