@@ -31,7 +31,7 @@ from serving.decisioning.reward import NO_REWARD, Stake, reward_for
 from serving.decisioning.slate_parts import Entry
 from serving.decisioning.substitutes import Substitute
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
-from serving.shares import SHARE, part_of_fall
+from serving.shares import fallen
 from serving.shelf import Shelf, floats, ints
 from serving.taste import Shopper
 from serving.tier import Tier
@@ -64,7 +64,7 @@ class Answers:
         self._segments, self._channels = list(bundle.segments), list(bundle.channels)
         propensity = bundle.propensity
         self._propensity = (ints(propensity.offsets), ints(propensity.category))
-        self._p28 = (ints(propensity.top.codes), ints(propensity.fall), part_of_fall())
+        self._p28 = (ints(propensity.top.codes), ints(propensity.fall))
 
     def decision(self, decision_id: str, *, is_personal: bool) -> Decision:
         """Return what every decision carries."""
@@ -197,12 +197,12 @@ class Answers:
 
     def _categories(self, row: int, k: int) -> list[CategoryChance]:
         offsets, category = self._propensity
-        tops, fall, part = self._p28
+        tops, fall = self._p28
         start = offsets[row]
         end = min(start + k, offsets[row + 1])
-        names, top = self._shelf.category_names, tops[row] ** 2 / SHARE
-        found = zip(category[start:end], fall[start:end], strict=True)
-        return [{"category": names[each], "probability": round(top * part[code], 6)} for each, code in found]
+        names = self._shelf.category_names
+        found = zip(category[start:end], fallen(tops[row], fall[start:end]), strict=True)
+        return [{"category": names[each], "probability": round(p, 6)} for each, p in found]
 
     def challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
         """Return the picks as items, in their order."""

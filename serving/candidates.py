@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import count, repeat
+from itertools import repeat
 from typing import Any, NamedTuple, overload
 
 from features.ids import find_row
@@ -22,7 +22,7 @@ from serving.bundle_format import (
     Habits,
 )
 from serving.numbers import WINDOW_DAYS
-from serving.shares import DAY_STEPS, LIFT_STEPS, SHARE, part_of_fall
+from serving.shares import DAY_STEPS, LIFT_STEPS, SHARE, fallen
 from serving.shares import UNKNOWN as UNKNOWN_STEPS
 from serving.shelf import Shelf, floats, ints
 from serving.state.events import EventType
@@ -88,6 +88,7 @@ class Discovery(NamedTuple):
 
 # A NamedTuple's own constructor is a Python function; this one makes the same value in a third of the time.
 _made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
+_habit_of: Callable[[Iterable[object]], Habit] = partial(_made, Habit)
 _stretch_of: Callable[[Iterable[object]], Stretch] = partial(_made, Stretch)
 _discovery_of: Callable[[Iterable[object]], Discovery] = partial(_made, Discovery)
 _SIMILAR = ReasonCode.DISCOVER_SIMILAR
@@ -116,7 +117,7 @@ class Candidates:
         self._stretch = (ints(stretch.offsets), ints(stretch.category), ints(stretch.p7.codes), ints(stretch.place))
         self._stretch_links = (ints(stretch.source), ints(stretch.lift))
         self._discover = (ints(discover.offsets), ints(discover.novelty))
-        self._discover_p7 = (ints(discover.top.codes), ints(discover.fall), part_of_fall().__getitem__)
+        self._discover_p7 = (ints(discover.top.codes), ints(discover.fall))
         self._recent = (ints(bundle.recent.offsets), ints(bundle.recent.category))
         self._popular = ints(bundle.popular.product)
         self._store_popular = (ints(bundle.store_popular.offsets), ints(bundle.store_popular.product))
@@ -217,9 +218,9 @@ class Candidates:
         _, categories, p7, place = self._stretch
         source, lift = self._stretch_links
         starts, product = self._novelty
-        category = categories[entry]
+        category, at = categories[entry], entry * N_STRETCH_PRODUCTS
         start = starts[category]
-        one, two, three = place[entry * N_STRETCH_PRODUCTS : (entry + 1) * N_STRETCH_PRODUCTS]
+        one, two, three = place[at], place[at + 1], place[at + 2]
         best = (
             product[start + one] if one >= 0 else UNKNOWN,
             product[start + two] if two >= 0 else UNKNOWN,
@@ -233,10 +234,10 @@ class Candidates:
     def discoveries(self, customer: int) -> Iterator[Discovery]:
         """Return products that the customer never bought, the most probable first."""
         offsets, novelty = self._discover
-        tops, fall, part = self._discover_p7
+        tops, fall = self._discover_p7
         start, end = offsets[customer], offsets[customer + 1]
-        products, top = map(self._novelty[1].__getitem__, novelty[start:end]), tops[customer] ** 2 / SHARE
-        chances = map(top.__mul__, map(part, fall[start:end]))
+        products = map(self._novelty[1].__getitem__, novelty[start:end])
+        chances = fallen(tops[customer], fall[start:end])
         return map(_discovery_of, zip(products, chances, repeat(None), repeat(None), repeat(_SIMILAR), strict=False))
 
     def recent_categories(self, customer: int) -> set[int]:
@@ -342,38 +343,44 @@ class _Stretches(Sequence[Stretch]):
         return self._stretch_at(self._entries[place])
 
 
-def by_chance(stretches: Sequence[Stretch]) -> Iterator[tuple[int, int, float]]:
-    """Return place, category and chance within seven days of stretches, the most probable first, then by place."""
+def by_chance(stretches: Sequence[Stretch]) -> Iterable[tuple[int, int]]:
+    """Return place and category of stretches, the most probable first, then by place."""
     if isinstance(stretches, _Stretches):
-        categories, codes = stretches.columns
-        return zip(count(), categories, [code * code / SHARE for code in codes], strict=False)
+        return enumerate(stretches.columns[0])
     order = sorted(range(len(stretches)), key=lambda place: stretches[place].p7, reverse=True)
-    return ((place, stretches[place].category, stretches[place].p7) for place in order)
+    return ((place, stretches[place].category) for place in order)
+
+
+def chance_at(stretches: Sequence[Stretch], place: int) -> float:
+    """Return the chance within seven days of the stretch at a place, which need not be made for that."""
+    if isinstance(stretches, _Stretches):
+        code = stretches.columns[1][place]
+        return code * code / SHARE
+    return stretches[place].p7
 
 
 class _HabitColumns(NamedTuple):
-    """The columns that habits by type and by product share, as sequences of codes and whole numbers."""
+    """What habits by type and by product share: where each customer's begin, in how many baskets, and a reader.
+
+    The reader takes an entry, its product and its type, and makes the habit.
+    """
 
     offsets: Sequence[int]
-    p7: Sequence[int]
-    wait: Sequence[int]
-    last_day: Sequence[int]
-    gap: Sequence[int]
-    quantity: Sequence[int]
     n: Sequence[int]
-
-    def read(self, entry: int, product: int, kind: int) -> Habit:
-        _, p7, wait, last_day, gap, quantity, n = self
-        code, last, steps = p7[entry], last_day[entry], gap[entry]
-        chance, due_day = code * code / SHARE, last + wait[entry] * _DAY_STEP
-        pace = None if steps == UNKNOWN_STEPS else steps * _DAY_STEP
-        habit: Habit = _made(Habit, (product, kind, chance, due_day, last, pace, quantity[entry], n[entry]))
-        return habit
+    read: Callable[[int, int, int], Habit]
 
     def entries(self, customer: int) -> range:
         return range(self.offsets[customer], self.offsets[customer + 1])
 
 
 def _habit_columns(group: Habits | Again) -> _HabitColumns:
-    days = (ints(group.wait), ints(group.last_day), ints(group.gap))
-    return _HabitColumns(ints(group.offsets), ints(group.p7.codes), *days, ints(group.quantity), ints(group.n))
+    p7, wait, last_day, gap = ints(group.p7.codes), ints(group.wait), ints(group.last_day), ints(group.gap)
+    quantity, n = ints(group.quantity), ints(group.n)
+
+    def read(entry: int, product: int, kind: int) -> Habit:  # a closure, as it is asked for every habit looked at
+        code, last, steps = p7[entry], last_day[entry], gap[entry]
+        chance, due_day = code * code / SHARE, last + wait[entry] * _DAY_STEP
+        pace = None if steps == UNKNOWN_STEPS else steps * _DAY_STEP
+        return _habit_of((product, kind, chance, due_day, last, pace, quantity[entry], n[entry]))
+
+    return _HabitColumns(ints(group.offsets), n, read)

@@ -7,8 +7,9 @@ p = .001 less than half of the sixth place. What is above 0 stays above 0, and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from operator import truediv
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ SHARE = float(STEPS**2)
 DAY_STEPS, LIFT_STEPS = 32, 512
 UNKNOWN = 65_535
 _CHUNK = 65_536
+_SQUARES = tuple(float(code * code) for code in range(FALL_STEPS + 1))
+_FALL_SHARE = SHARE * FALL_STEPS**2  # below 2^53: whole numbers up to it are exact
 
 
 class Shares:
@@ -101,7 +104,8 @@ class Falling(NamedTuple):
 
     def read(self, owner: npt.NDArray[np.integer[Any]] | int, entries: Any) -> F64:  # Any: an index of numpy's
         """Return the chances of some entries of the owners."""
-        chances: F64 = self.top[owner] * (np.square(self.fall[entries], dtype=np.float64) / FALL_STEPS**2)
+        roots = np.multiply(self.top.codes[owner], self.fall[entries], dtype=np.float64)
+        chances: F64 = np.square(roots) / _FALL_SHARE
         return chances
 
 
@@ -110,9 +114,9 @@ def falling(chances: npt.ArrayLike, offsets: npt.NDArray[np.integer[Any]]) -> Fa
 
     Examples
     --------
-    >>> found = falling([0.25, 0.0625, 0.5], np.array([0, 2, 2, 3]))
+    >>> found = falling([1.0, 0.04, 0.5], np.array([0, 2, 2, 3]))
     >>> found.fall.tolist(), found.read(np.array([0, 0, 2]), slice(None)).round(4).tolist()
-    ([255, 128, 255], [0.25, 0.063, 0.5])
+    ([255, 51, 255], [1.0, 0.04, 0.5])
     """
     values, starts = np.asarray(chances, dtype=np.float64), np.asarray(offsets, dtype=np.int64)
     counts = np.diff(starts)
@@ -125,8 +129,15 @@ def falling(chances: npt.ArrayLike, offsets: npt.NDArray[np.integer[Any]]) -> Fa
     return Falling(top, np.clip(codes, values > 0.0, FALL_STEPS).astype("|u1"))
 
 
-@cache
-def part_of_fall() -> Sequence[float]:
-    """Return the part of the highest chance that each code of `Falling` stands for."""
-    parts: list[float] = (np.square(np.arange(FALL_STEPS + 1.0)) / FALL_STEPS**2).tolist()
-    return parts
+def fallen(top: int, codes: Iterable[int]) -> Iterator[float]:
+    """Return the chances that codes of one customer's `Falling` stand for, beside the code of the highest one.
+
+    They are the very numbers of `Falling.read`: whole ones that float64 holds exactly, divided once.
+
+    Examples
+    --------
+    >>> list(fallen(65_535, [255, 51, 0]))
+    [1.0, 0.04, 0.0]
+    """
+    times = float(top * top).__mul__
+    return map(truediv, map(times, map(_SQUARES.__getitem__, codes)), repeat(_FALL_SHARE))

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from serving.api_codes import Level
-from serving.candidates import Stretch, by_chance
+from serving.candidates import Stretch, by_chance, chance_at
 from serving.decisioning.challenge_parts import Draft
 from serving.decisioning.completion import Windows
 from serving.decisioning.policy import StretchPolicy
@@ -85,11 +85,11 @@ class StretchChoice:
         stretches = self._draft.taste.stretches()
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
-        for place, category, chance in by_chance(stretches):
+        for place, category in by_chance(stretches):
             gain = worth[category]
             if ceiling * gain * link_factor < value or category in closed or not may_be_named[category]:
                 continue
-            ceiling = self._within(chance)
+            ceiling = self._within(chance_at(stretches, place))
             if ceiling * gain * link_factor < value:
                 continue
             stretch = stretches[place]

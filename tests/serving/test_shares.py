@@ -17,10 +17,10 @@ from serving.shares import (
     STEPS,
     UNKNOWN,
     Shares,
+    fallen,
     falling,
     from_steps,
     in_steps,
-    part_of_fall,
 )
 
 chances = st.lists(st.floats(0, 1), min_size=1, max_size=30)
@@ -75,9 +75,9 @@ def test_what_falls_is_off_by_little_of_the_highest(lists: list[list[float]]) ->
     read = found.read(np.repeat(np.arange(len(lists)), np.diff(offsets)), slice(None))
     for row, start, top in zip(lists, offsets, found.top.codes.tolist(), strict=False):
         highest = top * top / SHARE
-        for place, meant in enumerate(row):
-            said = float(read[start + place])
-            assert said == highest * part_of_fall()[found.fall[start + place]]
+        told = list(fallen(top, found.fall[start : start + len(row)].tolist()))
+        assert told == read[start : start + len(row)].tolist()
+        for said, meant in zip(told, row, strict=True):
             assert abs(said - meant) <= math.sqrt(highest * meant) / FALL_STEPS + 2.1 * highest / FALL_STEPS**2 + 4e-5
             assert (meant > 0) <= (said > 0)
         assert (np.diff(found.fall[start : start + len(row)].astype(int)) <= 0).all()
