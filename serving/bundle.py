@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -44,6 +45,7 @@ _HEADER = re.compile(
     rb"\{'descr': '[<|][fiu][1248]', 'fortran_order': False, 'shape': \([0-9]{1,15},( [0-9]{1,6})?\), \} *\n"
 )
 _CHUNK_BYTES = 1 << 20
+_ONE_HEADER = threading.Lock()  # CPython 3.11's parser can fail with SystemError when two threads use it at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,6 +338,7 @@ def _map(path: Path) -> npt.NDArray[Any]:
         if _HEADER.fullmatch(file.read(_HEADER_BYTES)) is None:
             raise BundleError(f"arrays/{path.name} is not an array file of a bundle")
     try:
-        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+        with _ONE_HEADER:
+            return np.asarray(np.lib.format.open_memmap(path, mode="r"))
     except (ValueError, EOFError, OverflowError) as error:
         raise BundleError(f"arrays/{path.name} is not an array file: {error}") from error

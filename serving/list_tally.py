@@ -115,10 +115,12 @@ class Tally:
         self,
         counts: Counter[str],
         names: list[str],
-        codes: npt.NDArray[np.int16],
+        codes: npt.NDArray[np.integer],
         rows: npt.NDArray[np.int32],
     ) -> None:
-        found = np.where(rows >= 0, codes[np.maximum(rows, 0)] if len(codes) else -1, -1)
+        # As a narrow type without a sign has no -1.
+        own = codes[np.maximum(rows, 0)].astype(np.int64) if len(codes) else -1
+        found = np.where(rows >= 0, own, -1)
         for code, n in zip(*np.unique(found, return_counts=True), strict=True):
             counts[names[code] if code >= 0 else UNKNOWN_NAME] += int(n)
 

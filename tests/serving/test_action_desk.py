@@ -21,6 +21,7 @@ from serving.channels import Channel
 from serving.decisioning.policy import default_policy_text, parse_policy, with_values
 from serving.engine import Engine
 from serving.live import epoch_us
+from serving.shares import Shares
 from serving.state.challenges import Line, new_challenge
 from serving.state.events import Event
 from serving.state.known import Earned
@@ -498,7 +499,7 @@ def test_what_merchants_ban_is_in_no_action(tiny_bundle: Bundle) -> None:
 def test_a_habit_by_type_is_told_as_one(tiny_bundle: Bundle) -> None:
     again = tiny_bundle.again
     columns = {each.name: getattr(again, each.name)[:0] for each in fields(again)}
-    none = replace(again, **columns | {"offsets": np.zeros_like(again.offsets)})
+    none = replace(again, **columns | {"offsets": np.zeros_like(again.offsets), "p7": Shares.of([])})
     answer = ask(acting(replace(tiny_bundle, again=none), **SAY_LESS), Trigger.REPLENISH)
     assert answer["text"] == "It may be time for Rye Bread."
     assert answer["items"][0]["reason"]["text"].startswith("You buy something like this about every 6 days")

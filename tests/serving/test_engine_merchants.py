@@ -172,8 +172,9 @@ def test_a_pinned_stretch_of_a_category_without_a_chance_of_its_own_has_the_popu
 
 def test_a_boost_moves_the_rank_and_not_the_chance(tiny_bundle: Bundle) -> None:
     before = recommend(Engine(tiny_bundle), "anna", intent="discover", k=3)
-    # brie .04 of odds 1/24, coffee .05 of odds 1/19: 24/19 is not enough, a little more is.
-    for factor, first in ((24 / 19 - 0.01, "coffee-1"), (24 / 19 + 0.01, "brie-1")):
+    # brie .045 of odds 9/191, coffee .055 of odds 11/189: that much more is not enough, a little more is.
+    enough = (11 / 189) / (9 / 191)
+    for factor, first in ((enough - 0.01, "coffee-1"), (enough + 0.01, "brie-1")):
         answer = recommend(engine_with(tiny_bundle, boost(factor, products=["brie-1"])), "anna", intent="discover", k=3)
         assert shown(answer)[0] == first
         assert {item["product_id"]: (item["probability"], item["reason"]) for item in answer["items"]} == {

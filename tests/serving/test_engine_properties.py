@@ -23,7 +23,7 @@ from serving.bundle_format import INTIMATE, OUT_OF_STOCK, RECOMMENDABLE, RESTRIC
 from serving.customer_view import CustomerView
 from serving.engine import Engine
 from serving.named_products import NamedProducts
-from serving.shares import DAY_STEPS, Shares, in_steps
+from serving.shares import DAY_STEPS, Shares, from_steps, in_steps
 from serving.state.events import Event, EventType
 from serving.state.known import Known, Trace
 from tests.serving.happenings import event, known
@@ -135,11 +135,11 @@ def check_pace(bundle: Bundle, customer: str, item: Any, today: int) -> None:
     row = list(bundle.customers.id).index(customer)
     product = list(bundle.products.id).index(item["product_id"])
     paces = set()
-    for group in (bundle.habit, bundle.again):
+    for group, types in ((bundle.habit, bundle.habit.type), (bundle.again, bundle.products.type[bundle.again.product])):
+        gaps = np.nan_to_num(from_steps(group.gap, DAY_STEPS))
         for e in range(group.offsets[row], group.offsets[row + 1]):
-            is_same_type = bundle.products.type[group.product[e]] == bundle.products.type[product]
-            if is_same_type:
-                paces.add((round(float(np.nan_to_num(group.gap_days[e]))), today - int(group.last_day[e])))
+            if types[e] == bundle.products.type[product]:
+                paces.add((round(float(gaps[e])), today - int(group.last_day[e])))
     text = item["reason"]["text"]
     pace = re.search(r"about every (?:(\d+) days|day);", text)
     ago = re.search(r"(\d+) days ago|yesterday|today", text)

@@ -15,7 +15,7 @@ from serving.offer_facts import OfferFacts, OfferMoment
 from serving.offer_shelf import OfferShelf
 from serving.state.known import NOTHING_KNOWN, Known
 from tests.serving.happenings import after, event, known
-from tests.serving.tiny import AS_OF_DAY
+from tests.serving.tiny import AS_OF_DAY, STORED
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_one_who_is_known_wants_until_the_offers_would_end(facts: OfferFacts) ->
     assert found.wanting is not None
     assert (found.wanting.today, found.wanting.end_day) == (AS_OF_DAY, AS_OF_DAY + 7)
     assert found.call.is_linked
-    assert found.setting.trip7 == pytest.approx(0.85)
+    assert found.setting.trip7 == pytest.approx(0.85, abs=STORED)
 
 
 def test_only_categories_of_the_last_26_weeks_are_favourites(facts: OfferFacts, desk: Desk) -> None:

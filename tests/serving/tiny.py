@@ -98,8 +98,8 @@ STRETCHES: dict[str, list[tuple[str, float, float, tuple[str, ...], str, float]]
     "fay": [("Coffee and Tea", 0.05, 0.2, ("coffee-1",), "Dairy", 1.5)],
 }
 DISCOVER = {
-    "anna": [("coffee-1", 0.05, 0.2), ("brie-1", 0.04, 0.16), ("salad-1", 0.03, 0.1), ("wine-1", 0.02, 0.08)],
-    "cleo": [("banana-1", 0.2, 0.5), ("bread-2", 0.1, 0.3)],
+    "anna": [("coffee-1", 0.055), ("brie-1", 0.045), ("salad-1", 0.03), ("wine-1", 0.02)],
+    "cleo": [("banana-1", 0.2), ("bread-2", 0.1)],
 }
 ALSO = {
     "milk-1": [("bread-1", 0.5, 2.0, 40), ("coffee-1", 0.4, 1.8, 20), ("banana-1", 0.2, 1.1, 60)],

@@ -27,13 +27,14 @@ TASK, WORTH = "stretch: the category shown", "stretch: what the one shown brings
 BY_WORTH, WORTH_MORE = "tercet, chance × margin", "tercet, chance × margin above their usual price"
 WINDOW_DAYS, N_LISTED = 28, 12
 _PRICE, _PRODUCT = "price", "product"
+_PAIR = [c.CUSTOMER_ROW, c.CATEGORY_ROW]
 _NO_MONEY = "stretch: no amounts in this source: price level and what a stretch brings were left out"
 
 
 def held(served: Served) -> pd.DataFrame:
-    """Return all stretches of a bundle: customer_row, category_row, p7 and the price of the best product there.
+    """Return all stretches of a bundle: customer_row, category_row, p7, p28 and the price of the best product there.
 
-    A past bundle has customer rows of its own; these are the tables'.
+    A past bundle has customer rows of its own; these are the tables'. It doesn't tell p28: its model does.
     """
     bundle = served.bundle
     stretch, rows = bundle.stretch, customer_rows(served)
@@ -41,15 +42,17 @@ def held(served: Served) -> pd.DataFrame:
     product = best_products(bundle, slice(None))[:, 0]
     price = np.asarray(bundle.products.price, dtype=np.float64)
     of_product = np.where(product >= 0, price[np.maximum(product, 0)], np.nan) if len(price) else np.zeros(len(product))
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             c.CUSTOMER_ROW: rows[owner],
             c.CATEGORY_ROW: np.asarray(stretch.category, dtype=np.int64),
-            c.P7: stretch.p7[:].astype(np.float64),
+            c.P7: stretch.p7[:],
             _PRICE: of_product,
             _PRODUCT: product,
         }
     )
+    predicted = served.models["stretch"].predict(served.known, served.moment)
+    return found.merge(predicted[[*_PAIR, c.P28]].astype(dict.fromkeys(_PAIR, np.int64)), on=_PAIR, how="left")
 
 
 def customer_rows(served: Served) -> IntArray:
@@ -129,7 +132,7 @@ def _picks(served: Served, board: Board) -> dict[str, IntArray]:
     """Return the place of the category that each way of picking shows, −1 where it has nothing."""
     options = held(served)
     usual = pd.Series(served.bundle.customers.usual_price, index=customer_rows(served), dtype="float64")
-    worth = (options[c.P7] * options[_PRICE].fillna(0.0)).to_numpy()
+    worth = (options[c.P28] * options[_PRICE].fillna(0.0)).to_numpy()
     is_worth_more = options[_PRICE].to_numpy() > usual.reindex(options[c.CUSTOMER_ROW]).to_numpy()
     is_there = options[_PRODUCT].to_numpy() >= 0
     ways = {

@@ -14,6 +14,7 @@ import pandas as pd
 from features import columns as c
 from features.asof import Moment
 from features.tables import TableSet
+from serving.shares import Shares
 from training.history import History
 
 
@@ -50,6 +51,16 @@ class AskedFrames:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Told:
+    """A fitted model that predicts a frame."""
+
+    frame: pd.DataFrame
+
+    def predict(self, _known: History, _moment: Moment) -> pd.DataFrame:
+        return self.frame
+
+
 def stretches_of(tables: TableSet, rows: pd.DataFrame, n_products: int) -> Any:
     """Return as much of a bundle as a task on stretches reads: `rows` has customer_row, category_row and p28.
 
@@ -61,17 +72,16 @@ def stretches_of(tables: TableSet, rows: pd.DataFrame, n_products: int) -> Any:
     rows = rows.assign(own=pd.Index(there).get_indexer(rows[c.CUSTOMER_ROW]))
     rows = rows.sort_values(["own", c.P28], ascending=[True, False], kind="stable")
     counts = np.bincount(rows["own"], minlength=len(there))
-    product = np.full((len(rows), 3), -1)
-    product[:, 0] = rows[c.CATEGORY_ROW] % n_products
+    n_categories = rows[c.CATEGORY_ROW].max() + 1
     stretch = SimpleNamespace(
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         category=rows[c.CATEGORY_ROW].to_numpy(),
-        p28=rows[c.P28].to_numpy(),
-        p7=rows[c.P28].to_numpy() / 4,
-        product=product.ravel(),
+        p7=Shares.of(rows[c.P28] / 4),
+        place=np.tile([0, -1, -1], (len(rows), 1)),
     )
     return SimpleNamespace(
         stretch=stretch,
+        novelty=SimpleNamespace(offsets=np.arange(n_categories + 1), product=np.arange(n_categories) % n_products),
         products=SimpleNamespace(price=np.linspace(0.5, 9.0, n_products)),
         customers=SimpleNamespace(
             id=[named.get(row, str(row)) for row in there], usual_price=np.linspace(1.0, 3.0, len(there))

@@ -11,7 +11,7 @@ import pytest
 from features import columns as c
 from features.asof import Moment
 from features.tables import TableSet
-from tests.training.backtest.asked import AskedFrames, stretches_of
+from tests.training.backtest.asked import AskedFrames, Told, stretches_of
 from training.backtest import stretch_task, stretch_worth
 from training.backtest.observation import OURS, Findings
 from training.history import History
@@ -35,7 +35,7 @@ def served(shop_history: History, shop_cutoff: Moment) -> AskedFrames:
     rows = rows.assign(probability=0.1 / rows["rank"], **{c.P28: 0.4 / rows["rank"]})
     n_products = len(shop_history.tables.read("products", [c.PRODUCT_ROW]))
     bundle = stretches_of(shop_history.tables, rows, n_products)
-    return AskedFrames(shop_history, shop_cutoff, {("discover", "category"): rows}, bundle)
+    return AskedFrames(shop_history, shop_cutoff, {("discover", "category"): rows}, bundle, {"stretch": Told(rows)})
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,9 @@ def test_a_source_without_amounts_or_old_customers_says_so(thin_history: History
         moment = history.known_until.plus_days(days, history.tables.time_zone)
         rows = pd.DataFrame({c.CUSTOMER_ROW: [0], c.CATEGORY_ROW: [0], "rank": [1], "probability": [0.1], c.P28: [0.3]})
         bundle = stretches_of(history.tables, rows, len(history.tables.read("products")))
-        told = stretch_task.observe(AskedFrames(history, moment, {("discover", "category"): rows}, bundle))
+        told = stretch_task.observe(
+            AskedFrames(history, moment, {("discover", "category"): rows}, bundle, {"stretch": Told(rows)})
+        )
         assert told.notes
 
 
