@@ -23,10 +23,8 @@ from serving.strings import StringTable
 from tests.serving.drawn import LABELS, Rng, customers_of, messages_of, offers_of, offsets_of, one_store
 from tests.serving.tiny import AS_OF_DAY, CATEGORIES, TYPES, tiny_contents
 
-_STORE_TEXTS = ("id", "time_zone")
 N_PRODUCTS = 400
 N_HABITS = 6
-SEGMENTS, TIERS = ("Weekly", "Now and then", "New"), ("high", "medium", "low", "silent")
 
 
 def big_contents(n_customers: int, n_offers: int, seed: int = 1, **changes: Any) -> BundleContents:

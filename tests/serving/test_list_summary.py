@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -109,8 +110,10 @@ def test_what_has_been_done_with_it_is_said(bundle: Bundle, about: dict[str, boo
     assert told in read(bundle, tally, **about).text
 
 
-def test_customers_count_once_whatever_they_get(bundle: Bundle) -> None:
-    tally = Tally(bundle)
+@pytest.mark.parametrize("dtype", ["|i1", "|u1"])
+def test_customers_count_once_whatever_they_get(bundle: Bundle, dtype: str) -> None:
+    customers = replace(bundle.customers, segment=bundle.customers.segment.astype(dtype))  # as a bundle may store them
+    tally = Tally(replace(bundle, customers=customers))
     tally.add(rows(("anna", MARKUP, 2.0), ("anna", "plain", 1.0)), np.array([0, 0], dtype=np.int32))
     tally.add(rows(("nobody", "plain", 1.0)), np.array([-1], dtype=np.int32))
     assert tally.n_customers == 2
