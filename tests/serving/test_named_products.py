@@ -35,7 +35,7 @@ def test_what_lists_named_is_read_back(tiny_bundle: Bundle) -> None:
     rows = Rows()
     anna = rows.customers.row_of("anna")
     at = [slice(*map(int, group.offsets[anna : anna + 2])) for group in (tiny_bundle.stretch, tiny_bundle.habit)]
-    named = [[rows.product(each) for each in (*entry[3], "", "")[:3]] for entry in STRETCHES["anna"]]
+    named = [[rows.product(each) for each in (*entry[2], "", "")[:3]] for entry in STRETCHES["anna"]]
     assert best_products(tiny_bundle, at[0]).tolist() == named
     usual = sorted(HABITS["anna"], key=lambda each: -each[2])
     assert usual_products(tiny_bundle, at[1]).tolist() == [rows.product(each[1]) for each in usual]

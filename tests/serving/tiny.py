@@ -81,22 +81,23 @@ HABITS: dict[str, list[tuple[str, str, float, float, int, float, int, int]]] = {
     "emil": [("Red Wine", "wine-1", 0.9, 1.0, 7, 8.0, 1, 30), ("Bread", "bread-2", 0.3, 2.0, 5, 7.0, 1, 4)],
     "fay": [("Milk", "milk-1", 0.6, 6.0, 1, 7.0, 1, 8), ("Bread", "bread-1", 0.6, 6.0, 1, 7.0, 1, 8)],
 }
-# customer: (category, p7, p28, best products, source category, lift)
-STRETCHES: dict[str, list[tuple[str, float, float, tuple[str, ...], str, float]]] = {
+# customer: (category, p7, best products, source category, lift)
+STRETCHES: dict[str, list[tuple[str, float, tuple[str, ...], str, float]]] = {
     "anna": [
-        ("Wine", 0.09, 0.30, ("wine-1", "wine-2"), "Bakery", 2.0),
-        ("Coffee and Tea", 0.05, 0.20, ("coffee-1", "coffee-2"), "Bakery", 1.8),
-        ("Cheese Counter", 0.04, 0.15, ("gone-1", "brie-1"), "", np.nan),
-        ("Snacks", 0.03, 0.12, ("crisps-2", "crisps-1"), "", np.nan),
+        ("Wine", 0.09, ("wine-1", "wine-2"), "Bakery", 2.0),
+        ("Coffee and Tea", 0.05, ("coffee-1", "coffee-2"), "Bakery", 1.8),
+        ("Cheese Counter", 0.04, ("gone-1", "brie-1"), "", np.nan),
+        ("Snacks", 0.03, ("crisps-2", "crisps-1"), "", np.nan),
     ],
-    "ben": [("Coffee and Tea", 0.05, 0.2, ("coffee-1",), "Bakery", 1.8)],
+    "ben": [("Coffee and Tea", 0.05, ("coffee-1",), "Bakery", 1.8)],
     "cleo": [
-        ("Cheese Counter", 0.04, 0.15, ("brie-1",), "", np.nan),
-        ("Coffee and Tea", 0.02, 0.1, ("coffee-2", "coffee-1"), "Dairy", 1.05),
+        ("Cheese Counter", 0.04, ("brie-1",), "", np.nan),
+        ("Coffee and Tea", 0.02, ("coffee-2", "coffee-1"), "Dairy", 1.05),
     ],
-    "emil": [("Feminine Hygiene", 0.1, 0.3, ("tampons-1",), "", np.nan), ("Produce", 0.05, 0.2, ("salad-1",), "", 1.0)],
-    "fay": [("Coffee and Tea", 0.05, 0.2, ("coffee-1",), "Dairy", 1.5)],
+    "emil": [("Feminine Hygiene", 0.1, ("tampons-1",), "", np.nan), ("Produce", 0.05, ("salad-1",), "", 1.0)],
+    "fay": [("Coffee and Tea", 0.05, ("coffee-1",), "Dairy", 1.5)],
 }
+# customer: (product, p7)
 DISCOVER = {
     "anna": [("coffee-1", 0.055), ("brie-1", 0.045), ("salad-1", 0.03), ("wine-1", 0.02)],
     "cleo": [("banana-1", 0.2), ("bread-2", 0.1)],
@@ -230,11 +231,11 @@ def _habits(rows: Rows) -> dict[str, Any]:
 
 def _new(rows: Rows, recent: fmt.RecentCategories) -> dict[str, Any]:
     offsets, flat = ragged([STRETCHES.get(each, []) for each in rows.customers.ids])
-    names = [[rows.product(each) for each in (*entry[3], "", "", "")[:3]] for entry in flat]
+    names = [[rows.product(each) for each in (*entry[2], "", "", "")[:3]] for entry in flat]
     best = np.array(names, dtype="<i4").reshape(-1, 3)
     discover_offsets, discover = ragged([DISCOVER.get(each, []) for each in rows.customers.ids])
     found = np.array([rows.product(each[0]) for each in discover], dtype="<i4")
-    source = np.array([rows.categories[each[4]] for each in flat], dtype="<i4")
+    source = np.array([rows.categories[each[3]] for each in flat], dtype="<i4")
     owner = np.repeat(np.arange(len(rows.customers.ids)), np.diff(offsets))
     novel = NamedProducts.of(_products(rows).category, len(CATEGORIES), [found, best])
     return {
@@ -245,7 +246,7 @@ def _new(rows: Rows, recent: fmt.RecentCategories) -> dict[str, Any]:
             p7=Shares.of(column(flat, 1, "<f8")),
             place=novel.places(best),
             source=places_among(recent.offsets, recent.category, owner, source),
-            lift=in_steps(column(flat, 5, "<f8"), LIFT_STEPS),
+            lift=in_steps(column(flat, 4, "<f8"), LIFT_STEPS),
         ),
         "discover": fmt.Discoveries.of(discover_offsets, novel.rows(found), column(discover, 1, "<f8")),
     }
