@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ from serving.api import ChallengeRequest
 from serving.api_offers import OffersRequest
 from serving.arms import ExperimentEngine
 from serving.bundle import BundleContents, open_bundle, write_bundle
+from serving.bundle_fields import columns_of
 from serving.champion import bundle_folder, write_champion
 from serving.channels import Channel
 from serving.decide import Decider
@@ -22,6 +23,7 @@ from serving.decision_ids import DecisionIds
 from serving.decisioning.policy import default_policy_text, with_values
 from serving.experiments_toml import default_experiments, parse_experiments
 from serving.live import epoch_us
+from serving.shares import Shares
 from serving.state.events import Event, EventType
 from serving.state.opening import FILE
 from serving.state_home import open_state
@@ -76,13 +78,17 @@ def clones(of: str, n: int, policy: dict[str, Any]) -> BundleContents:
 
 def _cloned(group: Any, row: int, n: int) -> Any:
     """Return a group of arrays by customer with one row repeated."""
-    if not hasattr(group, "offsets"):
-        arrays = {each.name: getattr(group, each.name) for each in fields(group) if each.name != "id"}
-        return replace(group, **{name: np.repeat(array[row : row + 1], n, axis=0) for name, array in arrays.items()})
-    start, end = group.offsets[row], group.offsets[row + 1]
-    flat = {each.name: getattr(group, each.name) for each in fields(group) if each.name != "offsets"}
-    tiled = {name: np.concatenate([array[start:end]] * n) for name, array in flat.items()}
-    return replace(group, offsets=np.arange(n + 1, dtype=np.int64) * (end - start), **tiled)
+    start, end = group.offsets[row : row + 2] if hasattr(group, "offsets") else (0, 0)
+    axes = {name: each.axis for name, each in columns_of(type(group)).items() if name not in ("id", "offsets")}
+    at = {name: slice(row, row + 1) if axis == "customers" else slice(start, end) for name, axis in axes.items()}
+    arrays = {name: _tiled(getattr(group, name), at[name], n) for name in axes}
+    if hasattr(group, "offsets"):
+        arrays["offsets"] = np.arange(n + 1, dtype=np.int64) * (end - start)
+    return replace(group, **arrays)
+
+
+def _tiled(values: Any, at: slice, n: int) -> Any:
+    return Shares(_tiled(values.codes, at, n)) if isinstance(values, Shares) else np.concatenate([values[at]] * n)
 
 
 def make_home(home: Path, told: Told) -> Path:
