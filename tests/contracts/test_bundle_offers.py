@@ -36,7 +36,7 @@ def refused(contents: BundleContents, folder: Path, told: str) -> None:
     ("group", "field", "place", "value", "told"),
     [
         ("response", "offer", 1, 0, "response.offer doesn't rise"),
-        ("response", "p", 3, 1.5, "response.p has a value above 1"),
+        ("response", "offer", -1, 99, "response.offer has a value above"),
         ("offer_products", "product", 0, 15, "offer_products.product"),
         ("sends", "at_us", -1, 0, "sends.at_us is not in order of time"),
         ("sends", "channel", 0, NO_CHANNEL - 1, "sends.channel has a value below -1"),
