@@ -28,7 +28,7 @@ from serving.batch_tables import Row, schema_of, table_of
 from serving.decide_offers import PromiseDecider
 from serving.engine import Engine
 from serving.list_options import Option, Options, Weigher
-from serving.list_sharing import ANY_NUMBER, CHOICE, NO_CLAIM, Choices, Claims, Shares, keys_of, share_out
+from serving.list_sharing import ANY_NUMBER, CHOICE, NO_CLAIM, Allotment, Choices, Claims, keys_of, share_out
 from serving.list_tally import Tally
 from serving.state.budgets import units_of
 from serving.state.holds import Spending
@@ -63,11 +63,11 @@ class ListMaker:
         with Claims(folder) as claims, tempfile.TemporaryFile(dir=folder) as file:
             with pq.ParquetWriter(file, schema_of(self.kind)) as drafts:
                 self._weigh(customers(), claims, drafts.write_table, tally)
-            shares = self._shared(claims, tally)
+            allotment = self._shared(claims, tally)
             self.progress("write")
             read = pq.ParquetFile(file)
             for place, block in enumerate(claims.blocks()):
-                chosen = shares.chosen(block)
+                chosen = allotment.chosen(block)
                 table = self._final(read.read_row_group(place).filter(pa.array(chosen)), block[chosen])
                 tally.add(table, block[chosen]["row"])
                 write(table)
@@ -84,8 +84,8 @@ class ListMaker:
         """Write the list as it is promised and sent, customer by customer: all in it is durable when this returns."""
         with Claims(folder) as claims:
             self._weigh(customers(), claims, lambda _table: None, tally)
-            shares = self._shared(claims, tally)
-            asked = zip(customers(), self._turns(claims, shares), strict=False)
+            allotment = self._shared(claims, tally)
+            asked = zip(customers(), self._turns(claims, allotment), strict=False)
             self.progress("promise")
             waiting: list[Row] = []
             rows: list[int] = []
@@ -141,15 +141,15 @@ class ListMaker:
         if n_done % _CUSTOMERS_A_STAGE == 0:
             self.progress(f"{n_done:,} {what}")
 
-    def _shared(self, claims: Claims, tally: Tally) -> Shares:
-        """Return the shares of the budgets as they are left: every claim reserves the offer's cost."""
+    def _shared(self, claims: Claims, tally: Tally) -> Allotment:
+        """Return the allotment of the budgets as they are left: every claim reserves the offer's cost."""
         self.progress("share budgets out")
         places = [self._places(offer_id, budget) for offer_id, budget in self.engine.budgets.items()]
-        shares = share_out(claims, np.array(places, dtype=np.int64), self.k)
+        allotment = share_out(claims, np.array(places, dtype=np.int64), self.k)
         names = list(self.engine.budgets)
         for block in claims.blocks():
-            tally.lose(names, block, shares)
-        return shares
+            tally.lose(names, block, allotment)
+        return allotment
 
     def _places(self, offer_id: str, budget: float) -> int:
         cost = units_of(self.engine.offer_cost(offer_id) or 0.0)
@@ -178,12 +178,12 @@ class ListMaker:
             table = table.set_column(place, field, pa.array(values, field.type))
         return table
 
-    def _turns(self, claims: Claims, shares: Shares) -> Iterator[_Turn]:
+    def _turns(self, claims: Claims, allotment: Allotment) -> Iterator[_Turn]:
         """Yield every customer's turn, in their order and without end: who could be given nothing gets an empty one."""
         names = list(self.engine.budgets)
         serial = 0
         for block in claims.blocks():
-            chosen = shares.chosen(block)
+            chosen = allotment.chosen(block)
             ends = np.flatnonzero(np.diff(block["customer"].astype(np.int64), append=-1)) + 1
             begin = 0
             for end in ends.tolist():

@@ -81,7 +81,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class Allotment:
     """Who gets what: a claim of an offer is met from its `cuts` entry on; `k` choices a customer."""
 
     cuts: Keys
@@ -102,42 +102,42 @@ class Shares:
         return np.asarray(is_open & (before - first < self.k))
 
 
-def share_out(claims: Claims, places: npt.NDArray[np.int64], k: int) -> Shares:
-    """Return the shares of all claims; no offer has more claims met than its `places`, shape ``(n_offers,)``.
+def share_out(claims: Claims, places: npt.NDArray[np.int64], k: int) -> Allotment:
+    """Return the allotment that meets claims; no offer has more claims met than its `places`, shape ``(n_offers,)``.
 
     Every round reads the claims, and once more for each digit of the cuts that have to rise.
     """
-    shares = Shares(np.zeros(len(places), dtype=np.uint64), k)
+    allotment = Allotment(np.zeros(len(places), dtype=np.uint64), k)
     while True:
-        wanted = _demand(claims, shares)
+        wanted = _demand(claims, allotment)
         over = np.flatnonzero(wanted > places)
         if not len(over):
-            return shares
-        cuts = shares.cuts.copy()
-        cuts[over] = _raised(claims, shares, over, places[over])
-        shares = Shares(cuts, k)
+            return allotment
+        cuts = allotment.cuts.copy()
+        cuts[over] = _raised(claims, allotment, over, places[over])
+        allotment = Allotment(cuts, k)
 
 
-def _demand(claims: Claims, shares: Shares) -> npt.NDArray[np.int64]:
-    """Return how many claims of each offer come true by these shares."""
-    wanted = np.zeros(len(shares.cuts), dtype=np.int64)
+def _demand(claims: Claims, allotment: Allotment) -> npt.NDArray[np.int64]:
+    """Return how many claims of each offer come true by this allotment."""
+    wanted = np.zeros(len(allotment.cuts), dtype=np.int64)
     for block in claims.blocks():
-        claim = block["claim"][shares.chosen(block)]
+        claim = block["claim"][allotment.chosen(block)]
         wanted += np.bincount(claim[claim != NO_CLAIM], minlength=len(wanted))
     return wanted
 
 
-def _raised(claims: Claims, shares: Shares, over: npt.NDArray[np.intp], places: npt.NDArray[np.int64]) -> Keys:
+def _raised(claims: Claims, allotment: Allotment, over: npt.NDArray[np.intp], places: npt.NDArray[np.int64]) -> Keys:
     """Return the cuts by which the offers `over` have no more claims met than their places: the best of them.
 
     Digit by digit, each from how many of the claims begin with what is known of the cut. Of claims with the very same
     key, all are met or none.
     """
-    place_of = np.full(len(shares.cuts), NO_CLAIM)
+    place_of = np.full(len(allotment.cuts), NO_CLAIM)
     place_of[over] = np.arange(len(over))
     prefix, left = np.zeros(len(over), dtype=np.uint64), places.astype(np.int64)
     for digit in reversed(range(_DIGITS)):
-        counts = _digit_counts(claims, shares, place_of, prefix, digit)
+        counts = _digit_counts(claims, allotment, place_of, prefix, digit)
         above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] - counts  # how many have a higher digit
         fits = above <= left[:, None]
         chosen = np.argmax(fits, axis=1)  # the lowest digit that leaves no more than the places above it
@@ -148,14 +148,14 @@ def _raised(claims: Claims, shares: Shares, over: npt.NDArray[np.intp], places: 
 
 
 def _digit_counts(
-    claims: Claims, shares: Shares, place_of: npt.NDArray[np.int64], prefix: Keys, digit: int
+    claims: Claims, allotment: Allotment, place_of: npt.NDArray[np.int64], prefix: Keys, digit: int
 ) -> npt.NDArray[np.int64]:
     """Return, by offer and value of a digit, how many claims that come true have a key that begins with the prefix."""
     counts = np.zeros(len(prefix) * _BINS, dtype=np.int64)
     shift = np.uint64(digit * _DIGIT_BITS)
     above = np.uint64((digit + 1) * _DIGIT_BITS)
     for block in claims.blocks():
-        chosen = block[shares.chosen(block)]
+        chosen = block[allotment.chosen(block)]
         place = np.where(chosen["claim"] == NO_CLAIM, NO_CLAIM, place_of[chosen["claim"]])
         key = chosen["key"][place >= 0]
         place = place[place >= 0]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from serving.api_offer_codes import WithheldCode
 from serving.bundle import Bundle
 from serving.list_options import Options
-from serving.list_sharing import NO_CLAIM, Choices, Shares
+from serving.list_sharing import NO_CLAIM, Allotment, Choices
 
 UNKNOWN_NAME = "not known"
 _MONEY = ("redemption_probability", "incremental_margin", "reward_cost", "fatigue_cost", "expected_value")
@@ -68,12 +68,12 @@ class Tally:
         self.n_asked += 1
         self.withheld.update(options.withheld)
 
-    def lose(self, offers: list[str], block: Choices, shares: Shares) -> None:
+    def lose(self, offers: list[str], block: Choices, allotment: Allotment) -> None:
         """Count the claims that were met, and the customers whom a budget did not reach."""
-        chosen, claim = shares.chosen(block), block["claim"]
+        chosen, claim = allotment.chosen(block), block["claim"]
         is_claim = claim != NO_CLAIM
         is_lost = np.zeros(len(block), dtype=bool)
-        is_lost[is_claim] = block["key"][is_claim] < shares.cuts[claim[is_claim]]
+        is_lost[is_claim] = block["key"][is_claim] < allotment.cuts[claim[is_claim]]
         for place, n in zip(*np.unique(claim[chosen & is_claim], return_counts=True), strict=True):
             self.reserved[offers[place]] += int(n)
         for place, n in zip(*np.unique(claim[is_lost], return_counts=True), strict=True):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.list_sharing import ANY_NUMBER, CHOICE, NO_CLAIM, Claims, Shares, keys_of, share_out
+from serving.list_sharing import ANY_NUMBER, CHOICE, NO_CLAIM, Allotment, Claims, keys_of, share_out
 
 Wishes = list[list[tuple[int, int]]]  # for each customer their choices: the offer claimed and its key
 
@@ -22,10 +22,10 @@ def shared(tmp_path: Path, wishes: Wishes, places: list[int], k: int, size: int 
                 for claim, key in choices
             ]
             claims.add(np.array(rows, dtype=CHOICE))
-        shares = share_out(claims, np.array(places, dtype=np.int64), k)
+        allotment = share_out(claims, np.array(places, dtype=np.int64), k)
         found: list[list[int]] = [[] for _ in wishes]
         for block in claims.blocks():
-            for choice in block[shares.chosen(block)]:
+            for choice in block[allotment.chosen(block)]:
                 found[int(choice["customer"])].append(int(choice["claim"]))
     return found
 
@@ -111,5 +111,5 @@ def test_keys_are_in_the_order_of_values_then_ties() -> None:
 
 def test_customers_may_follow_one_another_in_any_numbering() -> None:
     block = np.array([(who, who, 0, NO_CLAIM, 0) for who in (0, 0, 4, 7, 7)], dtype=CHOICE)
-    chosen = Shares(np.zeros(0, dtype=np.uint64), 1).chosen(block)
+    chosen = Allotment(np.zeros(0, dtype=np.uint64), 1).chosen(block)
     assert chosen.tolist() == [True, False, True, True, False]
