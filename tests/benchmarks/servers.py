@@ -128,13 +128,23 @@ def _environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def wait(target: Target) -> None:
-    """Return as soon as a server answers; PeerError where it does not in time."""
+    """Return as soon as a server answers; PeerError where it ends instead, or does not in time."""
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
         if _answers(target.url + CHALLENGE):
             return
+        if _has_ended(target.pid):
+            raise PeerError(f"{target.name} ended before it answered")
         time.sleep(0.1)
     raise PeerError(f"{target.name} did not answer within {_START_SECONDS:.0f} s")
+
+
+def _has_ended(pid: int) -> bool:
+    """Say whether a process of our own has ended: until somebody asks how, it is there as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def _answers(url: str) -> bool:

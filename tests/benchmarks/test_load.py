@@ -19,7 +19,7 @@ from serving.bundle import Bundle
 from tests.benchmarks.big_bundle import Scale, big_contents
 from tests.benchmarks.load import Ask, Load, measure
 from tests.benchmarks.peers import bento_mount
-from tests.benchmarks.servers import PEERS, challenge_asks, peer, some_customers, wait
+from tests.benchmarks.servers import PEERS, PeerError, challenge_asks, peer, some_customers, wait
 from tests.benchmarks.whole import Plan, in_turn, measure_whole
 
 HAS_WRK = shutil.which("wrk") is not None
@@ -121,6 +121,12 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
     folder = tmp_path_factory.mktemp("bundles")
     return open_bundle(folder / write_bundle(big_contents(Scale(customers=300, products=600)), folder))
+
+
+@pytest.mark.slow
+def test_a_peer_that_ends_before_it_answers_is_not_waited_for(tmp_path: Path) -> None:
+    with peer("fastapi", tmp_path, b"{}", tmp_path / "no-bundle") as target, pytest.raises(PeerError, match="ended"):
+        wait(target)
 
 
 @pytest.mark.slow

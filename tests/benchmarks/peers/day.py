@@ -42,9 +42,10 @@ def _candidates(bundle: Bundle) -> npt.NDArray[np.int32]:
     """Return 200 products of each customer: those that they buy again, discoveries, then popular ones."""
     n = len(bundle.customers.id)
     found = np.tile(np.resize(bundle.popular.product, N_CANDIDATES), (n, 1))
-    for group in (bundle.discover, bundle.again):
+    discovered = bundle.novelty.product[bundle.discover.novelty]
+    for offsets, products in ((bundle.discover.offsets, discovered), (bundle.again.offsets, bundle.again.product)):
         for row in range(n):
-            own = group.product[group.offsets[row] : group.offsets[row + 1]][: N_CANDIDATES // 2]
+            own = products[offsets[row] : offsets[row + 1]][: N_CANDIDATES // 2]
             found[row, : len(own)] = own
     return found
 
