@@ -112,11 +112,18 @@ def measure_whole(bundle: Bundle, plan: Plan, say: Say, peers: Sequence[str] = P
         say("starting tercet and its peers")
         one = stack.enter_context(tercet(bundle, folder / "one", 1))
         two = stack.enter_context(tercet(bundle, folder / "two", 2))
+        # Of its own: what was told of a customer makes answers about them dearer, and two workers are held to one.
+        told = stack.enter_context(tercet(bundle, folder / "told", 2))
         ready = _ready_answer(bundle)
         others = [stack.enter_context(peer(name, folder / name, ready, bundle.folder)) for name in peers]
-        for each in (one, two, *others):
+        for each in (one, two, told, *others):
             wait(each)
-        shots = list(_shots(bundle, one, two, others, plan.seconds))
+        events = Load(_event_asks(bundle, some_customers(bundle, N_CUSTOMERS)), EVENT_CLIENTS, plan.seconds)
+        shots = [
+            *_shots_at_all(bundle, one, others, plan.seconds),
+            *_shots_at_two(bundle, two, plan.seconds),
+            Shot("events", told, events),
+        ]
         rounds = Rounds()
         for shot in shots:
             measure(shot.target.url, Load(shot.load.asks, shot.load.connections, 1))  # what is said once is said here
@@ -142,19 +149,22 @@ def _ready_answer(bundle: Bundle) -> bytes:
     return orjson.dumps(Engine(bundle).challenge(request, bundle.manifest.as_of, "0" * 32))
 
 
-def _shots(bundle: Bundle, one: Target, two: Target, others: Sequence[Target], seconds: int) -> Iterator[Shot]:
+def _shots_at_all(bundle: Bundle, one: Target, others: Sequence[Target], seconds: int) -> Iterator[Shot]:
     customers = some_customers(bundle, N_CUSTOMERS)
     challenges, recommendations = challenge_asks(customers), recommendation_asks(customers)
     for each in others:
         yield Shot(each.name, each, Load(challenges, CONNECTIONS, seconds))
     yield Shot("challenge", one, Load(challenges, CONNECTIONS, seconds))
     yield Shot("recommendations", one, Load(recommendations, CONNECTIONS, seconds))
-    yield Shot("challenge, two workers", two, Load(challenges, CONNECTIONS, seconds))
-    yield Shot("recommendations, two workers", two, Load(recommendations, CONNECTIONS, seconds))
     yield Shot("challenge at 8", one, Load(challenges, LATENCY_CONNECTIONS, seconds))
     yield Shot("recommendations at 8", one, Load(recommendations, LATENCY_CONNECTIONS, seconds))
-    yield Shot("events", two, Load(_event_asks(bundle, customers), EVENT_CLIENTS, seconds))
     yield Shot("scores", one, Load(_scores_asks(bundle), 1, seconds))
+
+
+def _shots_at_two(bundle: Bundle, two: Target, seconds: int) -> Iterator[Shot]:
+    customers = some_customers(bundle, N_CUSTOMERS)
+    yield Shot("challenge, two workers", two, Load(challenge_asks(customers), CONNECTIONS, seconds))
+    yield Shot("recommendations, two workers", two, Load(recommendation_asks(customers), CONNECTIONS, seconds))
 
 
 def _event_asks(bundle: Bundle, customers: Sequence[str]) -> list[Ask]:
