@@ -20,7 +20,6 @@ MAX_ENTRIES_BYTES = 8 << 20
 _SMALL_BYTES = 1024
 _MANY = _SMALL_BYTES + 1
 _FLAT: frozenset[type] = frozenset({str, int, bool, type(None)})
-_FLAT_OR_LISTS = _FLAT | {list}
 
 _DRAIN_BYTES = 4 * MAX_ENTRIES_BYTES
 
@@ -95,18 +94,27 @@ def _flat(body: bytes) -> dict[str, Any] | None:
         return None
     if type(found) is not dict:
         return None
-    entries = [entry for value in found.values() if type(value) is list for entry in value]
-    n_quotes = _n_quotes(found, _FLAT_OR_LISTS)
-    for entry in entries:
-        n_quotes += _n_quotes(entry, _FLAT) if type(entry) is dict else _MANY
+    kinds = [type(value) for value in found.values()]
+    n_quotes = 2 * (len(kinds) + kinds.count(str))
+    if not _FLAT.issuperset(kinds):
+        n_quotes += _n_quotes_in_lists(found)
     return found if body.count(b'"') == n_quotes else None
 
 
 # Any: as above.
-def _n_quotes(members: Mapping[str, Any], kinds: frozenset[type]) -> int:
-    """Return how many quotes an object of values of these kinds needs itself; more than a small body where it isn't."""
-    found = list(map(type, members.values()))
-    return 2 * (len(found) + found.count(str)) if kinds.issuperset(found) else _MANY
+def _n_quotes_in_lists(members: Mapping[str, Any]) -> int:
+    """Return how many quotes the lists of flat objects in an object need; more than a small body for other values."""
+    n_quotes = 0
+    for value in members.values():
+        if type(value) is list:
+            for entry in value:
+                if type(entry) is not dict:
+                    return _MANY
+                kinds = [type(each) for each in entry.values()]
+                n_quotes += 2 * (len(kinds) + kinds.count(str)) if _FLAT.issuperset(kinds) else _MANY
+        elif type(value) not in _FLAT:
+            return _MANY
+    return n_quotes
 
 
 # Any: as above.
