@@ -59,7 +59,8 @@ def page(results: Results) -> str:
         _table(("goal", "bound", "measured", ""), _goal_rows(results)),
         "### The whole server",
         _table(
-            ("one worker, 32 clients", "requests a second", "CPU µs a request", "p50 ms", "p99 ms"), _rates(results)
+            ("one worker, 32 clients", "requests a second", "CPU µs a request", "p50 ms", "p99 ms", "machine idle"),
+            _rates(results),
         ),
         "Ratios within a round, the median of the rounds and in brackets their range:",
         _table(("", *(f"÷ {name}" for name in PEERS)), _beside(results)),
@@ -130,7 +131,10 @@ def _rates(results: Results) -> Iterator[Cells]:
     for name, says in _NAMES.items():
         if f"{name} rate" in results.series:
             of = {what: results.series[f"{name} {what}"].median for what in ("rate", "CPU", "p50", "p99")}
-            yield says, f"{of['rate']:,.0f}", f"{of['CPU']:,.0f}", f"{of['p50'] / 1000:.2f}", f"{of['p99'] / 1000:.2f}"
+            rate, cpu, p50, p99 = of["rate"], of["CPU"], of["p50"] / 1000, of["p99"] / 1000
+            idle = results.series.get(f"{name} idle")  # not told by runs of before
+            told = "" if idle is None else f"{idle.median:.0%}"
+            yield says, f"{rate:,.0f}", f"{cpu:,.0f}", f"{p50:.2f}", f"{p99:.2f}", told
 
 
 def _beside(results: Results) -> Iterator[Cells]:

@@ -150,4 +150,5 @@ def test_a_whole_measurement_has_rates_ratios_and_no_failed_request(small_bundle
     assert found.ratios["challenge ÷ floor"].median > 0
     assert found.series["events rate"].median > 0
     assert found.series["challenge, two workers CPU"].median > 0
+    assert 0 <= found.series["challenge, two workers idle"].median < 1
     assert "pauses of the floor" in found.series

@@ -22,6 +22,7 @@ from tests.benchmarks.servers import (
     PEERS,
     Target,
     challenge_asks,
+    idle_seconds,
     peer,
     recommendation_asks,
     some_customers,
@@ -66,13 +67,15 @@ class Rounds:
     """What the shots measured, by name, in the order of the rounds."""
 
     found: dict[str, list[tuple[Measured, float]]] = field(default_factory=dict)
+    idle: dict[str, list[float]] = field(default_factory=dict)
 
     def fire(self, shot: Shot) -> None:
-        """Measure a shot, and the CPU that its server took meanwhile."""
-        before = shot.target.cpu_seconds()
+        """Measure a shot, the CPU that its server took meanwhile, and the share of the machine's that nobody did."""
+        before, was_idle, began = shot.target.cpu_seconds(), idle_seconds(), time.perf_counter()
         measured = measure(shot.target.url, shot.load)
-        taken = shot.target.cpu_seconds() - before
+        taken, idle = shot.target.cpu_seconds() - before, idle_seconds() - was_idle
         self.found.setdefault(shot.name, []).append((measured, taken))
+        self.idle.setdefault(shot.name, []).append(idle / (time.perf_counter() - began) / (os.cpu_count() or 1))
 
     def series(self, name: str, unit: str, of: Callable[[Measured, float], float]) -> Series:
         """Return one quantity of a shot."""
@@ -238,6 +241,7 @@ def _found(rounds: Rounds, peers: Sequence[str]) -> Found:
         series[f"{name} rate"], series[f"{name} CPU"] = rounds.rate(name), rounds.cpu(name)
         series[f"{name} p50"] = rounds.series(name, "µs", lambda measured, _: measured.p50_us)
         series[f"{name} p99"] = rounds.series(name, "µs", lambda measured, _: measured.p99_us)
+        series[f"{name} idle"] = Series(tuple(rounds.idle[name]), "share of the machine's CPU")
         series[f"{name} failed"] = rounds.series(name, "requests", lambda measured, _: measured.n_failed)
     for call in _HOT:
         for other in peers:
