@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 import resource
+from functools import partial
 from typing import ClassVar
 from weakref import WeakSet
 
@@ -18,6 +19,7 @@ from uvicorn._types import ASGI3Application, ASGISendEvent, HTTPResponseBodyEven
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from serving.http_accept import Newcomers
 from serving.http_body import App, Receive, Scope, Send
 from serving.http_problems import Answer, Problem, not_ready
 
@@ -50,10 +52,12 @@ _watched: WeakSet[ServerState] = WeakSet()
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol with limits; `serving.service` names it to uvicorn.
 
-    Requests go to `answers` where that is set, else through all layers that the server has around its application.
+    Requests go to `answers` where that is set, else through all layers that the server has around its application;
+    `newcomers`, where set, takes on what waits for a connection.
     """
 
     answers: ClassVar[App | None] = None
+    newcomers: ClassVar[Newcomers | None] = None
     _is_head = True  # whether a head is what comes next, or is coming
     _head_bytes = 0
     _owes_since = math.inf  # since when the client owes the rest of a request
@@ -75,6 +79,12 @@ class BoundedConnection(HttpToolsProtocol):
             _watch(self.loop, self.server_state)
         if len(self.connections) > ALWAYS_CONNECTIONS:
             self._make_room()
+        newcomers = BoundedConnection.newcomers
+        if newcomers is not None:
+            if newcomers.is_over:
+                self.shutdown()
+            elif not self.config.is_ssl:
+                newcomers.follow(self.loop, partial(type(self), self.config, self.server_state, self.app_state))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; of several that were sent ahead uvicorn tells the last."""
@@ -158,6 +168,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """End with the answer that is being made; an idle connection, with that to a request that is on its way."""
+        if BoundedConnection.newcomers is not None:
+            BoundedConnection.newcomers.end()
         if self.cycle is None or self.cycle.response_complete:
             self._is_ending = True
             self.loop.call_later(LINGER_SECONDS, self._end)

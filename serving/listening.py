@@ -30,9 +30,16 @@ def check_reach(settings: Settings, arguments: Sequence[str]) -> None:
 
 def bound_address(arguments: Sequence[str]) -> str | None:
     """Return the IP address that a worker's socket is bound to; None where it was given none, or no network's."""
-    if _SOCKET_OPTION not in arguments[:-1]:
+    bound = listening_socket(arguments)
+    if bound is None:
         return None
-    descriptor = os.dup(int(arguments[arguments.index(_SOCKET_OPTION) + 1]))
-    with socket.socket(fileno=descriptor) as bound:
+    with bound:
         name = bound.getsockname()
     return str(name[0]) if isinstance(name, tuple) else None
+
+
+def listening_socket(arguments: Sequence[str]) -> socket.socket | None:
+    """Return a worker's socket once more, for the caller to close; None where it was given none."""
+    if _SOCKET_OPTION not in arguments[:-1]:
+        return None
+    return socket.socket(fileno=os.dup(int(arguments[arguments.index(_SOCKET_OPTION) + 1])))

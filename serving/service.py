@@ -31,6 +31,7 @@ from serving.decision_ids import shop_ids
 from serving.decisioning.merchandising import unknown_names
 from serving.errors import StateUnavailable
 from serving.experiments_file import ExperimentsFile
+from serving.http_accept import Newcomers
 from serving.http_app import HttpApp
 from serving.http_body import App, Receive, Scope, Send
 from serving.http_clock import Clock
@@ -42,7 +43,7 @@ from serving.http_metrics import Metrics
 from serving.http_ready import ReadyBoard
 from serving.http_shop import Shop
 from serving.http_state import StateDoor
-from serving.listening import check_reach
+from serving.listening import check_reach, listening_socket
 from serving.live import epoch_us
 from serving.metric_files import FOLDER_VARIABLE, reserve
 from serving.settings import Settings, read_settings
@@ -300,6 +301,10 @@ class Tercet:
         await begin(self.shop)
         # Past BentoML's layers, whose timer for each request alone costs more than most answers.
         BoundedConnection.answers = self.app
+        listening = listening_socket(sys.argv)
+        if listening is not None:
+            listening.setblocking(False)
+            BoundedConnection.newcomers = Newcomers(listening)
         running = (keep_champion(self.shop), keep_state(self.shop), self.shop.gate.watch(), tell_metrics(self.shop))
         self._tasks = [asyncio.create_task(each) for each in running]
 
@@ -307,6 +312,9 @@ class Tercet:
     async def stop(self) -> None:
         """End what `start` began."""
         BoundedConnection.answers = None
+        if BoundedConnection.newcomers is not None:
+            BoundedConnection.newcomers.end()
+            BoundedConnection.newcomers = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

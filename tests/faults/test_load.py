@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import resource
 import socket
@@ -17,7 +18,9 @@ import pytest
 from serving.api_writes import MAX_EVENTS
 from serving.http_connection import HEAD_SECONDS, WRITE_SECONDS
 from tests.faults.conftest import Shop
+from tests.faults.flood import Flood
 from tests.faults.shop import (
+    ANNA,
     EVENTS,
     SCORES,
     Load,
@@ -36,6 +39,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 HEAD = b"POST /v1/challenge HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 CUT_OFF = ("RemoteDisconnected", "ConnectionResetError", "BrokenPipeError")
+N_FLOOD = 400
 MANY = {"customer_ids": [f"customer-{number}" for number in range(1000)]}
 
 
@@ -89,6 +93,30 @@ def test_beyond_what_it_can_do_small_calls_go_on_and_the_rest_is_refused_at_once
     assert all(resident_mb(pid) < memory[pid] + 15 for pid in memory)
     # It recovers by itself.
     assert eventually(lambda: {post(shop.server, SCORES, MANY).status for _ in range(10)} == {200}, seconds=30)
+
+
+def test_a_flood_of_small_calls_leaves_nobody_unheard_and_what_is_refused_is_refused_in_words(shop: Shop) -> None:
+    body = json.dumps(ANNA).encode()
+    request = HEAD.replace(b"challenge", b"recommendations") + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    promised = post(shop.server).body
+    with untouched(shop.server), Flood(shop.server, request, n=N_FLOOD) as flood:
+        assert eventually(lambda: all(flood.n_answers), seconds=60)
+        # The first had no more than its share by the time that the last was heard.
+        most = max(flood.n_answers)
+        memory = {pid: resident_mb(pid) for pid in worker_pids(shop.server)}
+        n_before = flood.statuses.total()
+        known = [post(shop.server) for _ in range(10)]
+        assert eventually(lambda: flood.statuses.total() > n_before + 10 * N_FLOOD, seconds=60)
+        grown = [resident_mb(pid) - before for pid, before in memory.items()]
+
+    assert most < N_FLOOD / 8
+    assert set(flood.statuses) <= {200, 429, 503}
+    assert (flood.n_bare, flood.n_lost) == (0, 0)
+    assert {(each.status, each.retry_after) for each in known} <= {(200, None), (503, "1")}
+    assert {each.body["decision_id"] for each in known if each.status == 200} <= {promised["decision_id"]}
+    assert max(grown) < 15
+    # It recovers by itself.
+    assert eventually(lambda: {post(shop.server).status for _ in range(10)} == {200}, seconds=30)
 
 
 def test_while_many_send_no_end_of_a_head_others_are_answered_and_these_are_let_go_of(shop: Shop) -> None:
