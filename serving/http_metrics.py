@@ -19,6 +19,7 @@ from prometheus_client import (
 
 from serving.http_timings import Timings
 
+_OUTCOMES = ("accepted", "duplicate", "rejected")
 _LAG_BUCKETS = (1.0, 5.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0, 604_800.0)
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -31,6 +32,7 @@ _EVENTS_HELP = "Events told: accepted now, accepted before, rejected."
 _LAG_HELP = "Seconds from when an event happened to when it was told, of those that were taken."
 _STATE_HELP = "Seconds that a read or a write of the state took."
 _FAILURES_HELP = "Reads and writes of the state that failed because it is away, or took too long."
+_REFUSED_HELP = "1 while the champion could not be taken up and what a worker serves is another, or nothing."
 _LOADED_HELP = "When a worker last took up a bundle, epoch seconds."
 _AS_OF_HELP = "The moment up to which the bundle that serves has learned, epoch seconds."
 _NOW_HELP = "What the server takes for now, epoch seconds; its distance from the bundle's as-of is the bundle's age."
@@ -62,6 +64,8 @@ class Metrics:
         self._state_seconds = seconds("tercet_state_seconds", _STATE_HELP, ["kind"], buckets=_BUCKETS)
         self._state_failures = counter("tercet_state_failures_total", _FAILURES_HELP, ["kind"])
         self._swaps = counter("tercet_bundle_loads_total", "Bundles taken up or refused, each worker.", ["outcome"])
+        self._refused = gauge("tercet_champion_refused", _REFUSED_HELP, multiprocess_mode="livemax")
+        self._begin_at_zero()
         latest = partial(gauge, multiprocess_mode="mostrecent")
         self._as_of = latest("tercet_bundle_loaded_timestamp_seconds", _LOADED_HELP)
         self._data_until = latest("tercet_bundle_as_of_timestamp_seconds", _AS_OF_HELP)
@@ -88,7 +92,7 @@ class Metrics:
             self._requests.labels(path, str(int(status))).inc(n)
         self._answered.clear()
         told = [self._told.popleft() for _ in range(len(self._told))]
-        for place, outcome in enumerate(("accepted", "duplicate", "rejected") if told else ()):
+        for place, outcome in enumerate(_OUTCOMES if told else ()):
             self._events.labels(outcome).inc(sum(counts[place] for counts in told))
         for each in self._timings:
             each.flush()
@@ -98,6 +102,10 @@ class Metrics:
         self._swaps.labels("taken_up" if taken_up else "refused").inc()
         if taken_up:
             self._as_of.set(at)
+
+    def tell_refused(self, *, is_refused: bool) -> None:
+        """Say whether the champion could not be taken up."""
+        self._refused.set(is_refused)
 
     def tell_bundle(self, version: str, as_of: float, *, before: str | None = None) -> None:
         """Say which bundle serves and up to when it has learned (epoch seconds), and which served before."""
@@ -158,6 +166,16 @@ class Metrics:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]  # no annotations
         return generate_latest(registry)
+
+    def _begin_at_zero(self) -> None:
+        # Prometheus sees no rise in a series that begins with it, nor that nothing comes in where there is none.
+        for counter, labels in (
+            (self._swaps, ("taken_up", "refused")),
+            (self._events, _OUTCOMES),
+            (self._state_failures, ("read", "write", "slow", "damaged")),
+        ):
+            for label in labels:
+                counter.labels(label)
 
     def _timed(self, histogram: Histogram, label: str) -> Timings:
         timings = Timings(histogram.labels(label), _BUCKETS)

@@ -145,6 +145,7 @@ async def look_for_champion(shop: Shop) -> None:
         return
     before = shop.champion.current.version if shop.champion.current else None
     taken_up = await asyncio.to_thread(_take_up, shop)
+    shop.metrics.tell_refused(is_refused=shop.champion.refused is not None)
     if shop.champion.refused is not None:
         shop.metrics.count_load(taken_up=False, at=time.time())
     if taken_up and shop.champion.current is not None:

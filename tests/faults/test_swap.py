@@ -110,8 +110,10 @@ def test_a_bad_bundle_is_refused_and_ready_log_and_metric_say_so_until_the_way_b
     with untouched(shop.server), Load(shop.server, n=2, pause=0.005) as load:
         write_champion(shop.home, bad)
         assert everywhere(shop.server, lambda: ready(shop.server).get("refused") == bad)
+        assert eventually(lambda: metric(shop.server, "tercet_champion_refused") == 1)
         write_champion(shop.home, shop.version)
         assert everywhere(shop.server, lambda: "refused" not in ready(shop.server))
+        assert eventually(lambda: metric(shop.server, "tercet_champion_refused") == 0)
 
     assert load.statuses() == {200: len(load.replies)}
     assert {reply.body["model_version"] for reply in load.replies} == {shop.version}

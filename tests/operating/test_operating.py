@@ -41,6 +41,7 @@ def metrics_there() -> set[str]:
     metrics.count_load(taken_up=True, at=1.0)
     metrics.tell_bundle("a", 1.0)
     metrics.tell_now(1.0)
+    metrics.tell_refused(is_refused=True)
     metrics.tell_share("churn", 0, 0.1)
     metrics.count_score("churn", 0, 1)
     metrics.count_events(accepted=1, duplicates=0, rejected=0)

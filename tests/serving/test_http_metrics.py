@@ -52,6 +52,15 @@ def test_bundles_taken_up_and_refused_are_counted() -> None:
     assert "tercet_bundle_loaded_timestamp_seconds 1.5e+09" in text
 
 
+def test_what_alerts_wait_for_is_there_before_it_happens() -> None:
+    text = Metrics(None).text().decode()
+
+    assert 'tercet_events_total{outcome="accepted"} 0.0' in text
+    assert 'tercet_bundle_loads_total{outcome="refused"} 0.0' in text
+    assert 'tercet_state_failures_total{kind="write"} 0.0' in text
+    assert "tercet_champion_refused 0.0" in text
+
+
 def test_what_several_workers_count_is_summed(tmp_path: Path) -> None:
     code = (
         "from serving.http_metrics import Metrics; import sys; m = Metrics(sys.argv[1]);"
