@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = {each: ROOT / "requirements" / f"{each}.lock" for each in ("serving", "all")}
+LOCKS = {each: ROOT / "requirements" / f"{each}.lock" for each in ("serving", "training", "all")}
 OUT = ROOT / "dist" / "sbom"
 
 

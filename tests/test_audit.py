@@ -44,7 +44,7 @@ def test_the_bill_of_materials_names_every_package_of_the_lock_with_its_hashes(t
             for each in found["components"]
         }
 
-        if name == "serving":  # the other one takes half a minute, and is made in the same way
+        if name == "serving":  # the others take half a minute, and are made in the same way
             assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
         assert named == locked(lock)
         assert len(named) > 60

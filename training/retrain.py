@@ -108,8 +108,8 @@ def retrain(job: RetrainJob, home: Path, say: Say) -> Retrained:
             failed = Retrained(Outcome.FAILED, "", before, _said(error))
             _write_line(place, failed, started)
             raise RetrainError(failed.line) from error
-        except BaseException as error:
-            _write_line(place, Retrained(Outcome.FAILED, "", before, type(error).__name__), started)
+        except BaseException:
+            _write_line(place, Retrained(Outcome.FAILED, "", before, "it was stopped"), started)
             raise
         _write_line(place, found, started)
         return found

@@ -171,6 +171,7 @@ def test_an_interruption_takes_everything_back_too(home: Path, monkeypatch: pyte
     assert cli.run(["retrain", "synthetic", "--home", str(home)]) == cli.INTERRUPTED
 
     assert as_it_is(home) == before
+    assert '"why": "it was stopped"' in (home / "retrain.log").read_text("utf-8")
 
 
 def test_a_dry_run_says_what_would_come_of_it_and_keeps_nothing(
