@@ -11,17 +11,25 @@ import socket
 import time
 from collections.abc import Callable
 
-SECONDS_EACH = 0.0005
-"""For so much of a turn of the event loop one more connection is taken on: of two workers, the idler takes on more."""
+SECONDS_ALONE = 0.010
+"""Of a turn of the event loop that works no longer than this, one connection is enough: of two workers, each that wakes
+takes its share of those that come at once."""
+
+SECONDS_EACH = 0.001
+"""For so much work of a turn beyond that, one more connection is taken on: the idler worker takes on more."""
 
 MOST_AT_ONCE = 64
 """How many are taken on in one go, since that takes time from those that are here."""
 
 
 class Newcomers:
-    """Takes on more connections of a listening socket the longer a turn of the event loop takes."""
+    """Takes on more connections of a listening socket the longer a turn of the event loop works.
 
-    def __init__(self, listening: socket.socket, clock: Callable[[], float] = time.perf_counter) -> None:
+    `clock` counts the seconds that the loop's thread has worked: while others have the processor, nothing piles up that
+    one worker should take on alone.
+    """
+
+    def __init__(self, listening: socket.socket, clock: Callable[[], float] = time.thread_time) -> None:
         self._listening = listening
         self._clock = clock
         self._is_measuring = False
@@ -42,7 +50,7 @@ class Newcomers:
     def _take_on(self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], since: float) -> None:
         # What is called soon is called in the next turn.
         self._is_measuring = False
-        n = 0 if self.is_over else min(int((self._clock() - since) / SECONDS_EACH), MOST_AT_ONCE)
+        n = 0 if self.is_over else min(int((self._clock() - since - SECONDS_ALONE) / SECONDS_EACH), MOST_AT_ONCE)
         for _ in range(n):
             try:
                 connection, _address = self._listening.accept()

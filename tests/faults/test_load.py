@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 HEAD = b"POST /v1/challenge HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 CUT_OFF = ("RemoteDisconnected", "ConnectionResetError", "BrokenPipeError")
-N_FLOOD = 400
+N_FLOOD = 480
 MANY = {"customer_ids": [f"customer-{number}" for number in range(1000)]}
 
 
@@ -109,7 +109,7 @@ def test_a_flood_of_small_calls_leaves_nobody_unheard_and_what_is_refused_is_ref
         assert eventually(lambda: flood.statuses.total() > n_before + 10 * N_FLOOD, seconds=60)
         grown = [resident_mb(pid) - before for pid, before in memory.items()]
 
-    assert most < N_FLOOD / 8
+    assert most < 0.4 * N_FLOOD
     assert set(flood.statuses) <= {200, 429, 503}
     assert (flood.n_bare, flood.n_lost) == (0, 0)
     assert {(each.status, each.retry_after) for each in known} <= {(200, None), (503, "1")}
