@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from serving import http_connection
+from serving.http_accept import Newcomers
 from serving.http_body import Receive, Scope, Send
 from serving.http_connection import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_PIPELINED, BoundedConnection, WholeAnswers
 
@@ -265,6 +266,33 @@ def test_a_client_that_does_not_read_is_let_go_of() -> None:
             assert (seen, len(server.server_state.connections)) == (1, 0)
 
     serve(talk)
+
+
+def test_who_is_taken_on_as_the_server_ends_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    newcomers = Newcomers(socket.socket())
+    newcomers.end()
+    monkeypatch.setattr(BoundedConnection, "newcomers", newcomers)
+
+    answer = said(HEAD + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer
+
+
+def test_an_end_of_the_server_ends_the_taking_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    newcomers = Newcomers(socket.socket())
+    monkeypatch.setattr(BoundedConnection, "newcomers", newcomers)
+
+    async def talk(connect: Callable[[], socket.socket], server: uvicorn.Server) -> None:
+        with connect() as connection:
+            await asyncio.to_thread(connection.sendall, HEAD + b"\r\n")
+            await asyncio.to_thread(connection.recv, 1000)
+            assert not newcomers.is_over
+            server.should_exit = True
+            await asyncio.to_thread(all_of, connection)
+
+    serve(talk)
+    assert newcomers.is_over
 
 
 def test_the_end_waits_for_an_answer_and_for_a_request_on_its_way() -> None:
