@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -77,13 +77,13 @@ class Answers:
         }
 
     def challenge(
-        self, decision: Decision, picks: Sequence[Pick], window: Window, *, completion: float, shopper: Shopper
+        self, decision: Decision, picks: Sequence[Pick], window: Window, shopper: Shopper
     ) -> ChallengeAnswer:
-        """Return the challenge of the picks, with what completing it earns."""
+        """Return the challenge of the picks; its chance and what it earns are yet to be set."""
         answer: ChallengeAnswer = {
             **decision,  # type: ignore[typeddict-item] # a decision brings no shortfall
             "items": self.challenge_items(picks, shopper),
-            "completion_probability": completion,
+            "completion_probability": 0.0,
             "reward": None,
             "expected_value": 0.0,
             "valid_from": iso(window.starts),
@@ -91,7 +91,6 @@ class Answers:
             "progress": {"done": 0, "of": len(picks), "completed_at": None, "reward_id": None},
             "cold_start": shopper.row < 0,
         }
-        self.add_reward(answer, [each.product for each in picks], [each.is_new for each in picks])
         notes = self._notes([each.product for each in picks])
         if notes:
             answer["notes"] = notes
@@ -114,7 +113,7 @@ class Answers:
     def recommendations(self, decision: Decision, slate: Sequence[Entry], shopper: Shopper) -> RecommendationsAnswer:
         """Return the ranking of the entries."""
         items: list[dict[str, Any]] = []  # Any: typed as a whole below
-        known, zone = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper), shopper.zone
+        known, zone = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper), shopper.place.zone
         for entry, habit in zip(slate, known, strict=True):
             item = self._item(entry.product, entry.reason)
             self._add_history(item, habit, zone)
@@ -207,10 +206,10 @@ class Answers:
     def challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
         """Return the picks as items, in their order."""
         items: list[ChallengeItem] = []
-        known = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper)
+        known, zone = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper), shopper.place.zone
         for pick, habit in zip(picks, known, strict=True):
             item = self._item(pick.product, pick.reason)
-            self._add_history(item, habit, shopper.zone)
+            self._add_history(item, habit, zone)
             item["role"] = pick.role
             item["probability"] = round(pick.chance, 6)
             item["target_quantity"] = 1
@@ -224,10 +223,10 @@ class Answers:
         item["reason"] = reason
         return item
 
-    def _habits_of(self, chosen: Sequence[tuple[int, Habit | None]], shopper: Shopper) -> Iterator[Habit | None]:
+    def _habits_of(self, chosen: Sequence[tuple[int, Habit | None]], shopper: Shopper) -> list[Habit | None]:
         """Return the habit of each chosen product: the one that it was chosen for, else what is known of it."""
         found = iter(self._bought_before([product for product, habit in chosen if habit is None], shopper))
-        return (next(found) if habit is None else habit for _, habit in chosen)
+        return [next(found) if habit is None else habit for _, habit in chosen]
 
     def _bought_before(self, products: Sequence[int], shopper: Shopper) -> Sequence[Habit | None]:
         return shopper.taste.again_of(products) if shopper.is_personal else [None] * len(products)

@@ -7,8 +7,9 @@ silently (`"10"` is not a number, `true` is not 1). A field whose default is nul
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
@@ -138,11 +139,14 @@ class AlsoBoughtRequest(Request):
     customer_id: Annotated[Id | None, Field(description="Who is looking, if known.")] = None
     exclude: Exclude = Field(default_factory=list)
     store_id: StoreId = None
+    basket: ClassVar[Sequence[str]] = ()
 
 
 class SubstitutesRequest(Request):
     """What meets the same need as a product that is out of stock, or not wanted."""
 
+    exclude: ClassVar[Sequence[str]] = ()
+    basket: ClassVar[Sequence[str]] = ()
     product_id: Annotated[Id, Field(description="The product to stand in for. One that is not known is a 404.")]
     k: K = 10
     customer_id: Annotated[Id | None, Field(description="Who is looking, if known.")] = None

@@ -155,9 +155,13 @@ class Candidates:
         shares = ((HEALTHY, self._healthy[customer]), (PRIVATE_LABEL, self._private_label[customer]))
         return [(flag, share) for flag, share in shares if not math.isnan(share)]
 
-    def p_shop(self, customer: int) -> Sequence[float]:
-        """Return the chances of a trip within 1, 2, … 7 days of the bundle's as-of."""
-        return [code * code / SHARE for code in self._p_shop[customer * WINDOW_DAYS : (customer + 1) * WINDOW_DAYS]]
+    def p_shop(self, customer: int, days: float) -> float:
+        """Return the chance of a trip within that many days (above 0, at most 7) of the bundle's as-of."""
+        whole = int(days)
+        codes, after = self._p_shop, customer * WINDOW_DAYS + whole
+        low = codes[after - 1] * codes[after - 1] / SHARE if whole else 0.0
+        # As `between_days`, without decoding the other days.
+        return low if whole == days else low + (days - whole) * (codes[after] * codes[after] / SHARE - low)
 
     def habits_of(self, customer: int, types: Collection[int]) -> list[Habit]:
         """Return what the customer buys again of those types."""

@@ -58,9 +58,11 @@ class ChallengeDesk:
             self._answers.decision(decision_id, is_personal=shopper.is_personal),
             picks,
             draft.window,
-            completion=self._completion(shopper, [each.chance for each in picks], draft.window),
-            shopper=shopper,
+            shopper,
         )
+        chances = [item["probability"] for item in answer["items"]]
+        answer["completion_probability"] = self._completion(shopper, chances, draft.window)
+        self._answers.add_reward(answer, [each.product for each in picks], [each.is_new for each in picks])
         if len(picks) < N_ITEMS:
             answer["shortfall"] = as_shortfall(shortfalls.of_challenge(len(picks), draft.screen.met))
         return answer
@@ -118,14 +120,14 @@ class ChallengeDesk:
 
     def _draft(self, request: ChallengeRequest, shopper: Shopper, window: Window, known: Known) -> Draft:
         """Return an empty challenge for the shopper, with what may not be in it."""
-        basket = self._shelf.rows_of(request.basket) | shopper.basket
-        just_bought = shopper.taste.bought_lately()
+        screen = self._desk.screen(request, shopper, known, forbidden_flags=RESTRICTED | INTIMATE)
+        basket, just_bought = screen.in_basket, shopper.taste.bought_lately()
         bought_types = {each.type for each in just_bought if self._desk.pace.is_just_bought(each, window.first_day)}
         return Draft(
             taste=shopper.taste,
             store=shopper.store,
             window=window,
-            screen=self._desk.screen(request, shopper, known, forbidden_flags=RESTRICTED | INTIMATE),
+            screen=screen,
             display=self._desk.display(request, shopper),
             basket_categories={self._shelf.category[row] for row in basket},
             closed_types={self._shelf.type[row] for row in basket} | bought_types,
@@ -153,12 +155,12 @@ class ChallengeDesk:
         return picks
 
     def _completion(self, shopper: Shopper, chances: Sequence[float], window: Window) -> float:
-        rounded = [round(each, 6) for each in chances]
-        if not rounded:
+        """Return the chance that all items are done, of their `chances` as the answer shows them: rounded."""
+        if not chances:
             return 0.0
         numbers = self._numbers
         if shopper.is_personal:
-            joint = completion_probability(rounded, shopper.taste.p_shop(window.n_days), numbers.completion)
+            joint = completion_probability(chances, shopper.taste.p_shop(window.n_days), numbers.completion)
         else:
             joint = numbers.population_completion * between_days(numbers.population_window, window.n_days)
-        return min(max(round(joint, 6), _LEAST_CHANCE), *rounded, 1.0)
+        return min(max(round(joint, 6), _LEAST_CHANCE), *chances, 1.0)

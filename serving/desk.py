@@ -94,10 +94,8 @@ class Desk:
         extra: Callable[[int], Withheld | None] | None = None,
     ) -> Screen:
         """Return what keeps products out of the answer to a request; `forbidden_flags` are those that it adds."""
-        exclude = () if isinstance(request, SubstitutesRequest) else request.exclude
-        basket = () if isinstance(request, AlsoBoughtRequest | SubstitutesRequest) else request.basket
         rows_of = self.shelf.rows_of
-        gone = Gone(rows_of(exclude), rows_of(basket) | shopper.basket, shopper.dismissed)
+        gone = Gone(rows_of(request.exclude), rows_of(request.basket) | shopper.basket, shopper.dismissed)
         flagged = OUT_OF_STOCK if self.applies_rules and not known.stock.available else 0
         return Screen(
             self.shelf,

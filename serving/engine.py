@@ -311,8 +311,8 @@ class Engine:
         return 1.0
 
     def _ask(self, request: RecommendationsRequest, shopper: Shopper, category: int, today: int, known: Known) -> Ask:
-        basket = self._shelf.rows_of(request.basket) | shopper.basket
         extra = price_and_category(self._shelf, request.max_price, category)
+        screen = self._desk.screen(request, shopper, known, extra=extra)
         return Ask(
             taste=shopper.taste,
             store=shopper.store,
@@ -320,9 +320,9 @@ class Engine:
             k=request.k,
             intent=request.intent,
             level=request.level,
-            screen=self._desk.screen(request, shopper, known, extra=extra),
+            screen=screen,
             display=self._desk.display(request, shopper),
             category=category,
             cap=request.max_per_category,
-            basket_types=frozenset(self._shelf.type[row] for row in basket),
+            basket_types=frozenset(map(self._shelf.type.__getitem__, screen.in_basket)),
         )

@@ -25,6 +25,7 @@ from serving.taste import BundleTaste, Place, Shopper, Taste
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PRODUCTS_REMEMBERED = 65_536
+_STORES_REMEMBERED = 4_096
 
 
 class Shoppers:
@@ -46,6 +47,7 @@ class Shoppers:
         p_shop = bundle.customers.p_shop
         self._nobody = Taste(p_shop.means().tolist() if len(p_shop) else [0.0] * WINDOW_DAYS)
         self._n_baskets = bundle.customers.n_baskets
+        self._store_place = lru_cache(_STORES_REMEMBERED)(self._place_of)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -141,8 +143,9 @@ class Shoppers:
 
     def _place(self, row: int, store_id: str | None, live: Live) -> Place:
         usual = self._candidates.usual_store(row)
-        named = zone_named(self._bundle.stores.time_zone[usual]) if usual >= 0 else None
-        zone = named or self._zone
+        if store_id is None and usual >= 0:
+            return self._store_place(usual)
+        zone = self._store_place(usual).zone if usual >= 0 else self._zone
         store = self._candidates.store_row(store_id)
         if store_id is not None and store >= 0:
             return Place(store, store_id, zone)
@@ -150,6 +153,11 @@ class Shoppers:
             visited = (each.store_id for each in reversed(live.events) if each.store_id is not None)
             usual = self._candidates.store_row(next(visited, None))
         return Place(usual, store_id or (self._bundle.stores.id[usual] if usual >= 0 else None), zone)
+
+    def _place_of(self, store: int) -> Place:
+        """Return the place of a known store (its row), with its own zone or else the shop's."""
+        stores = self._bundle.stores
+        return Place(store, stores.id[store], zone_named(stores.time_zone[store]) or self._zone)
 
 
 def epoch_us(moment: datetime) -> int:

@@ -72,7 +72,7 @@ class Taste:
         return found if self.is_cold else sorted(found, key=_chance, reverse=True)
 
     def recent_categories(self) -> set[int]:
-        """Return the categories that the customer bought in the last 26 weeks."""
+        """Return the categories that the customer bought in the last 26 weeks: a set of the caller's own."""
         return set()
 
     def usual_price(self) -> float | None:
@@ -131,7 +131,11 @@ class BundleTaste(Taste):
     @override
     def is_of_several(self, habit: Habit) -> bool:
         bought = self.again_products()
-        return habit.product not in bought or habit.n != self._candidates.n_again(self.row, bought.index(habit.product))
+        try:
+            place = bought.index(habit.product)  # asked first whether it is there, it would be searched for twice
+        except ValueError:
+            return True
+        return habit.n != self._candidates.n_again(self.row, place)
 
     @override
     def stretches(self) -> Sequence[Stretch]:
@@ -159,7 +163,7 @@ class BundleTaste(Taste):
 
     @override
     def p_shop(self, days: float) -> float:
-        return between_days(self._candidates.p_shop(self.row), days)
+        return self._candidates.p_shop(self.row, days)
 
 
 _chance: Callable[[Discovery], float] = attrgetter("p7")

@@ -168,7 +168,8 @@ class ChallengeMaker:
         )
 
     def _add_stretch(self, draft: Draft) -> None:
-        closed = draft.taste.recent_categories().union(draft.categories, draft.basket_categories)
+        closed = draft.taste.recent_categories()
+        closed.update(draft.categories, draft.basket_categories)
         usual = draft.taste.usual_price()
         floor = None if usual is None else usual * self._policy.min_worth_ratio
         pick = self._pinned_stretch(draft, closed, floor) or self._first_stretch(draft, closed, floor)

@@ -34,8 +34,12 @@ def completion_terms(probabilities: Sequence[float], p_shop: float) -> dict[str,
     is the sum of the logarithms (each chance held to at least 1e-6), ``logit_shop`` the logit of `p_shop`. Training
     fits a logistic regression on these very terms.
     """
-    log_joint = sum([math.log(max(p, _LEAST)) for p in probabilities])
-    return {"intercept": 1.0, "log_joint": log_joint, "logit_shop": logit(p_shop)}
+    log_joint, logit_shop = _joint_terms(probabilities, p_shop)
+    return {"intercept": 1.0, "log_joint": log_joint, "logit_shop": logit_shop}
+
+
+def _joint_terms(probabilities: Sequence[float], p_shop: float) -> tuple[float, float]:
+    return sum([_log(p if p > _LEAST else _LEAST) for p in probabilities]), logit(p_shop)
 
 
 def completion_probability(probabilities: Sequence[float], p_shop: float, coefficients: Mapping[str, float]) -> float:
@@ -51,8 +55,11 @@ def completion_probability(probabilities: Sequence[float], p_shop: float, coeffi
         return 0.0
     if len(probabilities) == 1:
         return probabilities[0]
-    terms = completion_terms(probabilities, p_shop)
-    return min(sigmoid(sum([coefficients[name] * value for name, value in terms.items()])), *probabilities)
+    log_joint, logit_shop = _joint_terms(probabilities, p_shop)
+    logit_done = (
+        coefficients["intercept"] + coefficients["log_joint"] * log_joint + coefficients["logit_shop"] * logit_shop
+    )
+    return min(sigmoid(logit_done), *probabilities)
 
 
 def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -> float:

@@ -110,6 +110,7 @@ class Screen:
         self._trace = trace
         self._extra = extra
         self._is_plain = is_out is None and extra is None
+        self.in_basket = gone.in_basket
         self.met: set[Withheld] = set()
 
     def withheld(self, product: int) -> Withheld | None:

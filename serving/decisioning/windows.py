@@ -77,7 +77,8 @@ def week_of(day: int, zone: ZoneInfo) -> Week:
 
 def challenge_window(at: datetime, zone: ZoneInfo) -> Window:
     """Return the window of a challenge that is first made at `at` (cut to whole seconds): until its week ends."""
-    return _window_from(at.astimezone(UTC).replace(microsecond=0), zone)
+    starts = at.astimezone(UTC)
+    return _window_from(starts - timedelta(microseconds=starts.microsecond) if starts.microsecond else starts, zone)
 
 
 @lru_cache(maxsize=1024)
