@@ -114,9 +114,12 @@ class Answers:
         """Return the ranking of the entries."""
         items: list[dict[str, Any]] = []  # Any: typed as a whole below
         known, zone = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper), shopper.place.zone
+        item_of, add_history = self._shelf.item, self._add_history
         for entry, habit in zip(slate, known, strict=True):
-            item = self._item(entry.product, entry.reason)
-            self._add_history(item, habit, zone)
+            item = item_of(entry.product)
+            item["reason"] = entry.reason
+            if habit is not None:
+                add_history(item, habit, zone)
             item["probability"] = round(entry.probability, 6)
             items.append(item)
         fields = {**decision, "items": items, "cold_start": shopper.row < 0}
@@ -208,8 +211,10 @@ class Answers:
         items: list[ChallengeItem] = []
         known, zone = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper), shopper.place.zone
         for pick, habit in zip(picks, known, strict=True):
-            item = self._item(pick.product, pick.reason)
-            self._add_history(item, habit, zone)
+            item = self._shelf.item(pick.product)
+            item["reason"] = pick.reason
+            if habit is not None:
+                self._add_history(item, habit, zone)
             item["role"] = pick.role
             item["probability"] = round(pick.chance, 6)
             item["target_quantity"] = 1
@@ -244,10 +249,9 @@ class Answers:
     def _notes(self, products: Sequence[int]) -> list[Note]:
         shelf = self._shelf
         notes = list(self._source_notes)
-        if products and all(shelf.margin(each) is None for each in products):
-            notes.append(NoteCode.NO_PRICES)
-        elif any(not shelf.has_cost(each) for each in products):
-            notes.append(NoteCode.PRICES_FOR_COSTS)
+        if not all(map(shelf.has_cost, products)):
+            has_prices = any(shelf.margin(each) is not None for each in products)
+            notes.append(NoteCode.PRICES_FOR_COSTS if has_prices else NoteCode.NO_PRICES)
         return _as_notes(notes)
 
 

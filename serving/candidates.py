@@ -114,8 +114,8 @@ class Candidates:
         self._bought = ints(bundle.again.product)
         novelty, stretch, discover, also = bundle.novelty, bundle.stretch, bundle.discover, bundle.also
         self._novelty = (ints(novelty.offsets), ints(novelty.product))
-        self._stretch = (ints(stretch.offsets), ints(stretch.category), ints(stretch.p7.codes), ints(stretch.place))
-        self._stretch_links = (ints(stretch.source), ints(stretch.lift))
+        self._stretch = (ints(stretch.offsets), ints(stretch.category), ints(stretch.p7.codes))
+        self._stretch_at = _stretch_reader(bundle)
         self._discover = (ints(discover.offsets), ints(discover.novelty))
         self._discover_p7 = (ints(discover.top.codes), ints(discover.fall))
         self._recent = (ints(bundle.recent.offsets), ints(bundle.recent.category))
@@ -213,27 +213,10 @@ class Candidates:
 
     def stretches(self, customer: int) -> Sequence[Stretch]:
         """Return categories that are new to the customer, the most probable first; each is made as it is looked at."""
-        offsets, category, p7, _ = self._stretch
+        offsets, category, p7 = self._stretch
         start, end = offsets[customer], offsets[customer + 1]
         at = partial(self._stretch_at, self._recent[0][customer] - 1)
         return _Stretches(range(start, end), at, (category[start:end], p7[start:end]))
-
-    def _stretch_at(self, before_recent: int, entry: int) -> Stretch:
-        _, categories, p7, place = self._stretch
-        source, lift = self._stretch_links
-        starts, product = self._novelty
-        category, at = categories[entry], entry * N_STRETCH_PRODUCTS
-        start = starts[category]
-        one, two, three = place[at], place[at + 1], place[at + 2]
-        best = (
-            product[start + one] if one >= 0 else UNKNOWN,
-            product[start + two] if two >= 0 else UNKNOWN,
-            product[start + three] if three >= 0 else UNKNOWN,
-        )
-        reached, code, steps = source[entry], p7[entry], lift[entry]
-        reached_from = self._recent[1][before_recent + reached] if reached else UNKNOWN
-        lifted = math.nan if steps == UNKNOWN_STEPS else steps / LIFT_STEPS
-        return _stretch_of((category, code * code / SHARE, best, reached_from, lifted))
 
     def discoveries(self, customer: int) -> Iterator[Discovery]:
         """Return products that the customer never bought, the most probable first."""
@@ -328,14 +311,14 @@ class _Stretches(Sequence[Stretch]):
         self, entries: range, stretch_at: Callable[[int], Stretch], columns: tuple[Sequence[int], Sequence[int]]
     ) -> None:
         self._entries = entries
-        self._stretch_at = stretch_at
+        self.make = stretch_at
         self.columns = columns
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Stretch]:
-        return map(self._stretch_at, self._entries)
+        return map(self.make, self._entries)
 
     @overload
     def __getitem__(self, place: int) -> Stretch: ...
@@ -343,8 +326,8 @@ class _Stretches(Sequence[Stretch]):
     def __getitem__(self, place: slice) -> list[Stretch]: ...
     def __getitem__(self, place: int | slice) -> Stretch | list[Stretch]:
         if isinstance(place, slice):
-            return list(map(self._stretch_at, self._entries[place]))
-        return self._stretch_at(self._entries[place])
+            return list(map(self.make, self._entries[place]))
+        return self.make(self._entries[place])
 
 
 def by_chance(stretches: Sequence[Stretch]) -> Iterable[tuple[int, int]]:
@@ -361,6 +344,30 @@ def chance_at(stretches: Sequence[Stretch], place: int) -> float:
         code = stretches.columns[1][place]
         return code * code / SHARE
     return stretches[place].p7
+
+
+def _stretch_reader(bundle: BundleArrays) -> Callable[[int, int], Stretch]:
+    """Return what makes the stretch of an entry, given where its customer's recent categories begin, less one."""
+    stretch, novelty, recent = bundle.stretch, bundle.novelty, ints(bundle.recent.category)
+    categories, p7, place = ints(stretch.category), ints(stretch.p7.codes), ints(stretch.place)
+    source, lift = ints(stretch.source), ints(stretch.lift)
+    starts, product = ints(novelty.offsets), ints(novelty.product)
+
+    def read(before_recent: int, entry: int) -> Stretch:  # a closure, as it is asked for every stretch looked at
+        category, at = categories[entry], entry * N_STRETCH_PRODUCTS
+        start = starts[category]
+        one, two, three = place[at], place[at + 1], place[at + 2]
+        best = (
+            product[start + one] if one >= 0 else UNKNOWN,
+            product[start + two] if two >= 0 else UNKNOWN,
+            product[start + three] if three >= 0 else UNKNOWN,
+        )
+        reached, code, steps = source[entry], p7[entry], lift[entry]
+        reached_from = recent[before_recent + reached] if reached else UNKNOWN
+        lifted = math.nan if steps == UNKNOWN_STEPS else steps / LIFT_STEPS
+        return _stretch_of((category, code * code / SHARE, best, reached_from, lifted))
+
+    return read
 
 
 class _HabitColumns(NamedTuple):

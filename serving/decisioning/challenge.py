@@ -116,7 +116,7 @@ class ChallengeMaker:
             reason = self._reasons.habit(habit, today=window.first_day, end_day=window.end_day, is_type=is_of_several)
             chance = self._habit_windows.of(window.n_days)(habit.p7)
             level = Level.PRODUCT_TYPE if is_type else Level.PRODUCT
-            self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, habit=habit))
+            self._add(draft, Pick(habit.product, Role.HABIT, level, chance, reason, False, habit))
         return len(draft.picks) >= draft.n_habits
 
     def _add_popular(self, draft: Draft, n_wanted: int) -> None:

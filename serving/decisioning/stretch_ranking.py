@@ -50,6 +50,8 @@ class StretchRanking:
         self.reasons = reasons
         self.link_factor = 1.0 + policy.link_bonus
         self.worth = [math.sqrt(gain) for gain in shelf.category_gain]
+        # What the chance of a stretch is multiplied by at most to rank it.
+        self.most_worth = [each * self.link_factor * _ROUNDING for each in self.worth]
         self.may_be_named = [reasons.can_name_category(row) for row in range(len(shelf.category_names))]
 
     def is_linked(self, stretch: Stretch) -> bool:
@@ -80,21 +82,21 @@ class StretchChoice:
         """Return the first of `ranked`, without looking at all of them."""
         if self._draft.display.has_boosts or not self._within.is_rising:
             return next(iter(self.ranked()), None)
-        worth, link_factor = self._ranking.worth, self._ranking.link_factor * _ROUNDING
-        closed, may_be_named = self._closed, self._ranking.may_be_named
+        worth, most_worth = self._ranking.worth, self._ranking.most_worth
+        closed, may_be_named, within = self._closed, self._ranking.may_be_named, self._within
         stretches = self._draft.taste.stretches()
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
         for place, category in by_chance(stretches):
-            gain = worth[category]
-            if ceiling * gain * link_factor < value or category in closed or not may_be_named[category]:
+            most = most_worth[category]
+            if ceiling * most < value or category in closed or not may_be_named[category]:
                 continue
-            ceiling = self._within(chance_at(stretches, place))
-            if ceiling * gain * link_factor < value:
+            ceiling = within(chance_at(stretches, place))
+            if ceiling * most < value:
                 continue
             stretch = stretches[place]
             linked = self._linked(stretch, ceiling)
-            found = linked * gain
+            found = linked * worth[category]
             if found < value or (best is not None and (found, linked, -place) < best):
                 continue
             product = self._product_of(stretch)
@@ -128,13 +130,14 @@ class StretchChoice:
     def _product_of(self, stretch: Stretch) -> int:
         """Return the best product of a stretch category to show, by place, interest and leanings; -1 for none."""
         draft, shelf, policy, floor = self._draft, self._ranking.shelf, self._ranking.policy, self._floor
+        prices, rank_step, most_added = shelf.known_price, policy.rank_step, self._most_added
         best, found = -math.inf, -1
-        score = 1.0 + policy.rank_step
+        score = 1.0 + rank_step
         for product in stretch.products:
-            score -= policy.rank_step
-            if best >= score + self._most_added:
+            score -= rank_step
+            if best >= score + most_added:
                 break
-            if product < 0 or not (floor is None or shelf.known_price[product] > floor):
+            if product < 0 or not (floor is None or prices[product] > floor):
                 continue
             if draft.screen.withheld(product) is not None:
                 continue
