@@ -27,7 +27,7 @@ from serving.api_codes import Level, NoteCode, ShortfallCode
 from serving.bundle import Bundle
 from serving.candidates import Habit, Neighbour
 from serving.decisioning.challenge_parts import N_ITEMS, Pick
-from serving.decisioning.reward import NO_REWARD, Stake, reward_for
+from serving.decisioning.reward import NO_REWARD, reward_for, stake_of
 from serving.decisioning.slate_parts import Entry
 from serving.decisioning.substitutes import Substitute
 from serving.decisioning.windows import Window, due_text, iso, midnight_text, plus_days
@@ -76,9 +76,7 @@ class Answers:
             "currency": self._currency,
         }
 
-    def challenge(
-        self, decision: Decision, picks: Sequence[Pick], window: Window, shopper: Shopper
-    ) -> ChallengeAnswer:
+    def challenge(self, decision: Decision, picks: Sequence[Pick], window: Window, shopper: Shopper) -> ChallengeAnswer:
         """Return the challenge of the picks; its chance and what it earns are yet to be set."""
         answer: ChallengeAnswer = {
             **decision,  # type: ignore[typeddict-item] # a decision brings no shortfall
@@ -99,8 +97,9 @@ class Answers:
     def add_reward(self, answer: ChallengeAnswer, products: Sequence[int], are_new: Sequence[bool]) -> None:
         """Set the reward and the expected value, by the items' products (rows, -1 unknown) and which are new."""
         habit, stretch = self._reward.habit_uplift, self._reward.stretch_uplift
+        margin = self._shelf.margin
         stakes = [
-            Stake(item["probability"], None if row < 0 else self._shelf.margin(row), stretch if is_new else habit)
+            stake_of((item["probability"], None if row < 0 else margin(row), stretch if is_new else habit))
             for item, row, is_new in zip(answer["items"], products, are_new, strict=True)
         ]
         completion = answer["completion_probability"]

@@ -312,10 +312,14 @@ class _Stretches(Sequence[Stretch]):
     ) -> None:
         self._entries = entries
         self.make = stretch_at
-        self.columns = columns
+        self.categories, self._codes = columns
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def chance(self, place: int) -> float:
+        code = self._codes[place]
+        return code * code / SHARE
 
     def __iter__(self) -> Iterator[Stretch]:
         return map(self.make, self._entries)
@@ -333,17 +337,14 @@ class _Stretches(Sequence[Stretch]):
 def by_chance(stretches: Sequence[Stretch]) -> Iterable[tuple[int, int]]:
     """Return place and category of stretches, the most probable first, then by place."""
     if isinstance(stretches, _Stretches):
-        return enumerate(stretches.columns[0])
+        return enumerate(stretches.categories)
     order = sorted(range(len(stretches)), key=lambda place: stretches[place].p7, reverse=True)
     return ((place, stretches[place].category) for place in order)
 
 
-def chance_at(stretches: Sequence[Stretch], place: int) -> float:
-    """Return the chance within seven days of the stretch at a place, which need not be made for that."""
-    if isinstance(stretches, _Stretches):
-        code = stretches.columns[1][place]
-        return code * code / SHARE
-    return stretches[place].p7
+def chances(stretches: Sequence[Stretch]) -> Callable[[int], float]:
+    """Return what tells the chance within seven days of the stretch at a place, which need not be made for that."""
+    return stretches.chance if isinstance(stretches, _Stretches) else lambda place: stretches[place].p7
 
 
 def _stretch_reader(bundle: BundleArrays) -> Callable[[int, int], Stretch]:

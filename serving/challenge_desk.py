@@ -34,6 +34,7 @@ class ChallengeDesk:
         self._shelf = desk.shelf
         self._answers = desk.answers
         self._numbers = desk.bundle.numbers
+        self._exploration = desk.bundle.policy.exploration
         self._maker = ChallengeMaker(
             desk.shelf,
             desk.candidates,
@@ -135,9 +136,11 @@ class ChallengeDesk:
 
     def _lots(self, shopper: Shopper, decision_id: str, known: Known) -> Lots | None:
         """Return what draws the stretch: only of personal challenges that leave a trace, where the policy explores."""
-        policy = self._desk.bundle.policy.exploration
-        is_drawn = shopper.is_personal and self._desk.applies_rules and policy.stretch_share > 0
-        return Lots(policy, policy.stretch_share, decision_id, known.trace) if is_drawn and known.trace else None
+        if known.trace is None or not shopper.is_personal:
+            return None
+        policy = self._exploration
+        is_drawn = self._desk.applies_rules and policy.stretch_share > 0
+        return Lots(policy, policy.stretch_share, decision_id, known.trace) if is_drawn else None
 
     def _refill(self, draft: Draft, kept: ChallengeAnswer, slots: Sequence[int], shopper: Shopper) -> dict[int, Pick]:
         """Return a pick for each of the slots for which there is one, by place."""

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from serving.api_codes import Level
-from serving.candidates import Stretch, by_chance, chance_at
+from serving.candidates import Stretch, by_chance, chances
 from serving.decisioning.challenge_parts import Draft
 from serving.decisioning.completion import Windows
 from serving.decisioning.policy import StretchPolicy
@@ -75,8 +75,10 @@ class StretchChoice:
         self._leanings = draft.taste.leanings()
         # What leanings can add at most to a product's worth; where events or boosts add as well, nobody knows.
         is_known = not draft.taste.is_live and not draft.display.has_boosts
-        most = [ranking.policy.leaning_weight * max(share, 1.0 - share) for _, share in self._leanings]
-        self._most_added = sum(most) * _ROUNDING if is_known else math.inf
+        most = 0.0
+        for _, share in self._leanings:
+            most += ranking.policy.leaning_weight * max(share, 1.0 - share)
+        self._most_added = most * _ROUNDING if is_known else math.inf
 
     def best(self) -> Worthy | None:
         """Return the first of `ranked`, without looking at all of them."""
@@ -85,13 +87,14 @@ class StretchChoice:
         worth, most_worth = self._ranking.worth, self._ranking.most_worth
         closed, may_be_named, within = self._closed, self._ranking.may_be_named, self._within
         stretches = self._draft.taste.stretches()
+        chance_of = chances(stretches)
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
         for place, category in by_chance(stretches):
             most = most_worth[category]
             if ceiling * most < value or category in closed or not may_be_named[category]:
                 continue
-            ceiling = within(chance_at(stretches, place))
+            ceiling = within(chance_of(place))
             if ceiling * most < value:
                 continue
             stretch = stretches[place]
