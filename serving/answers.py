@@ -114,12 +114,12 @@ class Answers:
         items: list[dict[str, Any]] = []  # Any: typed as a whole below
         known, zone = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper), shopper.place.zone
         item_of, add_history = self._shelf.item, self._add_history
-        for entry, habit in zip(slate, known, strict=True):
-            item = item_of(entry.product)
-            item["reason"] = entry.reason
+        for (product, _, probability, reason, _), habit in zip(slate, known, strict=True):
+            item = item_of(product)
+            item["reason"] = reason
             if habit is not None:
                 add_history(item, habit, zone)
-            item["probability"] = round(entry.probability, 6)
+            item["probability"] = round(probability, 6)
             items.append(item)
         fields = {**decision, "items": items, "cold_start": shopper.row < 0}
         answer = cast("RecommendationsAnswer", fields)

@@ -187,11 +187,10 @@ class Candidates:
             yield read(entry, product[starts[kind] + place[entry]], kind)
 
     def again(self, customer: int) -> Iterator[Habit]:
-        """Yield what the customer buys again, by product, the most probable first."""
-        read, kind, products = self._again.read, self._shelf.type, self._bought
-        for entry in self._again.entries(customer):
-            product = products[entry]
-            yield read(entry, product, kind[product])
+        """Return what the customer buys again, by product, the most probable first."""
+        entries = self._again.entries(customer)
+        products = self._bought[entries.start : entries.stop]
+        return map(self._again.read, entries, products, map(self._shelf.type.__getitem__, products))
 
     def again_of(
         self, customer: int, products: Sequence[int], bought: Sequence[int] | None = None

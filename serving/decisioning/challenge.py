@@ -221,9 +221,11 @@ class ChallengeMaker:
         return None if best is None else self._stretch_pick(draft, best.stretch, best.product)
 
     def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
-        flags = self._shelf.flags[product]
-        leanings = draft.taste.leanings()
-        leaning = next((flag for flag, share in leanings if flags & flag and share > 1 / 2), 0)
+        flags, leaning = self._shelf.flags[product], 0
+        for flag, share in draft.taste.leanings():
+            if flags & flag and share > 1 / 2:
+                leaning = flag
+                break
         reason = self._reasons.stretch(stretch, product, is_linked=self._ranking.is_linked(stretch), leaning=leaning)
         chance = self._ranking.windows.of(draft.window.n_days)(stretch.p7)
         level = Level.PRODUCT if self._shelf.stands_for_category(product) else Level.CATEGORY

@@ -18,7 +18,7 @@ from serving.decisioning.merchandising import PinnedRows
 from serving.decisioning.policy import RecommendationPolicy
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Withheld
-from serving.decisioning.slate_parts import Ask, Caps, Entry, take, with_pins
+from serving.decisioning.slate_parts import Ask, Caps, Entry, entry_of, take, with_pins
 from serving.shelf import Shelf
 
 T = TypeVar("T")
@@ -179,12 +179,18 @@ class SlateMaker:
         return types if ask.level is Level.PRODUCT_TYPE else self._again_categories(ask, types)
 
     def _again_products(self, ask: Ask) -> Iterator[Entry]:
-        is_open, reason_of, today, end_day = self._is_open, self._reasons.habit, ask.today, ask.today + HORIZON_DAYS
+        withheld, is_just_bought, reason_of = ask.screen.withheld, self._pace.is_just_bought, self._reasons.habit
+        today, end_day = ask.today, ask.today + HORIZON_DAYS
         for habit in self._ranked(ask, ask.taste.again(), _of_habit):
             product = habit.product
-            if is_open(ask, habit, product):
-                reason = reason_of(habit, today=today, end_day=end_day, is_type=False)
-                yield Entry(product, product, habit.p7, reason, habit)
+            # `_is_open`, written out: it is asked for every line.
+            if withheld(product) is not None:
+                continue
+            if is_just_bought(habit, today):
+                ask.screen.note(product, Withheld.JUST_BOUGHT)
+                continue
+            reason = reason_of(habit, today=today, end_day=end_day, is_type=False)
+            yield entry_of((product, product, habit.p7, reason, habit))
 
     def _again_types(self, ask: Ask) -> Iterator[Entry]:
         for habit in self._ranked(ask, ask.taste.habits(), _of_habit):
@@ -226,8 +232,9 @@ class SlateMaker:
 
     def _may_suggest(self, ask: Ask, product: int) -> bool:
         """Return whether a product may be shown to one who never bought it; restricted and intimate only if asked."""
-        unasked = UNASKED_FLAGS if self._applies_rules and ask.category < 0 else 0
-        return not self._shelf.flags[product] & unasked and ask.screen.withheld(product) is None
+        if self._shelf.flags[product] & UNASKED_FLAGS and self._applies_rules and ask.category < 0:
+            return False
+        return ask.screen.withheld(product) is None
 
     def _habit_reason(self, ask: Ask, habit: Habit, *, is_type: bool) -> Reason:
         return self._reasons.habit(habit, today=ask.today, end_day=ask.today + HORIZON_DAYS, is_type=is_type)
@@ -255,9 +262,11 @@ class SlateMaker:
         return {habit.type if is_type else self._shelf.category[habit.product] for habit in ask.taste.habits()}
 
     def _fresh_products(self, ask: Ask) -> Iterator[Entry]:
+        may_suggest, reason_of, today = self._may_suggest, self._reasons.discovery, ask.today
         for each in self._discoveries(ask):
-            if self._may_suggest(ask, each.product):
-                yield Entry(each.product, each.product, each.p7, self._reasons.discovery(each, ask.today))
+            product = each.product
+            if may_suggest(ask, product):
+                yield entry_of((product, product, each.p7, reason_of(each, today), None))
 
     def _fresh_groups(self, ask: Ask) -> Iterator[Entry]:
         """Yield types, or categories, never bought, each by its best product, with the chance of any of them."""

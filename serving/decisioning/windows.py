@@ -94,11 +94,9 @@ def _window_from(starts: datetime, zone: ZoneInfo) -> Window:
 
 def due_text(due_day: float, zone: ZoneInfo) -> str | None:
     """Return the beginning of the local day on which something is due, as answers write it; None off the calendar."""
-    if not math.isfinite(due_day):
-        return None
     try:
         return midnight_text(math.floor(due_day), zone)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # of a day that is not finite as well
         return None
 
 
