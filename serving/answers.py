@@ -249,7 +249,7 @@ class Answers:
         shelf = self._shelf
         notes = list(self._source_notes)
         if not all(map(shelf.has_cost, products)):
-            has_prices = any(shelf.margin(each) is not None for each in products)
+            has_prices = any(map(shelf.is_priced, products))
             notes.append(NoteCode.PRICES_FOR_COSTS if has_prices else NoteCode.NO_PRICES)
         return _as_notes(notes)
 

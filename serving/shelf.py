@@ -129,6 +129,10 @@ class Shelf:
         weight = np.bincount(categories, weights, minlength=n)
         return np.maximum(np.divide(total, weight, out=np.zeros(n), where=weight > 0.0), 0.0)
 
+    def is_priced(self, product: int) -> bool:
+        """Return whether the margin is known, from a cost or from a price."""
+        return self.margin(product) is not None
+
     def has_cost(self, product: int) -> bool:
         """Return whether the margin is the product's own, not a share of its price."""
         return not math.isnan(self._margin[product])
