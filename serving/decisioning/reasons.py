@@ -39,7 +39,7 @@ class Reasons:
         """
         what = "something like this" if is_type else "this"
         last = days_ago(today - habit.last_day)
-        if self._pace.is_regular(habit) and habit.gap_days is not None:
+        if habit.gap_days is not None and self._pace.is_regular(habit):
             is_due = self._pace.is_due(habit, end_day)
             text = f"You buy {what} about every {days(habit.gap_days)}; the last time was {last}"
             return {"code": _DUE if is_due else _REGULAR, "text": text}
