@@ -25,7 +25,7 @@ from itertools import chain
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
 from serving.candidates import Candidates, Habit, Neighbour, Stretch
-from serving.decisioning.challenge_parts import Draft, Pick
+from serving.decisioning.challenge_parts import Draft, Pick, pick_of
 from serving.decisioning.completion import Windows, shifted
 from serving.decisioning.exploring import STRETCH, Option
 from serving.decisioning.policy import StretchPolicy
@@ -120,7 +120,7 @@ class ChallengeMaker:
             reason = self._reasons.habit(habit, today=window.first_day, end_day=window.end_day, is_type=is_of_several)
             chance = self._habit_windows.of(window.n_days)(habit.p7)
             level = _TYPE if is_type else _PRODUCT
-            self._add(draft, Pick(habit.product, _HABIT, level, chance, reason, False, habit))
+            self._add(draft, pick_of((habit.product, _HABIT, level, chance, reason, False, habit)))
         return len(draft.picks) >= draft.n_habits
 
     def _add_popular(self, draft: Draft, n_wanted: int) -> None:
@@ -233,7 +233,7 @@ class ChallengeMaker:
         reason = self._reasons.stretch(stretch, product, is_linked=self._ranking.is_linked(stretch), leaning=leaning)
         chance = self._ranking.windows.of(draft.window.n_days)(stretch.p7)
         level = _PRODUCT if self._shelf.stands_for_category(product) else _CATEGORY
-        return Pick(product, _STRETCH, level, chance, reason, is_new=True)
+        return pick_of((product, _STRETCH, level, chance, reason, True, None))
 
     def _popular_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         for product, reason in self._popular(draft):

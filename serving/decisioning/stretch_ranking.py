@@ -148,6 +148,7 @@ class StretchChoice:
             for flag, share in self._leanings:
                 agreement = share if shelf.flags[product] & flag else 1.0 - share
                 worth += policy.leaning_weight * agreement
-            if worth > _LEAST_WORTH and worth + draft.display.step(product) > best:
-                best, found = worth + draft.display.step(product), product
+            ranked = worth + draft.display.step(product)
+            if worth > _LEAST_WORTH and ranked > best:
+                best, found = ranked, product
         return found
