@@ -207,7 +207,7 @@ class Answers:
 
     def challenge_items(self, picks: Sequence[Pick], shopper: Shopper) -> list[ChallengeItem]:
         """Return the picks as items, in their order."""
-        items: list[ChallengeItem] = []
+        items: list[dict[str, Any]] = []  # Any: typed as a whole below
         known, zone = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper), shopper.place.zone
         for pick, habit in zip(picks, known, strict=True):
             item = self._shelf.item(pick.product)
@@ -219,8 +219,8 @@ class Answers:
             item["target_quantity"] = 1
             item["counts"] = {"level": pick.level, "id": item[_COUNTED[pick.level]]}
             item["done"] = False
-            items.append(cast("ChallengeItem", item))
-        return items
+            items.append(item)
+        return cast("list[ChallengeItem]", items)
 
     def _item(self, product: int, reason: Reason) -> dict[str, Any]:  # Any: an item's fields, typed by who asks
         item = self._shelf.item(product)

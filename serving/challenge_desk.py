@@ -122,16 +122,20 @@ class ChallengeDesk:
     def _draft(self, request: ChallengeRequest, shopper: Shopper, window: Window, known: Known) -> Draft:
         """Return an empty challenge for the shopper, with what may not be in it."""
         screen = self._desk.screen(request, shopper, known, forbidden_flags=RESTRICTED | INTIMATE)
-        basket, just_bought = screen.in_basket, shopper.taste.bought_lately()
-        bought_types = {each.type for each in just_bought if self._desk.pace.is_just_bought(each, window.first_day)}
+        kind, category = self._shelf.type, self._shelf.category
+        closed_types = {kind[row] for row in screen.in_basket}
+        if shopper.taste.is_live:
+            is_just_bought = self._desk.pace.is_just_bought
+            lately = shopper.taste.bought_lately()
+            closed_types.update(each.type for each in lately if is_just_bought(each, window.first_day))
         return Draft(
             taste=shopper.taste,
             store=shopper.store,
             window=window,
             screen=screen,
             display=self._desk.display(request, shopper),
-            basket_categories={self._shelf.category[row] for row in basket},
-            closed_types={self._shelf.type[row] for row in basket} | bought_types,
+            basket_categories={category[row] for row in screen.in_basket},
+            closed_types=closed_types,
         )
 
     def _lots(self, shopper: Shopper, decision_id: str, known: Known) -> Lots | None:

@@ -63,7 +63,7 @@ class Shoppers:
         doings = self._doings(live, at, place.zone) if is_personal and live.events else None
         if not is_personal or (row < 0 and not self._is_enough(doings)):
             return Shopper(row, place, at, is_personal=False, taste=self._nobody)
-        taste = self._taste(rows)
+        taste = BundleTaste(self._candidates, row) if len(rows) == 1 else self._taste(rows)
         if doings is None:
             return Shopper(row, place, at, is_personal=True, taste=taste)
         return Shopper(
@@ -120,8 +120,6 @@ class Shoppers:
     def _taste(self, rows: Sequence[int]) -> Taste:
         if not rows:
             return self._nobody
-        if len(rows) == 1:
-            return BundleTaste(self._candidates, rows[0])
         return MergedTaste([BundleTaste(self._candidates, row) for row in rows])
 
     def consents(self, row: int, live: Live) -> bool:

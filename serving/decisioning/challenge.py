@@ -19,7 +19,7 @@ Where the policy explores, the stretch of 1. or 3. is drawn among the best few (
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from serving.api_answers import Reason
@@ -209,7 +209,8 @@ class ChallengeMaker:
                 if is_open and is_worth and draft.screen.withheld(product) is None:
                     found, reason = stretches.get(category), self._reasons.pinned()
                     if found is not None:
-                        return self._stretch_pick(draft, found, product)._replace(reason=reason)
+                        pick = self._stretch_pick(draft, found, product, draft.taste.leanings())
+                        return pick._replace(reason=reason)
                     return self._population_pick(draft, product, role=_STRETCH, reason=reason, is_new=True)
         return None
 
@@ -222,11 +223,13 @@ class ChallengeMaker:
             worthy = choice.ranked()
             options = [Option(self._shelf.ids[each.product], each.value) for each in worthy]
             best = worthy[draft.lots.place(STRETCH, options)] if worthy else None
-        return None if best is None else self._stretch_pick(draft, best.stretch, best.product)
+        return None if best is None else self._stretch_pick(draft, best.stretch, best.product, choice.leanings)
 
-    def _stretch_pick(self, draft: Draft, stretch: Stretch, product: int) -> Pick:
+    def _stretch_pick(
+        self, draft: Draft, stretch: Stretch, product: int, leanings: Sequence[tuple[int, float]]
+    ) -> Pick:
         flags, leaning = self._shelf.flags[product], 0
-        for flag, share in draft.taste.leanings():
+        for flag, share in leanings:
             if flags & flag and share > 1 / 2:
                 leaning = flag
                 break

@@ -9,9 +9,10 @@ can gain less, does not come before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from serving.api_codes import Level
 from serving.candidates import Stretch, by_chance, chances
@@ -37,6 +38,9 @@ class Worthy(NamedTuple):
     stretch: Stretch
 
 
+# As in `serving.candidates`: the same value in a third of the time.
+_made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
+_worthy_of: Callable[[tuple[float, float, int, int, Stretch]], Worthy] = partial(_made, Worthy)
 _rank: Callable[[Worthy], tuple[float, float, int]] = itemgetter(0, 1, 2)
 
 
@@ -63,7 +67,8 @@ class StretchRanking:
 class StretchChoice:
     """The stretches of one challenge, of categories that are not `closed`.
 
-    Their products cost more than `floor`, money, where one is given; an unknown price (NaN) never does.
+    Their products cost more than `floor`, money, where one is given; an unknown price (NaN) never does. `leanings` are
+    the customer's.
     """
 
     def __init__(self, ranking: StretchRanking, draft: Draft, closed: set[int], floor: float | None) -> None:
@@ -72,11 +77,11 @@ class StretchChoice:
         self._closed = closed
         self._floor = floor
         self._within = ranking.windows.of(draft.window.n_days)
-        self._leanings = draft.taste.leanings()
+        self.leanings = draft.taste.leanings()
         # What leanings can add at most to a product's worth; where events or boosts add as well, nobody knows.
         is_known = not draft.taste.is_live and not draft.display.has_boosts
         most = 0.0
-        for _, share in self._leanings:
+        for _, share in self.leanings:
             most += ranking.policy.leaning_weight * max(share, 1.0 - share)
         self._most_added = most * _ROUNDING if is_known else math.inf
 
@@ -86,6 +91,7 @@ class StretchChoice:
             return next(iter(self.ranked()), None)
         worth, most_worth = self._ranking.worth, self._ranking.most_worth
         closed, may_be_named, within = self._closed, self._ranking.may_be_named, self._within
+        is_linked, link_factor = self._ranking.is_linked, self._ranking.link_factor
         stretches = self._draft.taste.stretches()
         chance_of = chances(stretches)
         best: Worthy | None = None
@@ -98,13 +104,13 @@ class StretchChoice:
             if ceiling * most < value:
                 continue
             stretch = stretches[place]
-            linked = self._linked(stretch, ceiling)
+            linked = ceiling * link_factor if is_linked(stretch) else ceiling
             found = linked * worth[category]
             if found < value or (best is not None and (found, linked, -place) < best):
                 continue
             product = self._product_of(stretch)
             if product >= 0:
-                best, value = Worthy(found, linked, -place, product, stretch), found
+                best, value = _worthy_of((found, linked, -place, product, stretch)), found
         return best
 
     def ranked(self) -> list[Worthy]:
@@ -145,7 +151,7 @@ class StretchChoice:
             if draft.screen.withheld(product) is not None:
                 continue
             worth = score + (draft.taste.shift(Level.PRODUCT, product) if draft.taste.is_live else 0.0)
-            for flag, share in self._leanings:
+            for flag, share in self.leanings:
                 agreement = share if shelf.flags[product] & flag else 1.0 - share
                 worth += policy.leaning_weight * agreement
             ranked = worth + draft.display.step(product)
