@@ -311,14 +311,10 @@ class _Stretches(Sequence[Stretch]):
     ) -> None:
         self._entries = entries
         self.make = stretch_at
-        self.categories, self._codes = columns
+        self.categories, self.codes = columns
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def chance(self, place: int) -> float:
-        code = self._codes[place]
-        return code * code / SHARE
 
     def __iter__(self) -> Iterator[Stretch]:
         return map(self.make, self._entries)
@@ -341,9 +337,9 @@ def by_chance(stretches: Sequence[Stretch]) -> Iterable[tuple[int, int]]:
     return ((place, stretches[place].category) for place in order)
 
 
-def chances(stretches: Sequence[Stretch]) -> Callable[[int], float]:
-    """Return what tells the chance within seven days of the stretch at a place, which need not be made for that."""
-    return stretches.chance if isinstance(stretches, _Stretches) else lambda place: stretches[place].p7
+def chance_codes(stretches: Sequence[Stretch]) -> Sequence[int] | None:
+    """Return the codes of the stretches' chances (`Shares`), which tell them before these are made; None: none."""
+    return stretches.codes if isinstance(stretches, _Stretches) else None
 
 
 def _stretch_reader(bundle: BundleArrays) -> Callable[[int, int], Stretch]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter, itemgetter
 
 from serving.answers import as_shortfall
 from serving.api import ChallengeRequest
-from serving.api_answers import ChallengeAnswer
+from serving.api_answers import ChallengeAnswer, ChallengeItem
 from serving.api_codes import Role
 from serving.bundle_format import INTIMATE, RESTRICTED
 from serving.decisioning import shortfalls
@@ -24,6 +25,9 @@ from serving.taste import Shopper
 
 # Published answers have six places: a joint chance is never shown as impossible.
 _LEAST_CHANCE = 1e-6
+_probability: Callable[[ChallengeItem], float] = itemgetter("probability")
+_product: Callable[[Pick], int] = attrgetter("product")
+_is_new: Callable[[Pick], bool] = attrgetter("is_new")
 
 
 class ChallengeDesk:
@@ -61,9 +65,9 @@ class ChallengeDesk:
             draft.window,
             shopper,
         )
-        chances = [item["probability"] for item in answer["items"]]
+        chances = list(map(_probability, answer["items"]))
         answer["completion_probability"] = self._completion(shopper, chances, draft.window)
-        self._answers.add_reward(answer, [each.product for each in picks], [each.is_new for each in picks])
+        self._answers.add_reward(answer, list(map(_product, picks)), list(map(_is_new, picks)))
         if len(picks) < N_ITEMS:
             answer["shortfall"] = as_shortfall(shortfalls.of_challenge(len(picks), draft.screen.met))
         return answer

@@ -27,6 +27,7 @@ from serving.taste import Shopper
 
 # The calendar ends with 9999, and a week must end before it.
 _LAST_YEAR = 9998
+_NOTHING: frozenset[int] = frozenset()
 
 
 class Desk:
@@ -95,7 +96,9 @@ class Desk:
     ) -> Screen:
         """Return what keeps products out of the answer to a request; `forbidden_flags` are those that it adds."""
         rows_of = self.shelf.rows_of
-        gone = Gone(rows_of(request.exclude), rows_of(request.basket) | shopper.basket, shopper.dismissed)
+        excluded = rows_of(request.exclude) if request.exclude else _NOTHING
+        basket = rows_of(request.basket) | shopper.basket if request.basket else shopper.basket
+        gone = Gone(excluded, basket, shopper.dismissed)
         flagged = OUT_OF_STOCK if self.applies_rules and not known.stock.available else 0
         return Screen(
             self.shelf,

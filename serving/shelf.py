@@ -6,7 +6,7 @@ The arrays are read through memoryviews: one element costs a third of what it co
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -72,9 +72,9 @@ class Shelf:
         """Return the row of a product, -1 when it is not known."""
         return find_row(self._hashes, self.ids, product_id)
 
-    def rows_of(self, product_ids: Collection[str]) -> set[int]:
+    def rows_of(self, product_ids: Iterable[str]) -> set[int]:
         """Return the rows of those products that are known."""
-        return {row for each in product_ids if (row := self.row_of(each)) >= 0} if product_ids else set()
+        return {row for each in product_ids if (row := self.row_of(each)) >= 0}
 
     def category_row_of(self, name: str) -> int:
         """Return the row of a category by its name, whatever its case; -1 when it is not known."""

@@ -67,7 +67,8 @@ class ChallengeMaker:
         self._add_habits(draft)
         if draft.taste.is_cold:
             return self._add_suggestions(draft)
-        self._add_popular(draft, draft.n_habits - len(draft.picks))
+        if len(draft.picks) < draft.n_habits:
+            self._add_popular(draft, draft.n_habits - len(draft.picks))
         if len(draft.picks) == draft.n_habits and draft.n_open:
             self._add_stretch(draft)
         return draft.picks
@@ -176,7 +177,8 @@ class ChallengeMaker:
         closed.update(draft.categories, draft.basket_categories)
         usual = draft.taste.usual_price()
         floor = None if usual is None else usual * self._policy.min_worth_ratio
-        pick = self._pinned_stretch(draft, closed, floor) or self._first_stretch(draft, closed, floor)
+        pinned = self._pinned_stretch(draft, closed, floor) if draft.display.pins else None
+        pick = pinned or self._first_stretch(draft, closed, floor)
         if pick is not None:
             if draft.lots is not None:
                 draft.lots.settle(STRETCH, self._shelf.ids[pick.product])
@@ -197,8 +199,6 @@ class ChallengeMaker:
 
     def _pinned_stretch(self, draft: Draft, closed: set[int], floor: float | None) -> Pick | None:
         """Return the first pinned product that is a stretch: of a new category, worth more, and kept out by nothing."""
-        if not draft.display.pins:
-            return None
         stretches = {each.category: each for each in draft.taste.stretches()}
         likely = [product for each in stretches.values() for product in each.products]
         for pin in draft.display.pins:

@@ -34,12 +34,11 @@ def completion_terms(probabilities: Sequence[float], p_shop: float) -> dict[str,
     is the sum of the logarithms (each chance held to at least 1e-6), ``logit_shop`` the logit of `p_shop`. Training
     fits a logistic regression on these very terms.
     """
-    log_joint, logit_shop = _joint_terms(probabilities, p_shop)
-    return {"intercept": 1.0, "log_joint": log_joint, "logit_shop": logit_shop}
+    return {"intercept": 1.0, "log_joint": _log_joint(probabilities), "logit_shop": logit(p_shop)}
 
 
-def _joint_terms(probabilities: Sequence[float], p_shop: float) -> tuple[float, float]:
-    return sum([_log(p if p > _LEAST else _LEAST) for p in probabilities]), logit(p_shop)
+def _log_joint(probabilities: Sequence[float]) -> float:
+    return sum([_log(p if p > _LEAST else _LEAST) for p in probabilities])
 
 
 def completion_probability(probabilities: Sequence[float], p_shop: float, coefficients: Mapping[str, float]) -> float:
@@ -55,11 +54,9 @@ def completion_probability(probabilities: Sequence[float], p_shop: float, coeffi
         return 0.0
     if len(probabilities) == 1:
         return probabilities[0]
-    log_joint, logit_shop = _joint_terms(probabilities, p_shop)
-    logit_done = (
-        coefficients["intercept"] + coefficients["log_joint"] * log_joint + coefficients["logit_shop"] * logit_shop
-    )
-    return min(sigmoid(logit_done), *probabilities)
+    # Σ coefficient·term of `completion_terms`, in their order.
+    logit_done = coefficients["intercept"] + coefficients["log_joint"] * _log_joint(probabilities)
+    return min(sigmoid(logit_done + coefficients["logit_shop"] * logit(p_shop)), *probabilities)
 
 
 def within_days(p7: float, days: float, window: Sequence[tuple[float, float]]) -> float:

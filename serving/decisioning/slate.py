@@ -235,9 +235,10 @@ class SlateMaker:
 
     def _may_suggest(self, ask: Ask, product: int) -> bool:
         """Return whether a product may be shown to one who never bought it; restricted and intimate only if asked."""
-        if self._shelf.flags[product] & UNASKED_FLAGS and self._applies_rules and ask.category < 0:
-            return False
-        return ask.screen.withheld(product) is None
+        return not self._shelf.flags[product] & self._unasked_flags(ask) and ask.screen.withheld(product) is None
+
+    def _unasked_flags(self, ask: Ask) -> int:
+        return UNASKED_FLAGS if self._applies_rules and ask.category < 0 else 0
 
     def _habit_reason(self, ask: Ask, habit: Habit, *, is_type: bool) -> Reason:
         return self._reasons.habit(habit, today=ask.today, end_day=ask.today + HORIZON_DAYS, is_type=is_type)
@@ -265,10 +266,11 @@ class SlateMaker:
         return {habit.type if is_type else self._shelf.category[habit.product] for habit in ask.taste.habits()}
 
     def _fresh_products(self, ask: Ask) -> Iterator[Entry]:
-        may_suggest, reason_of, today = self._may_suggest, self._reasons.discovery, ask.today
+        withheld, reason_of, today = ask.screen.withheld, self._reasons.discovery, ask.today
+        flags, unasked = self._shelf.flags, self._unasked_flags(ask)
         for each in self._discoveries(ask):
             product = each.product
-            if may_suggest(ask, product):
+            if not flags[product] & unasked and withheld(product) is None:  # `_may_suggest`, written out
                 yield entry_of((product, product, each.p7, reason_of(each, today), None))
 
     def _fresh_groups(self, ask: Ask) -> Iterator[Entry]:

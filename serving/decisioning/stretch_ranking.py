@@ -15,12 +15,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from serving.api_codes import Level
-from serving.candidates import Stretch, by_chance, chances
+from serving.candidates import Stretch, by_chance, chance_codes
 from serving.decisioning.challenge_parts import Draft
 from serving.decisioning.completion import Windows
 from serving.decisioning.policy import StretchPolicy
 from serving.decisioning.reasons import Reasons
 from serving.numbers import Numbers
+from serving.shares import SHARE
 from serving.shelf import Shelf
 
 # Seen again and again without an answer, a product falls below this, and is no stretch for a while.
@@ -93,14 +94,14 @@ class StretchChoice:
         closed, may_be_named, within = self._closed, self._ranking.may_be_named, self._within
         is_linked, link_factor = self._ranking.is_linked, self._ranking.link_factor
         stretches = self._draft.taste.stretches()
-        chance_of = chances(stretches)
+        codes = chance_codes(stretches)
         best: Worthy | None = None
         value, ceiling = -math.inf, 1.0
         for place, category in by_chance(stretches):
             most = most_worth[category]
             if ceiling * most < value or category in closed or not may_be_named[category]:
                 continue
-            ceiling = within(chance_of(place))
+            ceiling = within(stretches[place].p7 if codes is None else codes[place] * codes[place] / SHARE)
             if ceiling * most < value:
                 continue
             stretch = stretches[place]
