@@ -113,9 +113,9 @@ class Answers:
         """Return the ranking of the entries."""
         items: list[dict[str, Any]] = []  # Any: typed as a whole below
         known, zone = self._habits_of([(entry.product, entry.habit) for entry in slate], shopper), shopper.place.zone
-        item_of, add_history = self._shelf.item, self._add_history
+        items_of, add_history = self._shelf.items, self._add_history
         for (product, _, probability, reason, _), habit in zip(slate, known, strict=True):
-            item = item_of(product)
+            item = items_of(product).copy()
             item["reason"] = reason
             if habit is not None:
                 add_history(item, habit, zone)
@@ -209,8 +209,9 @@ class Answers:
         """Return the picks as items, in their order."""
         items: list[dict[str, Any]] = []  # Any: typed as a whole below
         known, zone = self._habits_of([(pick.product, pick.habit) for pick in picks], shopper), shopper.place.zone
+        items_of = self._shelf.items
         for pick, habit in zip(picks, known, strict=True):
-            item = self._shelf.item(pick.product)
+            item = items_of(pick.product).copy()
             item["reason"] = pick.reason
             if habit is not None:
                 self._add_history(item, habit, zone)

@@ -35,6 +35,7 @@ def floats(array: npt.NDArray[np.floating[Any]]) -> Sequence[float]:
 class Shelf:
     """The products of a bundle by row, their types and categories by theirs; `known_price` is NaN where unknown.
 
+    `items` tells what every item of an answer says of a product, which is for nobody to change: `item` is a copy.
     `gain` is a product's margin where that is known and above 0, else 0: money. `category_gain` is what a
     piece of a category usually brings: its products' margins, as often as customers buy each; unknown ones don't count.
     """
@@ -61,7 +62,7 @@ class Shelf:
         self._margin_rate = margin_rate
         self.gain = self._gains().data
         self.category_gain = self._category_gains(products).data
-        self._items = lru_cache(_ITEMS_REMEMBERED)(self._item)
+        self.items = lru_cache(_ITEMS_REMEMBERED)(self._item)
         # A category that a product stands for has no name of its own: the product's is said instead.
         stands = np.flatnonzero(products.flags & OWN_CATEGORY)
         self._own_categories = dict(zip(products.category[stands].tolist(), stands.tolist(), strict=True))
@@ -147,7 +148,7 @@ class Shelf:
 
     def item(self, product: int) -> dict[str, Any]:  # Any: an answer's item, checked against api_answers in the tests
         """Return what every item of an answer says of its product: a dictionary of the caller's own."""
-        return self._items(product).copy()
+        return self.items(product).copy()
 
     def _item(self, product: int) -> dict[str, Any]:  # Any: as above
         type_name = self.type_names[self.type[product]]

@@ -42,7 +42,7 @@ class Reasons:
         """
         what = "something like this" if is_type else "this"
         last = days_ago(today - habit.last_day)
-        if habit.gap_days is not None and self._pace.is_regular(habit):
+        if habit.gap_days is not None and habit.n >= self._pace.regular_purchases:  # `Pace.is_regular`, written out
             is_due = self._pace.is_due(habit, end_day)
             text = f"You buy {what} about every {days(habit.gap_days)}; the last time was {last}"
             return {"code": _DUE if is_due else _REGULAR, "text": text}

@@ -50,6 +50,7 @@ class Pace:
     def __init__(self, policy: HabitPolicy, *, applies_rules: bool) -> None:
         self._policy = policy
         self._applies_rules = applies_rules
+        self.regular_purchases = policy.regular_purchases
 
     def is_just_bought(self, habit: Habit, today: int) -> bool:
         """Return whether less than the policy's share of the habit's gap has passed since the last time."""
@@ -65,7 +66,7 @@ class Pace:
 
     def is_regular(self, habit: Habit) -> bool:
         """Return whether there were enough purchases to name a pace."""
-        return habit.gap_days is not None and habit.n >= self._policy.regular_purchases
+        return habit.gap_days is not None and habit.n >= self.regular_purchases
 
 
 class Gone(NamedTuple):

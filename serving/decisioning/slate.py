@@ -18,7 +18,7 @@ from serving.decisioning.merchandising import PinnedRows
 from serving.decisioning.policy import RecommendationPolicy
 from serving.decisioning.reasons import Reasons
 from serving.decisioning.rules import Pace, Withheld
-from serving.decisioning.slate_parts import Ask, Caps, Entry, entry_of, take, with_pins
+from serving.decisioning.slate_parts import Ask, Caps, Entry, entry_of, with_pins
 from serving.shelf import Shelf
 
 T = TypeVar("T")
@@ -61,15 +61,15 @@ class SlateMaker:
         if ask.intent is _BUY_AGAIN:
             caps = Caps(self._shelf, ask)
             pinned = self._pinned(ask, caps, is_personal=True)
-            return with_pins(take(self._again(ask), caps, ask.k - len(pinned)), pinned)
+            return with_pins(caps.take(self._again(ask), ask.k - len(pinned)), pinned)
         caps = Caps(self._shelf, ask, soft=None if ask.category >= 0 else self._soft_cap)
         pinned = self._pinned(ask, caps, is_personal=True)
         k = ask.k - len(pinned)
         n_new = k if ask.intent is _DISCOVER else math.floor(k * self._policy.discover_share)
-        again = [] if ask.intent is _DISCOVER else take(self._again(ask), caps, k - n_new)
-        fresh = take(self._fresh(ask), caps, k - len(again))
+        again = [] if ask.intent is _DISCOVER else caps.take(self._again(ask), k - n_new)
+        fresh = caps.take(self._fresh(ask), k - len(again))
         if ask.intent is Intent.MIXED and len(again) + len(fresh) < k:
-            again += take(chain(self._again(ask), self._others(ask)), caps, k - len(again) - len(fresh))
+            again += caps.take(chain(self._again(ask), self._others(ask)), k - len(again) - len(fresh))
         slate = again + fresh + caps.overflow(k - len(again) - len(fresh))
         rank: Callable[[Entry], float] = partial(self._rank, ask) if ask.display.has_boosts else _probability
         return with_pins(sorted(slate, key=rank, reverse=True), pinned)
@@ -84,7 +84,7 @@ class SlateMaker:
             for each in ask.display.by_score(list(neighbours))
             if self._may_suggest(ask, each.product)
         )
-        slate = take(chain(together, self._popular(ask, set())), caps, k)
+        slate = caps.take(chain(together, self._popular(ask, set())), k)
         return with_pins(slate + caps.overflow(k - len(slate)), pinned)
 
     def _rank(self, ask: Ask, entry: Entry) -> float:

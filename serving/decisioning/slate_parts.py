@@ -61,28 +61,33 @@ class Caps:
         self._n_of_category: dict[int, int] = {}
         self._waiting: list[Entry] = []
 
-    def takes(self, entry: Entry) -> bool:
-        """Return whether the entry may be shown now, and count it."""
-        if entry.key in self._seen:
-            return False
-        category = self._shelf.category[entry.product]
-        count = self._n_of_category.get(category, 0)
-        if self._hard is not None and count >= self._hard:
-            self._screen.note(entry.product, Withheld.CATEGORY_FULL)
-            return False
-        if self._soft is not None and count >= self._soft:
-            self._waiting.append(entry)
-            return False
-        self._seen.add(entry.key)
-        self._n_of_category[category] = count + 1
-        return True
+    def take(self, entries: Iterable[Entry], n_wanted: int) -> list[Entry]:
+        """Return the first `n_wanted` entries that may be shown now, and count them."""
+        chosen: list[Entry] = []
+        seen, n_of, category_of = self._seen, self._n_of_category, self._shelf.category
+        for entry in entries if n_wanted > 0 else ():
+            if entry.key in seen:
+                continue
+            category = category_of[entry.product]
+            count = n_of.get(category, 0)
+            if self._hard is not None and count >= self._hard:
+                self._screen.note(entry.product, Withheld.CATEGORY_FULL)
+            elif self._soft is not None and count >= self._soft:
+                self._waiting.append(entry)
+            else:
+                seen.add(entry.key)
+                n_of[category] = count + 1
+                chosen.append(entry)
+                if len(chosen) == n_wanted:
+                    break
+        return chosen
 
     def takes_pinned(self, entry: Entry) -> bool:
         """Return whether a pinned entry may be shown, and count it; the soft cap does not hold it."""
         soft, self._soft = self._soft, None
-        is_taken = self.takes(entry)
+        taken = self.take((entry,), 1)
         self._soft = soft
-        return is_taken
+        return bool(taken)
 
     def overflow(self, n_wanted: int) -> list[Entry]:
         """Return up to `n_wanted` of those that the soft cap turned away, in the order they came."""
@@ -94,19 +99,6 @@ class Caps:
                 self._seen.add(entry.key)
                 chosen.append(entry)
         return chosen
-
-
-def take(entries: Iterable[Entry], caps: Caps, n_wanted: int) -> list[Entry]:
-    """Return the first `n_wanted` entries that the caps let through."""
-    chosen: list[Entry] = []
-    if n_wanted <= 0:
-        return chosen
-    for entry in entries:
-        if caps.takes(entry):
-            chosen.append(entry)
-            if len(chosen) == n_wanted:
-                break
-    return chosen
 
 
 def with_pins(slate: Sequence[T], pinned: Iterable[tuple[int, T]]) -> list[T]:

@@ -155,7 +155,7 @@ class StretchChoice:
             for flag, share in self.leanings:
                 agreement = share if shelf.flags[product] & flag else 1.0 - share
                 worth += policy.leaning_weight * agreement
-            ranked = worth + draft.display.step(product)
+            ranked = worth + draft.display.step(product) if draft.display.has_boosts else worth
             if worth > _LEAST_WORTH and ranked > best:
                 best, found = ranked, product
         return found
