@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,7 @@ VALUE_HORIZON_DAYS = 84
 FARTHEST_DAYS = 3650.0  # the calendar ends; an expectation beyond ten years says nothing
 
 
+_product: Callable[[Pick], int] = attrgetter("product")
 _COUNTED = {Level.PRODUCT: "product_id", Level.PRODUCT_TYPE: "product_type", Level.CATEGORY: "category"}
 
 
@@ -89,7 +91,7 @@ class Answers:
             "progress": {"done": 0, "of": len(picks), "completed_at": None, "reward_id": None},
             "cold_start": shopper.row < 0,
         }
-        notes = self._notes([each.product for each in picks])
+        notes = self._notes(list(map(_product, picks)))
         if notes:
             answer["notes"] = notes
         return answer
@@ -234,7 +236,9 @@ class Answers:
         return [next(found) if habit is None else habit for _, habit in chosen]
 
     def _bought_before(self, products: Sequence[int], shopper: Shopper) -> Sequence[Habit | None]:
-        return shopper.taste.again_of(products) if shopper.is_personal else [None] * len(products)
+        if not shopper.is_personal or not products:
+            return [None] * len(products)
+        return shopper.taste.again_of(products)
 
     def _add_history(self, item: dict[str, Any], known: Habit | None, zone: ZoneInfo) -> None:
         """Add when the customer last bought it, when it is due and how many they take, where they have.

@@ -130,7 +130,7 @@ class BundleTaste(Taste):
 
     @override
     def is_of_several(self, habit: Habit) -> bool:
-        bought = self.again_products()
+        bought = self.again_products() if self._bought is None else self._bought
         try:
             place = bought.index(habit.product)  # asked first whether it is there, it would be searched for twice
         except ValueError:

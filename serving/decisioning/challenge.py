@@ -121,7 +121,8 @@ class ChallengeMaker:
             reason = self._reasons.habit(habit, today=window.first_day, end_day=window.end_day, is_type=is_of_several)
             chance = self._habit_windows.of(window.n_days)(habit.p7)
             level = _TYPE if is_type else _PRODUCT
-            self._add(draft, pick_of((habit.product, _HABIT, level, chance, reason, False, habit)))
+            draft.picks.append(pick_of((habit.product, _HABIT, level, chance, reason, False, habit)))
+            draft.categories.add(category)
         return len(draft.picks) >= draft.n_habits
 
     def _add_popular(self, draft: Draft, n_wanted: int) -> None:
