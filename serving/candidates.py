@@ -86,11 +86,12 @@ class Discovery(NamedTuple):
     code: ReasonCode = ReasonCode.DISCOVER_SIMILAR
 
 
-# A NamedTuple's own constructor is a Python function; this one makes the same value in a third of the time.
-_made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
-_habit_of: Callable[[Iterable[object]], Habit] = partial(_made, Habit)
-_stretch_of: Callable[[Iterable[object]], Stretch] = partial(_made, Stretch)
-_discovery_of: Callable[[Iterable[object]], Discovery] = partial(_made, Discovery)
+# A NamedTuple's own constructor is a Python function; this one makes the same value in a third of the time. It takes
+# the type and all fields, in their order.
+made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
+_habit_of: Callable[[Iterable[object]], Habit] = partial(made, Habit)
+_stretch_of: Callable[[Iterable[object]], Stretch] = partial(made, Stretch)
+_discovery_of: Callable[[Iterable[object]], Discovery] = partial(made, Discovery)
 _SIMILAR = ReasonCode.DISCOVER_SIMILAR
 
 
@@ -113,7 +114,7 @@ class Candidates:
         self._again = _habit_columns(bundle.again)
         self._bought = ints(bundle.again.product)
         novelty, stretch, discover, also = bundle.novelty, bundle.stretch, bundle.discover, bundle.also
-        self._novelty = (ints(novelty.offsets), ints(novelty.product))
+        self._novelty = ints(novelty.product)
         self._stretch = (ints(stretch.offsets), ints(stretch.category), ints(stretch.p7.codes))
         self._stretch_at = _stretch_reader(bundle)
         self._discover = (ints(discover.offsets), ints(discover.novelty))
@@ -222,7 +223,7 @@ class Candidates:
         offsets, novelty = self._discover
         tops, fall = self._discover_p7
         start, end = offsets[customer], offsets[customer + 1]
-        products = map(self._novelty[1].__getitem__, novelty[start:end])
+        products = map(self._novelty.__getitem__, novelty[start:end])
         chances = fallen(tops[customer], fall[start:end])
         return map(_discovery_of, zip(products, chances, repeat(None), repeat(None), repeat(_SIMILAR), strict=False))
 
@@ -310,14 +311,14 @@ class _Stretches(Sequence[Stretch]):
         self, entries: range, stretch_at: Callable[[int], Stretch], columns: tuple[Sequence[int], Sequence[int]]
     ) -> None:
         self._entries = entries
-        self.make = stretch_at
+        self._make = stretch_at
         self.categories, self.codes = columns
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Stretch]:
-        return map(self.make, self._entries)
+        return map(self._make, self._entries)
 
     @overload
     def __getitem__(self, place: int) -> Stretch: ...
@@ -325,8 +326,8 @@ class _Stretches(Sequence[Stretch]):
     def __getitem__(self, place: slice) -> list[Stretch]: ...
     def __getitem__(self, place: int | slice) -> Stretch | list[Stretch]:
         if isinstance(place, slice):
-            return list(map(self.make, self._entries[place]))
-        return self.make(self._entries[place])
+            return list(map(self._make, self._entries[place]))
+        return self._make(self._entries[place])
 
 
 def by_chance(stretches: Sequence[Stretch]) -> Iterable[tuple[int, int]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from serving.api_answers import Reason
 from serving.api_codes import Level, Role
-from serving.candidates import Habit
+from serving.candidates import Habit, made
 from serving.decisioning.exploring import Lots
 from serving.decisioning.merchandising import Display
 from serving.decisioning.rules import Screen
@@ -33,9 +33,7 @@ class Pick(NamedTuple):
     habit: Habit | None = None
 
 
-# As in `serving.candidates`: the same value in a third of the time.
-_made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
-pick_of: Callable[[tuple[int, Role, Level, float, Reason, bool, Habit | None]], Pick] = partial(_made, Pick)
+pick_of: Callable[[tuple[int, Role, Level, float, Reason, bool, Habit | None]], Pick] = partial(made, Pick)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from serving.candidates import made
 from serving.decisioning.policy import RewardPolicy
 
 _SLACK = 1e-9  # floating point: 1.5 / 0.5 must count as three whole steps
@@ -29,9 +30,7 @@ class Offered(NamedTuple):
 
 
 NO_REWARD = Offered(0.0, 0.0, 0.0)
-# As in `serving.candidates`: the same value in a third of the time.
-_made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
-stake_of: Callable[[tuple[float, float | None, float]], Stake] = partial(_made, Stake)
+stake_of: Callable[[tuple[float, float | None, float]], Stake] = partial(made, Stake)
 
 
 def reward_for(stakes: Sequence[Stake], completion: float, policy: RewardPolicy) -> Offered:

@@ -9,13 +9,13 @@ can gain less, does not come before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from serving.api_codes import Level
-from serving.candidates import Stretch, by_chance, chance_codes
+from serving.candidates import Stretch, by_chance, chance_codes, made
 from serving.decisioning.challenge_parts import Draft
 from serving.decisioning.completion import Windows
 from serving.decisioning.policy import StretchPolicy
@@ -39,9 +39,7 @@ class Worthy(NamedTuple):
     stretch: Stretch
 
 
-# As in `serving.candidates`: the same value in a third of the time.
-_made: Callable[[type[Any], Iterable[Any]], Any] = tuple.__new__
-_worthy_of: Callable[[tuple[float, float, int, int, Stretch]], Worthy] = partial(_made, Worthy)
+_worthy_of: Callable[[tuple[float, float, int, int, Stretch]], Worthy] = partial(made, Worthy)
 _rank: Callable[[Worthy], tuple[float, float, int]] = itemgetter(0, 1, 2)
 
 

@@ -5,6 +5,7 @@ import pytest
 from serving.bundle import Bundle
 from serving.bundle_format import PRIVATE_LABEL
 from serving.candidates import Candidates
+from serving.numbers import between_days
 from serving.shelf import Shelf
 from tests.serving.tiny import AS_OF_DAY, HABITS
 
@@ -52,6 +53,15 @@ def test_consent_is_what_was_said_else_what_is_assumed(candidates: Candidates) -
 
 def test_leanings_are_those_that_are_known(candidates: Candidates) -> None:
     assert candidates.leanings(candidates.customer_row("cleo")) == [(PRIVATE_LABEL, pytest.approx(0.9))]
+
+
+@pytest.mark.parametrize("days", [0.25, 1.0, 2.5, 6.75, 7.0])
+def test_a_trip_between_two_days_is_as_likely_as_between_their_chances(
+    tiny_bundle: Bundle, candidates: Candidates, days: float
+) -> None:
+    anna = candidates.customer_row("anna")
+    by_day = tiny_bundle.customers.p_shop[anna].tolist()
+    assert candidates.p_shop(anna, days) == between_days(by_day, days)
 
 
 def test_neighbours_add_up_without_those_asked_about(shelf: Shelf, candidates: Candidates) -> None:
