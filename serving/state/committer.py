@@ -12,13 +12,13 @@ from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
 from serving.errors import StateUnavailable
-from serving.state.store import ABSENT, Addition, Commit
+from serving.state.store import Addition, Commit
 
 T = TypeVar("T")
 
 LOGGER = logging.getLogger(__name__)
 MAX_BATCH = 256
-"""Commits in one batch at most: what waits longer than these is the next batch."""
+"""Commits in one batch at most: what waits longer than these is the next batch, at once."""
 
 PACE_SECONDS = 0.05
 """How long after a batch the next one begins where nobody waits for it: small ones would take what answers need."""
@@ -55,24 +55,27 @@ def encode(commit: Commit) -> EncodedCommit:
 
 Left = tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]
 """A commit that nobody waits for, as plain tuples of bytes, which the garbage collector does not look through while it
-waits: keys that are put, their values, and keys that must not be there."""
+waits: keys of new documents, their values, and other keys that must not be there. An `EncodedCommit`, a tuple as well,
+is told apart by its type."""
 
 
 def left(put: Mapping[str, bytes], absent: Iterable[str]) -> Left:
-    """Return documents to be put, where none of some keys is there, as they wait.
+    """Return new documents to be put, where none of some other keys is there, as they wait.
 
-    >>> left({"a": b"1"}, ("a", "b"))
-    ((b'a',), (b'1',), (b'a', b'b'))
+    >>> left({"a": b"1"}, ("b", "c"))
+    ((b'a',), (b'1',), (b'b', b'c'))
     """
     return tuple([key.encode() for key in put]), tuple(put.values()), tuple([key.encode() for key in absent])
 
 
-def made(commit: EncodedCommit | Left) -> EncodedCommit:
-    """Return the commit of what was left, any other as it is."""
-    if isinstance(commit, EncodedCommit):
-        return commit
-    keys, values, absent = commit
-    return EncodedCommit(dict(zip(keys, values, strict=True)), (), dict.fromkeys(absent, ABSENT), False, {})
+def is_durable(commit: EncodedCommit | Left) -> bool:
+    """Return whether a commit must have reached the disk before it is answered; what was left need not."""
+    return isinstance(commit, EncodedCommit) and commit.is_durable
+
+
+def expected(commit: EncodedCommit | Left) -> Iterable[bytes]:
+    """Return the keys of which a commit expects a version, or that they are not there."""
+    return commit.expect if isinstance(commit, EncodedCommit) else (*commit[0], *commit[2])
 
 
 class PerProcess(Generic[T]):
@@ -141,7 +144,7 @@ class Committer:
 
     def __init__(
         self,
-        apply: Callable[[Sequence[EncodedCommit]], Sequence[bool | StateUnavailable]],
+        apply: Callable[[Sequence[EncodedCommit | Left]], Sequence[bool | StateUnavailable]],
         *,
         pace_seconds: float = PACE_SECONDS,
     ) -> None:
@@ -191,7 +194,7 @@ class Committer:
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                answers = self._apply([made(commit) for commit, _ in batch])
+                answers = self._apply([commit for commit, _ in batch])
             except StateUnavailable as error:
                 with self._arrived:
                     self._is_urgent = False
@@ -213,8 +216,9 @@ class Committer:
                 if left is not None and left <= 0.0:
                     break
                 self._arrived.wait(left)
-            self._due = time.monotonic() + self._pace_seconds
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            # What a full batch had no room for has waited its time.
+            self._due = time.monotonic() + (0.0 if self._waiting else self._pace_seconds)
             self._is_urgent = self._is_urgent and bool(self._waiting)
             return batch
 

@@ -82,7 +82,7 @@ class Deciding:
             part_key(customer_id, record.decision_id): encode(part_document(record, parts[0])),
             head_key: encode(head_of(record, [customer_id])),
         }
-        self._people.store.leave(put, (head_key, erased_key))
+        self._people.store.leave(put, (erased_key,))
 
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision with what came of it."""

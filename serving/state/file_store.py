@@ -10,19 +10,27 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
 from serving.errors import StateUnavailable
-from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode, left
+from serving.state.committer import (
+    Breaker,
+    Committer,
+    EncodedCommit,
+    Left,
+    PerProcess,
+    encode,
+    is_durable,
+    left,
+)
 from serving.state.marks import Marks, Stamp, places_of
-from serving.state.settling import Settled, settle
+from serving.state.rows import MOST_ROWS, Rows, many_of, put_new, read_long, rows_of, store, tallies_of, versions_of
+from serving.state.settling import apart, settle
 from serving.state.sqlite_file import Link, as_writer, identity_of, make_file, meaning_of, open_file, size_of
 from serving.state.store import Commit, Document, next_prefix
-
-Rows = list[tuple[bytes, int, bytes]]
 
 _READ_BUSY_SECONDS = 0.2
 _LOCK_SECONDS = 2.0
@@ -35,21 +43,13 @@ _TIDY_SECONDS = 1.0
 _TIDY_PAGES = 256
 _STANDS_SECONDS = 5.0  # for changes that nobody marks: those of an older release of ours, which knows of no marks
 _IDLE_READERS = 8
-_MOST_ROWS = 512  # keys in one statement at most; a power of two
 
 _READ_ONE = "select key, version, value from documents where key = ?"
 # For a few keys this is faster than a list of them, for which SQLite makes a table of its own.
 _READ_FEW = tuple(" union all ".join([_READ_ONE] * n) for n in range(5))
 _READ_CLOCK = "select null, version, null from clock"
 _READ_STAMPED = tuple(" union all ".join([*[_READ_ONE] * n, _READ_CLOCK]) for n in range(5))
-_READ_MANY = "select key, version, value from documents where key in ({})"
-_VERSIONS = "select key, version from documents where key in ({})"
 _SCAN = "select key, version, value from documents where key >= ? and key > ? and key < ? order by key limit ?"
-_PUT = (
-    "insert into documents (key, version, value) values {} "
-    "on conflict (key) do update set version = excluded.version, value = excluded.value"
-)
-_DELETE = "delete from documents where key in ({})"
 _AFTER_ALL = b"\xff"  # no UTF-8 begins with it
 
 
@@ -100,10 +100,10 @@ class FileStore:
         encoded = [key.encode() for key in keys]
         if 0 < len(encoded) < len(_READ_FEW):
             rows = self._look(_READ_FEW[len(encoded)], encoded)
-        elif len(encoded) <= _MOST_ROWS:
-            rows = self._look(*_of_many(_READ_MANY, encoded))
+        elif len(encoded) <= MOST_ROWS:
+            rows = self._look(*many_of(encoded))
         else:
-            rows = self._read_with(lambda connection: _read_long(connection, encoded))
+            rows = self._read_with(lambda connection: read_long(connection, encoded))
         found = {key: Document(value, version) for key, version, value in rows}
         return [found.get(key) for key in encoded]
 
@@ -143,7 +143,7 @@ class FileStore:
         return self._submit(commit, is_awaited=True).result()
 
     def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
-        """Have documents put with whatever else waits."""
+        """Have new documents put with whatever else waits."""
         self._writing.guard()
         self._sessions.get().committer.leave(left(put, absent))
 
@@ -247,7 +247,7 @@ class FileStore:
         while link := _pop(session.readers):
             link.connection.close()
 
-    def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool]:
+    def _apply(self, batch: Sequence[EncodedCommit | Left]) -> Sequence[bool]:
         """Write the batch in one transaction, on the committer's thread."""
         session = self._sessions.get()
         try:
@@ -282,24 +282,41 @@ class FileStore:
         if link is not None:
             link.connection.close()
 
-    def _write(self, session: _Session, connection: sqlite3.Connection, batch: Sequence[EncodedCommit]) -> list[bool]:
-        is_durable = any(commit.is_durable for commit in batch)
-        if session.is_synced is not is_durable:
+    def _write(
+        self, session: _Session, connection: sqlite3.Connection, batch: Sequence[EncodedCommit | Left]
+    ) -> list[bool]:
+        is_synced = any(map(is_durable, batch))
+        if session.is_synced is not is_synced:
             # One flush takes all that was written before along.
-            connection.execute(f"pragma synchronous={'full' if is_durable else 'normal'}")
-            session.is_synced = is_durable
-        _begin(connection, _LOCK_POLL_SECONDS if is_durable else _PATIENT_POLL_SECONDS)
+            connection.execute(f"pragma synchronous={'full' if is_synced else 'normal'}")
+            session.is_synced = is_synced
+        _begin(connection, _LOCK_POLL_SECONDS if is_synced else _PATIENT_POLL_SECONDS)
         ((last,),) = connection.execute("select version from clock").fetchall()
-        versions, tallies = _versions(connection, batch), _tallies(connection, batch)
-        settled = settle(batch, versions, tallies, max(last, time.time_ns() // 1000))
+        last = max(last, time.time_ns() // 1000)
+        lefts = apart(batch)
+        if lefts is not None:
+            self._write_left(session, connection, lefts, last + 1)
+            return [True] * len(batch)  # nobody hears of it
+        versions, tallies = versions_of(connection, batch), tallies_of(connection, batch)
+        settled = settle(batch, versions, tallies, last)
         if settled.put or settled.delete:
             self._marks_of(session).note((*settled.put, *settled.delete), settled.version)
-            _store(connection, settled)
+            store(connection, settled)
             connection.execute("commit")
             self._tidy(session, connection)
         else:
             connection.execute("rollback")
         return settled.answers
+
+    def _write_left(
+        self, session: _Session, connection: sqlite3.Connection, lefts: Sequence[Left], version: int
+    ) -> None:
+        """Write new documents that don't speak of each other: a batch of them is decided as a whole."""
+        rows = rows_of(connection, lefts)
+        self._marks_of(session).note([key for key, _ in rows], version)
+        put_new(connection, rows, version)
+        connection.execute("commit")
+        self._tidy(session, connection)
 
     def _tidy(self, session: _Session, connection: sqlite3.Connection) -> None:
         """Give room that deletions left back to the disk, a little at a time, so that no commit waits long for it."""
@@ -321,16 +338,6 @@ def _pop(links: deque[Link]) -> Link | None:
         return None
 
 
-def _read_long(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Rows:
-    """Return the rows of more keys than a statement should have, from one moment."""
-    rows: Rows = []
-    connection.execute("begin")
-    for chunk in _chunks(sorted(keys)):  # neighbours stand on the same pages
-        rows += connection.execute(*_of_many(_READ_MANY, chunk)).fetchall()
-    connection.execute("commit")
-    return rows
-
-
 def _begin(connection: sqlite3.Connection, poll_seconds: float = _LOCK_POLL_SECONDS) -> None:
     """Begin to write, once no other process does; sqlite3.OperationalError after two seconds.
 
@@ -346,51 +353,3 @@ def _begin(connection: sqlite3.Connection, poll_seconds: float = _LOCK_POLL_SECO
             time.sleep(poll_seconds)
         else:
             return
-
-
-def _versions(connection: sqlite3.Connection, batch: Iterable[EncodedCommit]) -> dict[bytes, int]:
-    keys = list({key for commit in batch for key in commit.expect})
-    found: dict[bytes, int] = {}
-    for chunk in _chunks(keys):
-        found.update(connection.execute(*_of_many(_VERSIONS, chunk)).fetchall())
-    return found
-
-
-def _tallies(connection: sqlite3.Connection, batch: Iterable[EncodedCommit]) -> dict[bytes, bytes]:
-    keys = list({key for commit in batch for key in commit.add})
-    found: dict[bytes, bytes] = {}
-    for chunk in _chunks(keys):
-        found.update((key, value) for key, _, value in connection.execute(*_of_many(_READ_MANY, chunk)).fetchall())
-    return found
-
-
-def _store(connection: sqlite3.Connection, settled: Settled) -> None:
-    """Write what is left of a batch in few statements: each gives up Python's lock, and must get it again."""
-    for chunk in _chunks(list(settled.delete)):
-        connection.execute(*_of_many(_DELETE, chunk))
-    for keys in _powers_of_two(list(settled.put)):
-        values = [each for key in keys for each in (key, *settled.put[key])]
-        connection.execute(_PUT.format(",".join(["(?,?,?)"] * len(keys))), values)
-    connection.execute("update clock set version = ?", (settled.version,))
-
-
-# A connection keeps every statement that it has met, and one of 500 rows takes 100 kB: so there are few lengths only.
-
-
-def _of_many(sql: str, keys: Sequence[bytes]) -> tuple[str, list[bytes]]:
-    """Return the statement and its values, the last key repeated until their number is a power of two."""
-    n = 1 << (len(keys) - 1).bit_length() if keys else 0
-    return sql.format(",".join("?" * n)), [*keys, *[keys[-1]] * (n - len(keys))] if keys else []
-
-
-def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    return (keys[at : at + _MOST_ROWS] for at in range(0, len(keys), _MOST_ROWS))
-
-
-def _powers_of_two(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Give the keys in parts whose lengths are powers of two, the greatest first."""
-    at = 0
-    while at < len(keys):
-        n = min(_MOST_ROWS, 1 << (len(keys) - at).bit_length() - 1)
-        yield keys[at : at + n]
-        at += n

@@ -15,7 +15,7 @@ from typing import TypeVar
 import redis
 
 from serving.errors import StateUnavailable, StateUnfit
-from serving.state.committer import Breaker, Committer, EncodedCommit, PerProcess, encode
+from serving.state.committer import Breaker, Committer, EncodedCommit, Left, PerProcess, encode, is_durable, left
 from serving.state.redis_server import check_durable, connect, meaning_of, replicas_of
 from serving.state.store import ABSENT, Commit, Document, next_prefix
 
@@ -148,8 +148,9 @@ class RedisStore:
         return self._submit(commit, is_awaited=True).result()
 
     def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
-        """Submit what nobody waits for."""
-        self.submit(Commit(put=put, expect=dict.fromkeys(absent, ABSENT), is_durable=False))
+        """Have new documents put with whatever else waits."""
+        self._breaker.guard()
+        self._committers.get().leave(left(put, absent))
 
     def scrub(self) -> None:
         """Have the server write its append-only file and its snapshot anew, and wait until it has."""
@@ -207,12 +208,12 @@ class RedisStore:
         self._is_checked = True
         return notes
 
-    def _apply(self, batch: Sequence[EncodedCommit]) -> Sequence[bool | StateUnavailable]:
+    def _apply(self, batch: Sequence[EncodedCommit | Left]) -> Sequence[bool | StateUnavailable]:
         answers = self._try(lambda: self._send(batch))  # `submit` has asked the breaker
         return [meaning_of(each) if isinstance(each, redis.RedisError | OSError) else each == 1 for each in answers]
 
-    def _send(self, batch: Sequence[EncodedCommit]) -> list[int | redis.RedisError]:
-        waits = self._n_replicas > 0 and any(commit.is_durable for commit in batch)
+    def _send(self, batch: Sequence[EncodedCommit | Left]) -> list[int | redis.RedisError]:
+        waits = self._n_replicas > 0 and any(map(is_durable, batch))
         with self._client.pipeline(transaction=False) as pipeline:
             for commit in batch:
                 pipeline.eval(_COMMIT, 0, *_arguments(commit))
@@ -223,7 +224,7 @@ class RedisStore:
             reached = answers.pop()
             if isinstance(reached, redis.RedisError) or reached < self._n_replicas:
                 answers = [
-                    ReplicasMissing() if commit.is_durable and each == 1 else each
+                    ReplicasMissing() if is_durable(commit) and each == 1 else each
                     for commit, each in zip(batch, answers, strict=True)
                 ]
         return answers
@@ -251,7 +252,9 @@ class RedisStore:
             time.sleep(_SCRUB_POLL_SECONDS)
 
 
-def _arguments(commit: EncodedCommit) -> list[bytes | int]:
+def _arguments(commit: EncodedCommit | Left) -> list[bytes | int]:
+    if not isinstance(commit, EncodedCommit):
+        return _arguments_of_left(*commit)
     arguments: list[bytes | int] = [len(commit.expect)]
     for key, version in commit.expect.items():
         arguments += (key, b"" if version == ABSENT else b"%016d" % version)
@@ -263,6 +266,17 @@ def _arguments(commit: EncodedCommit) -> list[bytes | int]:
     for key, value in commit.put.items():
         arguments += (key, value)
     arguments += commit.delete
+    return arguments
+
+
+def _arguments_of_left(keys: Sequence[bytes], values: Sequence[bytes], absent: Sequence[bytes]) -> list[bytes | int]:
+    """Return the same of new documents that are put where none of some other keys is there."""
+    arguments: list[bytes | int] = [len(keys) + len(absent)]
+    for key in (*keys, *absent):
+        arguments += (key, b"")
+    arguments += (0, len(keys))
+    for pair in zip(keys, values, strict=True):
+        arguments += pair
     return arguments
 
 

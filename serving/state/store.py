@@ -101,9 +101,11 @@ class Store(Protocol):
         ...
 
     def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
-        """Have documents put some time soon, where none of some keys is there by then; nobody hears what comes of it.
+        """Have new documents put some time soon, where none of some other keys is there by then; nobody hears of it.
 
-        As `submit` of a commit that is not durable, for less of whoever asks.
+        As `submit` of a commit that is not durable, and expects neither these keys nor those, for less of whoever asks.
+        Their keys are to be such as nobody else writes: where only some are there already, these stay as they are, and
+        of the others a store may put none or all.
         """
         ...
 

@@ -63,7 +63,7 @@ class MemoryStore:
             return True
 
     def leave(self, put: Mapping[str, bytes], absent: Collection[str]) -> None:
-        self.submit(Commit(put=put, expect=dict.fromkeys(absent, ABSENT), is_durable=False))
+        self.submit(Commit(put=put, expect=dict.fromkeys((*put, *absent), ABSENT), is_durable=False))
 
     def scan(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, Document]]:
         self._check_there()

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from serving.errors import StateUnavailable, StateUnfit
-from serving.state.committer import MAX_BATCH, Breaker, Committer, EncodedCommit, PerProcess, encode, left, made
-from serving.state.store import ABSENT, Commit
+from serving.state.committer import MAX_BATCH, Breaker, Committer, EncodedCommit, PerProcess, encode, left
+from serving.state.store import Commit
 
 COMMIT = encode(Commit(put={"a": b"1"}))
 
@@ -76,13 +76,6 @@ def test_what_is_left_is_applied_in_its_turn_and_answers_nobody(disk: Disk) -> N
     assert disk.batches == [1, 3]
     with pytest.raises(StateUnavailable):
         committer.leave(left({"b": b"1"}, []))
-
-
-def test_what_was_left_is_the_commit_that_it_says() -> None:
-    expected = Commit(put={"a": b"1", "b": b"2"}, expect={"b": ABSENT, "c": ABSENT}, is_durable=False)
-
-    assert made(left({"a": b"1", "b": b"2"}, ["b", "c"])) == encode(expected)
-    assert made(COMMIT) is COMMIT
 
 
 def test_what_nobody_waits_for_is_not_forgotten(disk: Disk) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from serving.errors import StateUnavailable, StateUnfit
 from serving.state import file_store
-from serving.state.file_store import FileStore, _of_many, _powers_of_two
+from serving.state.file_store import FileStore
 from serving.state.sqlite_file import SCHEMA
 from serving.state.store import ABSENT, Commit
 from tests.serving.state.moments import one_moment
@@ -328,16 +328,3 @@ def test_the_file_shrinks_once_what_filled_it_is_deleted(store: FileStore, path:
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("pragma wal_checkpoint(truncate)")
     assert path.stat().st_size <= full // 2
-
-
-def test_statements_come_in_few_lengths() -> None:
-    keys = [b"%d" % n for n in range(700)]
-    lengths = set()
-    for n in range(701):
-        sql, values = _of_many("in ({})", keys[:n])
-        assert sql.count("?") == len(values)
-        assert set(values) == set(keys[:n])
-        parts = list(_powers_of_two(keys[:n]))
-        assert [key for part in parts for key in part] == keys[:n]
-        lengths |= {len(values), *map(len, parts)}
-    assert lengths == {0, *(2**n for n in range(11))}

@@ -9,7 +9,8 @@ import pytest
 
 from serving.decisioning.policy import default_policy
 from serving.state import file_store, looking
-from serving.state.file_store import FileStore, Rows
+from serving.state.file_store import FileStore
+from serving.state.rows import Rows
 from serving.state.shop import State
 from serving.state.stock_words import StockWord
 

@@ -132,10 +132,39 @@ def test_a_commit_that_is_not_durable_is_seen_by_every_other(open_again: Opener)
 
 
 def test_what_is_left_is_put_before_what_comes_later_where_nothing_stands_against_it(store: Store) -> None:
-    store.leave({"a": b"1", "b": b"1"}, ["a", "b", "c"])
-    store.leave({"d": b"2", "c": b"2"}, ["c", "a"])
+    store.leave({"a": b"1", "b": b"1"}, ["c"])
+    store.leave({"d": b"2", "c": b"2"}, ["a"])
     assert store.commit(Commit(put={"e": b"3"}))
     assert [value_of(store, key) for key in "abcde"] == [b"1", b"1", None, None, b"3"]
+
+
+def test_a_document_that_is_there_stands_against_what_is_left(open_again: Opener) -> None:
+    first, second = open_again(), open_again()
+    second.commit(Commit(put={"gone": b"1", "a": b"1"}))
+    second.commit(Commit(put={"b": b"1"}, delete=["gone"]))
+    first.leave({"c": b"2"}, ["gone"])
+    first.leave({"d": b"2"}, ["x", "b"])
+    first.leave({"a": b"2"}, ["x"])
+    first.close()
+    assert [value_of(second, key) for key in "abcd"] == [b"1", b"1", b"2", None]
+
+
+def test_what_is_left_in_a_row_is_decided_one_after_the_other(open_again: Opener) -> None:
+    first, second = open_again(), open_again()
+    for n in range(40):
+        first.leave({f"a{n:02}": b"1", f"b{n:02}": b"1"}, [f"b{n - 1:02}"])
+    first.close()
+    assert [key for key, _ in second.scan("a")] == [f"a{n:02}" for n in range(0, 40, 2)]
+
+
+def test_many_documents_are_left_whole(open_again: Opener) -> None:
+    first, second = open_again(), open_again()
+    for n in range(300):
+        first.leave({f"a{n % 7}{n:03}": b"%d" % n, f"b{n:03}": b"b"}, ["x", f"c{n}"])
+    first.close()
+    found = {document.value for _, document in second.scan("a")}
+    assert (found, len(second.scan("b"))) == ({b"%d" % n for n in range(300)}, 300)
+    assert second.commit(Commit(put={"b007": b"c"}, expect={"b007": version_of(second, "b007")}))
 
 
 def test_what_is_left_is_written_before_the_store_is_closed(open_again: Opener) -> None:
