@@ -23,7 +23,7 @@ from serving.api_codes import Role
 from serving.api_offers import OffersRequest
 from serving.decisioning.exploring import STRETCH
 from serving.live import epoch_us
-from serving.state.decisions import DecisionPart, DecisionRecord
+from serving.state.decisions import DecisionPart, DecisionRecord, Items
 from serving.state.drafts import quick
 from serving.state.known import Draw, Trace
 
@@ -95,7 +95,8 @@ def record_of(
     circumstances: Circumstances = PLAIN,
 ) -> DecisionRecord:
     """Return the record of a decision for one customer, or (None) for somebody whom nothing may link to it."""
-    shown = (*_kept_of(answer.get("items", ())), *offers_of(answer))
+    items, offers = _kept_of(answer.get("items", ())), offers_of(answer)
+    shown = (*items, *offers) if offers else items
     # What somebody has in the basket is nobody's business once it can't be forgotten with them.
     asked = {} if customer_id is None else _asked(request, with_place=circumstances.with_place)
     action = {name: answer[name] for name in _KEPT_OF_ACTION if name in answer} if "trigger" in answer else None
@@ -123,13 +124,12 @@ def _field(request: Request, name: str) -> str | None:
 
 
 # Any: the fields of an item.
-def _kept_of(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return of each item what is kept; those of one answer have the same fields, as far as these go."""
+def _kept_of(items: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return of each item what is kept; those of one answer have the same fields, two at least, as far as these go."""
     if not items:
-        return []
+        return ()
     names = [name for name in _KEPT_FIELDS if name in items[0]]
-    values_of = itemgetter(*names)
-    return [dict(zip(names, values_of(item), strict=True)) for item in items]
+    return Items(names, [*map(itemgetter(*names), items)])
 
 
 def offers_of(answer: Answered) -> tuple[Mapping[str, Any], ...]:  # Any: the fields of an OfferItem

@@ -21,6 +21,11 @@ from serving.state.person import Person, Reward
 from serving.state.store import DAMAGED
 
 SCHEMA = 1
+"""Of what documents are written as, but those of decisions."""
+
+NEWEST = 2
+"""Of what documents of decisions are written as, and the newest that is read."""
+
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What comes of reading a document that is JSON, and not the document that it should be."""
 
@@ -36,9 +41,9 @@ _ENDS, _IS_SHOWN, _COMPLETED = 4, 5, 7
 _Draft = draft_of(Event)  # a customer may have 200
 
 
-def encode(document: Mapping[str, object]) -> bytes:
-    """Return a document as bytes, with the schema number of this version."""
-    return orjson.dumps({"v": SCHEMA, **document})
+def encode(document: Mapping[str, object], schema: int = SCHEMA) -> bytes:
+    """Return a document as bytes, with its schema number."""
+    return orjson.dumps({"v": schema, **document})
 
 
 def decode(value: bytes) -> Raw:
@@ -46,12 +51,12 @@ def decode(value: bytes) -> Raw:
     try:
         raw = orjson.loads(value)
         schema = raw["v"]
-        is_newer = schema > SCHEMA
+        is_newer = schema > NEWEST
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StateDamaged(DAMAGED) from error
     if is_newer:
         raise StateUnfit(
-            f"the state was written by a newer tercet (schema {schema}, this one reads up to {SCHEMA}); update this one"
+            f"the state was written by a newer tercet (schema {schema}, this one reads up to {NEWEST}); update this one"
         )
     return raw  # type: ignore[no-any-return]  # JSON has no type, and its schema has just been checked
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from serving.state.challenges import KeptChallenge, kept
-from serving.state.codec import Raw, decode, encode
+from serving.state.codec import Raw, decode
 from serving.state.decisions import (
     DecisionHead,
     DecisionPart,
@@ -16,15 +16,16 @@ from serving.state.decisions import (
     DecisionSummary,
     Outcome,
     StoredDecision,
-    head_of,
+    content_of,
+    document_of,
     known_us,
+    line_of,
     outcome_of,
-    part_document,
     part_of,
     record_of,
 )
 from serving.state.events import Event
-from serving.state.keys import decision_key, part_key
+from serving.state.keys import decision_key, line_key
 from serving.state.log import logged, scanned
 from serving.state.people import People, erased_moment
 from serving.state.person import DAY_US, Person
@@ -51,7 +52,7 @@ class Deciding:
         """
         store, hashes = self._people.store, self._people.hashes
         ids = [part.customer_id for part in record.parts if part.customer_id is not None]
-        heads = [decision_key(record.decision_id), *(part_key(each, record.decision_id) for each in ids[:1])]
+        heads = [decision_key(record.decision_id), *(line_key(each, record.decision_id) for each in ids[:1])]
         keys = [*heads, *map(hashes.erased_key, ids)]
         if record.call != "challenge" and all(basis.get(key) == ABSENT for key in keys[len(heads) :]):
             # A part is only ever written with its head.
@@ -71,18 +72,20 @@ class Deciding:
 
     def leave(self, record: DecisionRecord, basis: Mapping[str, int]) -> None:
         """Have a decision kept some time soon; as `record`, but nobody hears of it."""
-        parts = record.parts
-        customer_id = parts[0].customer_id if len(parts) == 1 and record.call != "challenge" else None
-        erased_key = None if customer_id is None else self._people.hashes.erased_key(customer_id)
-        if customer_id is None or erased_key is None or basis.get(erased_key) != ABSENT:
+        parts, store = record.parts, self._people.store
+        if len(parts) != 1 or record.call == "challenge":
             self.record(record, basis)
             return
-        head_key = decision_key(record.decision_id)
-        put = {
-            part_key(customer_id, record.decision_id): encode(part_document(record, parts[0])),
-            head_key: encode(head_of(record, [customer_id])),
-        }
-        self._people.store.leave(put, (erased_key,))
+        key, customer_id = decision_key(record.decision_id), parts[0].customer_id
+        if customer_id is None:
+            store.leave({key: document_of(record, {})}, ())
+            return
+        erased_key = self._people.hashes.erased_key(customer_id)
+        if basis.get(erased_key) != ABSENT:
+            self.record(record, basis)
+            return
+        line = line_key(customer_id, record.decision_id)
+        store.leave({key: document_of(record, {customer_id: parts[0]}), line: line_of(record)}, (erased_key,))
 
     def decision(self, decision_id: str) -> StoredDecision | None:
         """Return a decision with what came of it."""
@@ -105,18 +108,20 @@ class Deciding:
 
     def summaries(self, person: Person, limit: int) -> tuple[DecisionSummary, ...]:
         """Return a customer's newest decisions, at most `limit`, newest first, with what came of them."""
-        found = [raw for each in person.ids for raw in self._stored_parts(each)]
-        newest = sorted(found, key=lambda raw: (-raw["us"], raw["decision"]))[:limit]
-        parts = {raw["decision"]: raw for raw in newest}
-        if not parts:
+        found = [(line, each) for each in person.ids for line in self._lines(each)]
+        newest = sorted(found, key=lambda pair: (-pair[0]["us"], pair[0]["decision"]))[:limit]
+        lines = {line["decision"]: (line, each) for line, each in newest}
+        if not lines:
             return ()
-        heads = self._people.store.read([decision_key(each) for each in parts])
+        documents = self._people.store.read([decision_key(each) for each in lines])
         events = self._events(person)
-        return tuple(
-            self._summary(decode(head.value), part_of(raw, person.customer_id), events)
-            for raw, head in zip(parts.values(), heads, strict=True)
-            if head is not None
-        )
+        summaries = []
+        for (line, each), document in zip(lines.values(), documents, strict=True):
+            raw = {} if document is None else decode(document.value)
+            content = content_of(raw, each, line) if raw else None
+            if content is not None:
+                summaries.append(self._summary(raw, part_of(content, person.customer_id), events))
+        return tuple(summaries)
 
     def records(self) -> Iterator[DecisionRecord]:
         """Return all decisions by id, each with the parts of those who were not forgotten since."""
@@ -149,8 +154,8 @@ class Deciding:
         outcome = self._outcome(head["id"], head["us"], part, events)
         return DecisionSummary(head["id"], head["call"], head["us"], head["placement"], head["channel"], part, outcome)
 
-    def _stored_parts(self, customer_id: str) -> list[Raw]:
-        """Return the parts of one id that are younger than its erasure."""
+    def _lines(self, customer_id: str) -> list[Raw]:
+        """Return the lines that list the decisions of one id, those that are younger than its erasure."""
         found = [decode(document.value) for _, document in scanned(self._people.store, prefix_of("of", customer_id))]
         erased_us = self._people.erased_us(customer_id) if found else None
         return [raw for raw in found if erased_us is None or known_us(raw) > erased_us]
@@ -158,14 +163,15 @@ class Deciding:
     def _parts(self, head: Raw) -> list[DecisionPart]:
         """Return the parts of a decision's customers, without those who were forgotten since."""
         ids = head["customers"]
-        documents = self._people.store.read(
-            [*(part_key(each, head["id"]) for each in ids), *map(self._people.hashes.erased_key, ids)]
-        )
+        keys = [] if "of" in head else [line_key(each, head["id"]) for each in ids]
+        documents = self._people.store.read([*map(self._people.hashes.erased_key, ids), *keys])
+        lines = documents[len(ids) :] or [None] * len(ids)
         found = []
-        for customer_id, document, erasure in zip(ids, documents[: len(ids)], documents[len(ids) :], strict=True):
+        for customer_id, erasure, line in zip(ids, documents[: len(ids)], lines, strict=True):
             erased_us = erased_moment(erasure)
-            if document is not None and (erased_us is None or erased_us < known_us(head)):
-                found.append(part_of(decode(document.value), customer_id))
+            content = content_of(head, customer_id, None if line is None else decode(line.value))
+            if content is not None and (erased_us is None or erased_us < known_us(head)):
+                found.append(part_of(content, customer_id))
         return found
 
     def _events(self, person: Person) -> list[Event]:
@@ -178,27 +184,34 @@ class Deciding:
 
 def _is_renewed(record: DecisionRecord, stored: Sequence[Document | None]) -> bool:
     """Return whether a record says something else of a customer's challenge than the stored head and part."""
-    if record.call != "challenge" or len(stored) < 2 or stored[1] is None:
-        return False
-    return part_of(decode(stored[1].value), None).product_ids() != record.parts[0].product_ids()
+    part = _stored_part(record, stored) if record.call == "challenge" else None
+    return part is not None and part.product_ids() != record.parts[0].product_ids()
 
 
 def _as_first_made(record: DecisionRecord, stored: Sequence[Document | None]) -> DecisionRecord:
     """Return a record of other items with the moment and the request of the stored one: what it was decided by."""
-    head, part = stored[0], stored[1]
-    if head is None or part is None:
+    document, part = stored[0], _stored_part(record, stored)
+    if document is None or part is None:
         return record
-    raw = decode(head.value)
-    parts = (replace(record.parts[0], asked=part_of(decode(part.value), None).asked), *record.parts[1:])
+    raw = decode(document.value)
+    parts = (replace(record.parts[0], asked=part.asked), *record.parts[1:])
     first = {name: raw[name] for name in ("placement", "channel")}
     return replace(record, at_us=raw["us"], made_us=raw.get("made"), store_id=raw["store"], parts=parts, **first)
+
+
+def _stored_part(record: DecisionRecord, stored: Sequence[Document | None]) -> DecisionPart | None:
+    """Return what is stored of the customer of a record, by its document and the line that lists it."""
+    if len(stored) < 2 or stored[0] is None or stored[1] is None or not record.parts:
+        return None
+    content = content_of(decode(stored[0].value), record.parts[0].customer_id or "", decode(stored[1].value))
+    return None if content is None else part_of(content, None)
 
 
 def _keeping(record: DecisionRecord, forgotten: set[str], expect: dict[str, int]) -> Commit:
     parts = {part.customer_id: part for part in record.parts if part.customer_id is not None}
     kept_parts = {each: part for each, part in parts.items() if each not in forgotten}
-    put = {part_key(each, record.decision_id): encode(part_document(record, part)) for each, part in kept_parts.items()}
-    put[decision_key(record.decision_id)] = encode(head_of(record, list(kept_parts), len(forgotten)))
+    put = {line_key(each, record.decision_id): line_of(record) for each in kept_parts}
+    put[decision_key(record.decision_id)] = document_of(record, kept_parts, len(forgotten))
     return Commit(put=put, expect=expect, is_durable=False)
 
 

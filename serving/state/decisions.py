@@ -1,19 +1,56 @@
 """Decisions as they are looked up later: what was shown and withheld, by which model, and what came of it.
 
-A decision is a head, and for each customer it was made for a part of their own, so that erasing a customer leaves the
-head as a count.
+A decision is one document, with what each customer got, and for each of them a line under their id that lists it.
+Erasing a customer leaves them as a count there. Of documents of schema 1 the head has no customer's part: each is with
+the line that lists it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from serving.state.challenges import KeptChallenge
-from serving.state.codec import Raw, draw_document, draw_of
+from serving.state.codec import NEWEST, Raw, draw_document, draw_of, encode
 from serving.state.events import Event, EventType
 from serving.state.known import Draw, WithheldItem
+
+Item = Mapping[str, Any]  # Any: an item of an answer, or what is left of it
+
+
+class Items(Sequence[Item]):
+    """Items that all have the same fields, as a row of values each: made and written faster than a dict of each.
+
+    >>> Items(["product_id", "score"], [("milk", 2.0)]) == ({"product_id": "milk", "score": 2.0},)
+    True
+    """
+
+    __slots__ = ("names", "rows")
+    __hash__ = None  # type: ignore[assignment]  # as a dict has none
+
+    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:  # Any: a value of an item
+        self.names, self.rows = names, rows
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Items: ...
+
+    def __getitem__(self, at: int | slice) -> Item | Items:
+        if isinstance(at, slice):
+            return Items(self.names, self.rows[at])
+        return dict(zip(self.names, self.rows[at], strict=True))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __repr__(self) -> str:
+        return f"Items({self.names!r}, {self.rows!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +64,7 @@ class DecisionPart:
     """
 
     customer_id: str | None
-    shown: tuple[Mapping[str, Any], ...] = ()  # Any: an item of an answer, or what is left of it
+    shown: Sequence[Item] = ()
     withheld: tuple[WithheldItem, ...] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)  # Any: a field of a request
     draws: tuple[Draw, ...] = ()
@@ -120,9 +157,9 @@ class DecisionHead:
     n_erased: int
 
 
-def head_of(record: DecisionRecord, customer_ids: Sequence[str], n_erased: int = 0) -> dict[str, object]:
-    """Return the document of a decision's head: its anonymous parts in full, the others by customer."""
-    return {
+def document_of(record: DecisionRecord, parts: Mapping[str, DecisionPart], n_erased: int = 0) -> bytes:
+    """Return the document of a decision, with the parts of customers by their id."""
+    document = {
         "id": record.decision_id,
         "call": record.call,
         "us": record.at_us,
@@ -133,28 +170,48 @@ def head_of(record: DecisionRecord, customer_ids: Sequence[str], n_erased: int =
         "experiment": record.experiment,
         "probability": record.probability,
         "personal": record.is_personal,
-        "customers": customer_ids,
+        "customers": list(parts),
         "parts": [_content(part) for part in record.parts if part.customer_id is None],
+        "of": {customer_id: _content(part) for customer_id, part in parts.items()},
         "erased": n_erased,
-        **_made(record),
     }
+    return encode(document if record.made_us is None else document | {"made": record.made_us}, NEWEST)
 
 
-def part_document(record: DecisionRecord, part: DecisionPart) -> dict[str, object]:
-    """Return the document of one customer's part."""
-    return {"us": record.at_us, "decision": record.decision_id, **_made(record), **_content(part)}
+def line_of(record: DecisionRecord) -> bytes:
+    """Return the document that lists a decision under a customer's id."""
+    made = {} if record.made_us is None else {"made": record.made_us}
+    return encode({"us": record.at_us, "decision": record.decision_id, **made}, NEWEST)
 
 
 def known_us(raw: Raw) -> int:
-    """Return by when the decision of a head or a part was known."""
+    """Return by when the decision of a document was known, or of a line that lists it."""
     return int(min(raw["us"], raw.get("made", raw["us"])))
 
 
+def content_of(raw: Raw, customer_id: str, line: Raw | None) -> Raw | None:
+    """Return what a decision's document has of a customer; the line that lists it, where that has it (schema 1).
+
+    None where neither does: they were forgotten meanwhile.
+    """
+    content: Raw | None = raw["of"].get(customer_id) if "of" in raw else line
+    return content
+
+
+def without(raw: Raw, customer_id: str) -> bytes:
+    """Return the document of a decision that counts a customer instead of naming them."""
+    names = raw["customers"]
+    left = {"customers": [each for each in names if each != customer_id]}
+    parts = {"of": {each: part for each, part in raw["of"].items() if each != customer_id}} if "of" in raw else {}
+    return encode(raw | left | parts | {"erased": raw["erased"] + names.count(customer_id)}, raw["v"])
+
+
 def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
-    """Return the part of a document."""
+    """Return a part as its document has it."""
     withheld = tuple(WithheldItem(*row) for row in raw["withheld"])
     draws = tuple(map(draw_of, raw.get("draws", ())))
-    return DecisionPart(customer_id, tuple(raw["shown"]), withheld, raw.get("asked", {}), draws, raw.get("action"))
+    shown = _shown_of(raw["shown"])
+    return DecisionPart(customer_id, shown, withheld, raw.get("asked", {}), draws, raw.get("action"))
 
 
 def record_of(raw: Raw, parts: Iterable[DecisionPart]) -> DecisionRecord:
@@ -189,16 +246,24 @@ def outcome_of(record_id: str, at_us: int, part: DecisionPart, events: Sequence[
     return Outcome(tuple(answered), tuple(bought))
 
 
-def _made(record: DecisionRecord) -> dict[str, int]:
-    return {} if record.made_us is None else {"made": record.made_us}
-
-
 def _content(part: DecisionPart) -> dict[str, object]:
-    asked = {"asked": part.asked} if part.asked else {}
-    draws = {"draws": [draw_document(each) for each in part.draws]} if part.draws else {}
-    action = {} if part.action is None else {"action": part.action}
-    withheld = [_withheld_row(item) for item in part.withheld]
-    return {"shown": part.shown, "withheld": withheld, **asked, **draws, **action}
+    shown = part.shown
+    content: dict[str, object] = {
+        "shown": {"names": shown.names, "rows": shown.rows} if isinstance(shown, Items) else shown,
+        "withheld": [_withheld_row(item) for item in part.withheld],
+    }
+    if part.asked:
+        content["asked"] = part.asked
+    if part.draws:
+        content["draws"] = [draw_document(each) for each in part.draws]
+    if part.action is not None:
+        content["action"] = part.action
+    return content
+
+
+def _shown_of(raw: Any) -> Sequence[Item]:  # Any: a document's own JSON
+    """Return the items of a document: in schema 1, and where they have not the same fields, an object each."""
+    return tuple(Items(raw["names"], raw["rows"]) if isinstance(raw, dict) else raw)
 
 
 def _withheld_row(item: WithheldItem) -> list[str | None]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from serving.state.budgets import SWEPT_KEY, Moves, Swept
 from serving.state.codec import decode, encode
-from serving.state.decisions import known_us
+from serving.state.decisions import known_us, without
 from serving.state.keys import Hashes, decision_key, forget_key, identity_key, person_key
 from serving.state.log import scanned
 from serving.state.people import People, View
@@ -184,10 +184,7 @@ class Erasing:
         for key, document in zip(keys, self._people.store.read(keys), strict=True):
             if document is None:
                 continue
-            raw = decode(document.value)
-            n_named = raw["customers"].count(customer_id)
-            raw["customers"] = [each for each in raw["customers"] if each != customer_id]
-            put[key] = encode(raw | {"erased": raw["erased"] + n_named})
+            put[key] = without(decode(document.value), customer_id)
             expect[key] = document.version
         return self._people.store.commit(Commit(put=put, delete=list(parts), expect=expect)) or None
 

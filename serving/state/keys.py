@@ -6,11 +6,10 @@ import hashlib
 from functools import lru_cache
 
 from features.identities import kind_of_identity, normalised
-from serving.state.store import key_of
+from serving.state.store import escaped, key_of
 
 _EVENTS_REMEMBERED = 1024
 _CUSTOMERS_REMEMBERED = 8192
-_DECISIONS_REMEMBERED = 64  # a decision that is kept is looked for, expected and put
 
 
 class Hashes:
@@ -57,16 +56,18 @@ def log_key(customer_id: str, event_id: str) -> str:
     return key_of("log", customer_id, event_id)
 
 
-@lru_cache(_DECISIONS_REMEMBERED)
-def part_key(customer_id: str, decision_id: str) -> str:
-    """Return the key of a customer's part of a decision."""
-    return key_of("of", customer_id, decision_id)
+def line_key(customer_id: str, decision_id: str) -> str:
+    """Return the key of the line that lists a decision under a customer's id; as `key_of`, in half the time.
+
+    >>> line_key("a/b", "d1")
+    'of/a%2Fb/d1'
+    """
+    return f"of/{escaped(customer_id)}/{escaped(decision_id)}"
 
 
-@lru_cache(_DECISIONS_REMEMBERED)
 def decision_key(decision_id: str) -> str:
-    """Return the key of a decision's head."""
-    return key_of("decision", decision_id)
+    """Return the key of a decision's document."""
+    return f"decision/{escaped(decision_id)}"
 
 
 def kept_key(customer_id: str, asked: str) -> str:

@@ -172,10 +172,11 @@ def key_of(kind: str, *parts: str) -> str:
     >>> key_of("log", "a/b", "e1")
     'log/a%2Fb/e1'
     """
-    return "/".join((kind, *map(_escaped, parts)))
+    return "/".join((kind, *map(escaped, parts)))
 
 
-def _escaped(part: str) -> str:
+def escaped(part: str) -> str:
+    """Return a part of a key without what could be taken for a separator."""
     # Most ids are of characters that escape to themselves.
     return part if _is_bare(part) else quote(part, safe="")
 

@@ -133,7 +133,7 @@ def _words() -> list[bytes]:
     names = {name for document in _documents().values() for name in _names(document.value)}
     return [
         *(f'"{name}"'.encode() for name in sorted(names)),
-        b'"v":2',
+        b'"v":3',
         b'"v":true',
         b"null",
         b"[]",

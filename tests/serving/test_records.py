@@ -59,3 +59,16 @@ def test_nothing_that_was_asked_is_kept_where_nobody_is_linked(tiny_bundle: Bund
     answer = Engine(tiny_bundle).recommendations(REQUEST, AS_OF, "d1")
     (part,) = record_of(REQUEST, answer, AS_OF, customer_id=None, trace=Trace()).parts
     assert part.asked == {}
+
+
+def test_items_are_kept_and_told_with_what_tells_why_they_were_shown(tiny_bundle: Bundle) -> None:
+    answer, state = Engine(tiny_bundle).recommendations(REQUEST, AS_OF, "d1"), state_on()
+    record = record_of(REQUEST, answer, AS_OF, customer_id="anna", trace=Trace())
+    state.leave_record(record, state.known("anna").basis)
+    found = state.decision("d1")
+    assert found is not None
+    assert found.record == record
+    (part,) = found.record.parts
+    kept = [{name: each[name] for name in ("product_id", "reason", "probability")} for each in answer["items"]]
+    assert len(kept) == 2
+    assert list(part.shown) == kept

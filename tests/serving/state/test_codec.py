@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from serving.errors import StateUnfit
 from serving.state.challenges import Line, new_challenge
 from serving.state.codec import (
+    NEWEST,
     SCHEMA,
     consenting,
     decode,
@@ -111,14 +112,14 @@ def test_a_document_of_doings_is_to_be_decoded(doings: dict[str, Any]) -> None:
     assert tells_doings(encode_person(bare_person(**doings)))
 
 
-@pytest.mark.parametrize("value", [b"", b"{}", encode({"into": "ben"}), orjson.dumps({"v": SCHEMA + 1, "id": "anna"})])
+@pytest.mark.parametrize("value", [b"", b"{}", encode({"into": "ben"}), orjson.dumps({"v": NEWEST + 1, "id": "anna"})])
 def test_a_document_that_is_no_persons_is_to_be_decoded(value: bytes) -> None:
     assert tells_doings(value)
 
 
 def test_a_document_of_a_newer_schema_is_refused_in_one_line() -> None:
-    with pytest.raises(StateUnfit, match=f"newer tercet .schema {SCHEMA + 1}, this one reads up to {SCHEMA}") as caught:
-        decode(orjson.dumps({"v": SCHEMA + 1}))
+    with pytest.raises(StateUnfit, match=f"newer tercet .schema {NEWEST + 1}, this one reads up to {NEWEST}") as caught:
+        decode(orjson.dumps({"v": NEWEST + 1}))
     assert "\n" not in str(caught.value)
 
 

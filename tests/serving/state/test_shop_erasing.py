@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving.state.decisions import DecisionPart, DecisionRecord
+from serving.state.decisions import DecisionPart, DecisionRecord, Items
 from serving.state.merging import Identity
 from serving.state.shop import State
 from serving.state.store import Commit
@@ -93,6 +93,18 @@ def test_erasing_leaves_nothing_that_holds_the_id_and_a_receipt(state: State, me
     assert not any("anna" in key or b"anna" in each.value for key, each in memory.documents.items())
     assert memory.n_scrubs == 2
     assert n_erased_and_left(state, "d1") == (1, ["ben"])
+
+
+def test_erasing_leaves_nothing_of_what_a_customer_got_and_others_theirs(state: State, memory: MemoryStore) -> None:
+    gone = DecisionPart("cleo", Items(["product_id", "score"], [("tea-1", 1.0)]))
+    stays = DecisionPart("ben", Items(["product_id", "score"], [("milk-1", 2.0)]))
+    state.record(DecisionRecord("d3", "recommendations", MONDAY, "m", (gone, stays))).result()
+    assert b"tea-1" in memory.documents["decision/d3"].value
+    state.erase("cleo", NOW)
+    assert not any(b"tea-1" in each.value for each in memory.documents.values())
+    found = state.decision("d3")
+    assert found is not None
+    assert (found.n_erased, found.record.parts) == (1, (stays,))
 
 
 def test_erasing_again_finds_nothing_more(state: State) -> None:
