@@ -33,7 +33,10 @@ from serving.live import epoch_us
 from serving.records import record_of
 from serving.refusals import Refusals
 from serving.state.challenges import KeptChallenge
+from serving.state.drafts import quick
 from serving.state.known import Known, Live, Trace
+
+_made = quick(Made)
 
 
 class Decider:
@@ -109,7 +112,7 @@ class Decider:
         if known is None:
             return unknowing(answer)
         if not request.dry_run:
-            self._recorder.record(Made(request, at, now, known), answer)
+            self._recorder.record(_made(request, at, now, known), answer)
         return answer
 
     def _scores(self, request: ScoresRequest, at: datetime, *, as_text: bool) -> Answered:

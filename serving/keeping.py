@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
@@ -23,6 +22,10 @@ from serving.state.shop import State
 T = TypeVar("T")
 
 Answered = Mapping[str, Any]  # Any: an answer, typed in serving/api_answers.py
+
+
+_WITH_PLACE = frozenset({OffersRequest, ActionsRequest})
+"""Requests that may tell where somebody is; by their type, as pydantic takes its time over `isinstance`."""
 
 
 class MustCommit(Exception):
@@ -75,7 +78,7 @@ class Recorder:
         known = made.known
         asked_id: str | None = getattr(made.request, "customer_id", None)
         is_linked = asked_id is not None and self.is_linked(asked_id, known.live)
-        has_place = asked_id is not None and isinstance(made.request, OffersRequest | ActionsRequest)
+        has_place = asked_id is not None and type(made.request) in _WITH_PLACE
         record = record_of(
             made.request,
             answer,
@@ -99,8 +102,10 @@ class Recorder:
 
     def keep(self, record: DecisionRecord, basis: Mapping[str, int] = NO_BASIS) -> None:
         """Have the record written some time soon: the answer doesn't wait, and stands whatever becomes of it."""
-        with suppress(StateUnavailable):
+        try:  # not `suppress`, which takes as long as the clocks around it
             self._door.write(lambda state: state.leave_record(record, basis))
+        except StateUnavailable:
+            return
 
 
 # Any: an answer of any call.

@@ -49,7 +49,7 @@ _NOT_ASKED = {"customer_id", "customer_ids", "at", "placement", "dry_run"}
 
 _decision_record, _decision_part = quick(DecisionRecord), quick(DecisionPart)
 _PLACE = {"latitude", "longitude"}
-_PLAIN_TYPES = (str, int, float, bool)
+_PLAIN_TYPES = frozenset({str, int, float, bool})
 
 
 class Circumstances(NamedTuple):
@@ -107,13 +107,13 @@ def record_of(
         epoch_us(at),
         answer["model_version"],
         (_decision_part(customer_id, shown, tuple(trace.withheld), asked, draws, action),),
-        placement=request.placement,
-        channel=answer.get("channel") or _field(request, "channel"),
-        store_id=_field(request, "store_id"),
-        experiment=answer["experiment"],
-        probability=circumstances.odds,
-        is_personal=answer["personalized"],
-        made_us=circumstances.made_us,
+        request.placement,  # by their place: names take twice as long
+        answer.get("channel") or _field(request, "channel"),
+        _field(request, "store_id"),
+        answer["experiment"],
+        circumstances.odds,
+        answer["personalized"],
+        circumstances.made_us,
     )
 
 
@@ -145,8 +145,11 @@ def _defaults_of(model: type[Request]) -> Mapping[str, object]:
 
 
 def _asked(request: Request, *, with_place: bool) -> dict[str, Any]:  # Any: a field of a request
-    given = {name: vars(request)[name] for name in request.model_fields_set - _NOT_ASKED}
-    if all(type(value) in _PLAIN_TYPES for value in given.values()):
+    values = vars(request)
+    given = {name: values[name] for name in request.model_fields_set if name not in _NOT_ASKED}
+    if not given:
+        return {}
+    if _PLAIN_TYPES.issuperset(map(type, given.values())):
         # What `model_dump` says of these, in a tenth of the time.
         defaults = _defaults_of(type(request))
         return {name: given[name] for name, default in defaults.items() if name in given and given[name] != default}

@@ -41,9 +41,9 @@ _ENDS, _IS_SHOWN, _COMPLETED = 4, 5, 7
 _Draft = draft_of(Event)  # a customer may have 200
 
 
-def encode(document: Mapping[str, object], schema: int = SCHEMA) -> bytes:
-    """Return a document as bytes, with its schema number."""
-    return orjson.dumps({"v": schema, **document})
+def encode(document: Mapping[str, object]) -> bytes:
+    """Return a document as bytes, with its schema number where it has one."""
+    return orjson.dumps({"v": SCHEMA, **document})
 
 
 def decode(value: bytes) -> Raw:

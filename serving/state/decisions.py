@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+import orjson
+
 from serving.state.challenges import KeptChallenge
 from serving.state.codec import NEWEST, Raw, draw_document, draw_of, encode
 from serving.state.events import Event, EventType
@@ -159,7 +161,8 @@ class DecisionHead:
 
 def document_of(record: DecisionRecord, parts: Mapping[str, DecisionPart], n_erased: int = 0) -> bytes:
     """Return the document of a decision, with the parts of customers by their id."""
-    document = {
+    document: dict[str, object] = {
+        "v": NEWEST,
         "id": record.decision_id,
         "call": record.call,
         "us": record.at_us,
@@ -175,13 +178,17 @@ def document_of(record: DecisionRecord, parts: Mapping[str, DecisionPart], n_era
         "of": {customer_id: _content(part) for customer_id, part in parts.items()},
         "erased": n_erased,
     }
-    return encode(document if record.made_us is None else document | {"made": record.made_us}, NEWEST)
+    if record.made_us is not None:
+        document["made"] = record.made_us
+    return orjson.dumps(document)
 
 
 def line_of(record: DecisionRecord) -> bytes:
     """Return the document that lists a decision under a customer's id."""
-    made = {} if record.made_us is None else {"made": record.made_us}
-    return encode({"us": record.at_us, "decision": record.decision_id, **made}, NEWEST)
+    line: dict[str, object] = {"v": NEWEST, "us": record.at_us, "decision": record.decision_id}
+    if record.made_us is not None:
+        line["made"] = record.made_us
+    return orjson.dumps(line)
 
 
 def known_us(raw: Raw) -> int:
@@ -203,7 +210,7 @@ def without(raw: Raw, customer_id: str) -> bytes:
     names = raw["customers"]
     left = {"customers": [each for each in names if each != customer_id]}
     parts = {"of": {each: part for each, part in raw["of"].items() if each != customer_id}} if "of" in raw else {}
-    return encode(raw | left | parts | {"erased": raw["erased"] + names.count(customer_id)}, raw["v"])
+    return encode(raw | left | parts | {"erased": raw["erased"] + names.count(customer_id)})
 
 
 def part_of(raw: Raw, customer_id: str | None) -> DecisionPart:
