@@ -30,6 +30,7 @@ from serving.state.marks import Marks, Stamp, places_of
 from serving.state.rows import MOST_ROWS, Rows, many_of, put_new, read_long, rows_of, store, tallies_of, versions_of
 from serving.state.settling import apart, settle
 from serving.state.sqlite_file import Link, as_writer, identity_of, make_file, meaning_of, open_file, size_of
+from serving.state.sqlite_log import Log
 from serving.state.store import Commit, Document, next_prefix
 
 _READ_BUSY_SECONDS = 0.2
@@ -63,6 +64,7 @@ class _Session:
         self.writer: Link | None = None
         self.is_synced: bool | None = None
         self.tidied_at = 0.0
+        self.log = Log()
         self.marks: Marks | None = None
         self.committer = Committer(store._apply)
         self.lock = threading.Lock()
@@ -303,6 +305,7 @@ class FileStore:
             self._marks_of(session).note((*settled.put, *settled.delete), settled.version)
             store(connection, settled)
             connection.execute("commit")
+            session.log.grow(connection, [value for _, value in settled.put.values()])
             self._tidy(session, connection)
         else:
             connection.execute("rollback")
@@ -316,6 +319,7 @@ class FileStore:
         self._marks_of(session).note([key for key, _ in rows], version)
         put_new(connection, rows, version)
         connection.execute("commit")
+        session.log.grow(connection, [value for _, value in rows])
         self._tidy(session, connection)
 
     def _tidy(self, session: _Session, connection: sqlite3.Connection) -> None:

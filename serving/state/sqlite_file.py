@@ -30,7 +30,6 @@ _WAL_BYTES = 16 * 1024 * 1024
 _CACHE_KB = 512
 # But each decision writes two places of the index that none before it did: with these CPU fell by a quarter.
 _WRITER_CACHE_KB = 2048
-_LOG_PAGES = 2000
 
 _DAMAGED = "the state's file is damaged: restore it from a backup, or move it away to begin with an empty one"
 _MEANINGS = {
@@ -108,9 +107,9 @@ def open_file(path: Path, *, busy_seconds: float) -> Link:
 
 
 def as_writer(connection: sqlite3.Connection) -> None:
-    """Make a connection the one that writes for its process, which waits for others by itself."""
+    """Make a connection the one that writes for its process, which sees to locks and the length of the log itself."""
     connection.execute(f"pragma cache_size=-{_WRITER_CACHE_KB}")
-    connection.execute(f"pragma wal_autocheckpoint={_LOG_PAGES}")
+    connection.execute("pragma wal_autocheckpoint=0")
     connection.execute("pragma busy_timeout=0")
 
 
