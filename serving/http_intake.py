@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
+from typing import TypeVar
 
 from serving.errors import StateDamaged, StateUnavailable
 from serving.http_problems import not_ready
@@ -24,6 +24,8 @@ MOST_AT_ONCE = 32
 
 _TRIES = 3
 _TICK_SECONDS = 0.05
+
+T = TypeVar("T")
 
 Begin = Callable[[State, Mapping[str, Event]], Begun]
 
@@ -133,7 +135,7 @@ class Intake:
         self._busy |= customers
         for event_id in begun.known:
             del group.owners[event_id].pending[event_id]
-        after_all([outcome for _, outcome in begun.commits], loop, partial(self._end, loop, group, begun, customers))
+        after(begun.outcomes, loop, partial(self._end, loop, group, begun, customers))
         self._start_soon(loop)
 
     def _next_group(self) -> _Group:
@@ -165,15 +167,12 @@ class Intake:
 
     def _end(self, loop: asyncio.AbstractEventLoop, group: _Group, begun: Begun, customers: set[str]) -> None:
         """Answer a group, and have those begin who waited for its customers."""
-        failed: BaseException | None = None
-        for plan, outcome in begun.commits:
-            error = outcome.exception()
-            failed = failed or error
-            is_accepted = error is None and outcome.result()
+        failed: StateUnavailable | None = None
+        for plan, outcome in zip(begun.plans, begun.outcomes.result(), strict=True):
+            failed = outcome if isinstance(outcome, StateUnavailable) else failed
             for event in plan.events:
-                _settle(group.owners[event.event_id], event.event_id, error, is_accepted=is_accepted)
-        if failed is None or isinstance(failed, StateUnavailable):
-            self._door.ended(time.perf_counter() - group.started, failed)
+                _settle(group.owners[event.event_id], event.event_id, outcome)
+        self._door.ended(time.perf_counter() - group.started, failed)
         for call in reversed(group.calls):
             call.n_tries += 1
             if call.pending and call.n_tries < _TRIES:
@@ -200,30 +199,20 @@ class Intake:
         self._tick = loop.call_later(_TICK_SECONDS, self._look, loop)
 
 
-def after_all(futures: Sequence[Future[bool]], loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
-    """Have `then` called on the event loop, once, when all futures are done."""
-    left = len(futures)
-    lock = Lock()
+def after(future: Future[T], loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
+    """Have `then` called on the event loop, once, when the future is done."""
 
-    def one_less(_done: Future[bool]) -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            is_last = not left
-        if is_last:
-            with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-                loop.call_soon_threadsafe(then)
+    def tell(_done: Future[T]) -> None:
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            loop.call_soon_threadsafe(then)
 
-    for future in futures:
-        future.add_done_callback(one_less)
-    if not futures:
-        loop.call_soon(then)
+    future.add_done_callback(tell)
 
 
-def _settle(call: Call, event_id: str, error: BaseException | None, *, is_accepted: bool) -> None:
+def _settle(call: Call, event_id: str, outcome: bool | StateUnavailable) -> None:
     """Take in what became of an event of a call; one that is neither accepted nor failed stays pending."""
-    if error is not None:
-        call.fail(error)
-    elif is_accepted:
+    if isinstance(outcome, StateUnavailable):
+        call.fail(outcome)
+    elif outcome:
         call.n_accepted += 1
         del call.pending[event_id]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from serving.errors import StateUnavailable
 from serving.state.budgets import SWEPT_KEY, Moves, Swept
 from serving.state.codec import consenting, decode, encode, encode_person, event_row
 from serving.state.consent import refused_channels, with_event
@@ -87,13 +88,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Events on their way: the ids of those known before, and commits with their outcomes.
+    """Events on their way: the ids of those known before, and what is committed for the others, with the outcomes.
 
-    The events of a commit whose outcome is False are to be tried again: another worker was first.
+    The events of a plan whose outcome is False are to be tried again: another worker was first.
     """
 
     known: Sequence[str]
-    commits: Sequence[tuple[Plan, Future[bool]]]
+    plans: Sequence[Plan]
+    outcomes: Future[list[bool | StateUnavailable]]
 
 
 class Accepting:
@@ -123,8 +125,10 @@ class Accepting:
             begun = self.begin(pending, asks)
             for event_id in begun.known:
                 del pending[event_id]
-            for plan, outcome in begun.commits:
-                if outcome.result():
+            for plan, outcome in zip(begun.plans, begun.outcomes.result(), strict=True):
+                if isinstance(outcome, StateUnavailable):
+                    raise outcome
+                if outcome:
                     n_accepted += len(plan.events)
                     granted.extend(plan.granted)
                     for event in plan.events:
@@ -138,7 +142,7 @@ class Accepting:
     def begin(self, pending: Mapping[str, Event], asks: Asks) -> Begun:
         """Return what events, by their id, come to once their commits are through; waits for a read, and no commit."""
         known, plans = self._plans(pending, asks)
-        return Begun(known, [(plan, self._people.store.submit(plan.commit)) for plan in plans])
+        return Begun(known, plans, self._people.store.submit_all([plan.commit for plan in plans]))
 
     def _plans(self, pending: Mapping[str, Event], asks: Asks) -> tuple[list[str], list[Plan]]:
         """Return which of the events were seen before, and what is to be committed for the others."""

@@ -132,7 +132,31 @@ class Breaker:
         self._error = None
 
 
-_Waiting = tuple[EncodedCommit | Left, Future[bool] | None]
+Answer = bool | StateUnavailable
+
+
+class Together:
+    """Commits whose submitter hears of all of them at once: their answers so far, in order, and the future of all."""
+
+    __slots__ = ("_answers", "_n", "future")
+
+    def __init__(self, n: int) -> None:
+        self._answers: list[Answer] = []
+        self._n = n
+        self.future: Future[list[Answer]] = Future()
+        self._tell()
+
+    def take(self, answer: Answer) -> None:
+        """Take the answer of the next commit, and tell all of them once it is the last."""
+        self._answers.append(answer)
+        self._tell()
+
+    def _tell(self) -> None:
+        if len(self._answers) == self._n and self.future.set_running_or_notify_cancel():
+            self.future.set_result(self._answers)
+
+
+_Waiting = tuple[EncodedCommit | Left, Future[bool] | Together | None]
 
 
 class Committer:
@@ -164,22 +188,30 @@ class Committer:
         """
         is_urgent = is_awaited or commit.is_durable
         future: Future[bool] = Future()
-        self._take((commit, future), is_urgent=is_urgent)
+        self._take([(commit, future)], is_urgent=is_urgent)
         return future
+
+    def submit_all(self, commits: Sequence[EncodedCommit]) -> Future[list[Answer]]:
+        """Return one future of what becomes of commits, an error in place of each that failed; else as `submit`."""
+        together = Together(len(commits))
+        if commits:
+            is_urgent = any(commit.is_durable for commit in commits)
+            self._take([(commit, together) for commit in commits], is_urgent=is_urgent)
+        return together.future
 
     def leave(self, commit: Left) -> None:
         """Have a commit applied that may be kept back, and of which nobody hears; StateUnavailable as `submit`."""
-        self._take((commit, None), is_urgent=False)
+        self._take([(commit, None)], is_urgent=False)
 
-    def _take(self, waiting: _Waiting, *, is_urgent: bool) -> None:
+    def _take(self, waiting: Sequence[_Waiting], *, is_urgent: bool) -> None:
         with self._arrived:
             if self._is_closed:
                 raise StateUnavailable("the state is closed")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="tercet-state", daemon=True)
                 self._thread.start()
-            self._waiting.append(waiting)
-            if is_urgent or len(self._waiting) == 1:
+            self._waiting.extend(waiting)
+            if is_urgent or len(self._waiting) == len(waiting):
                 self._is_urgent = self._is_urgent or is_urgent
                 self._arrived.notify()
 
@@ -223,7 +255,10 @@ class Committer:
             return batch
 
 
-def _answer(future: Future[bool], answer: bool | StateUnavailable) -> None:
+def _answer(future: Future[bool] | Together, answer: Answer) -> None:
+    if isinstance(future, Together):
+        future.take(answer)
+        return
     if not future.set_running_or_notify_cancel():
         return
     if isinstance(answer, StateUnavailable):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from serving.errors import StateUnavailable
 from serving.state.committer import (
+    Answer,
     Breaker,
     Committer,
     EncodedCommit,
@@ -139,6 +140,11 @@ class FileStore:
     def submit(self, commit: Commit) -> Future[bool]:
         """Return the future of the commit, which shares its transaction with whatever else waits."""
         return self._submit(commit, is_awaited=False)
+
+    def submit_all(self, commits: Sequence[Commit]) -> Future[list[Answer]]:
+        """Return one future of several commits, which are in one batch."""
+        self._writing.guard()
+        return self._sessions.get().committer.submit_all(list(map(encode, commits)))
 
     def commit(self, commit: Commit) -> bool:
         """Return what `submit` comes to, at once."""

@@ -15,7 +15,17 @@ from typing import TypeVar
 import redis
 
 from serving.errors import StateUnavailable, StateUnfit
-from serving.state.committer import Breaker, Committer, EncodedCommit, Left, PerProcess, encode, is_durable, left
+from serving.state.committer import (
+    Answer,
+    Breaker,
+    Committer,
+    EncodedCommit,
+    Left,
+    PerProcess,
+    encode,
+    is_durable,
+    left,
+)
 from serving.state.redis_server import check_durable, connect, meaning_of, replicas_of
 from serving.state.store import ABSENT, Commit, Document, next_prefix
 
@@ -142,6 +152,11 @@ class RedisStore:
     def submit(self, commit: Commit) -> Future[bool]:
         """Return the future of the commit, which is sent together with whatever else waits."""
         return self._submit(commit, is_awaited=False)
+
+    def submit_all(self, commits: Sequence[Commit]) -> Future[list[Answer]]:
+        """Return one future of several commits, which are in one batch."""
+        self._breaker.guard()
+        return self._committers.get().submit_all(list(map(encode, commits)))
 
     def commit(self, commit: Commit) -> bool:
         """Return what `submit` comes to, at once."""

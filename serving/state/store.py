@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import quote
 
-from serving.errors import StateDamaged
+from serving.errors import StateDamaged, StateUnavailable
 
 if TYPE_CHECKING:
     from serving.state.marks import Stamp
@@ -93,6 +93,13 @@ class Store(Protocol):
 
         Commits that arrive together share one flush to disk. A commit whose future raised `StateUnavailable` may have
         happened or not: whoever sends it again must make that harmless.
+        """
+        ...
+
+    def submit_all(self, commits: Sequence[Commit]) -> Future[list[bool | StateUnavailable]]:
+        """Return one future of several commits: what `submit` says of each, in order, with an error as a value.
+
+        To hear once of a group costs less than to hear of each.
         """
         ...
 

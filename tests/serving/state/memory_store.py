@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 
 from serving.errors import StateUnavailable
+from serving.state.committer import Together
 from serving.state.store import ABSENT, Commit, Document, added
 
 
@@ -39,6 +40,12 @@ class MemoryStore:
         except StateUnavailable as error:
             done.set_exception(error)
         return done
+
+    def submit_all(self, commits: Sequence[Commit]) -> Future[list[bool | StateUnavailable]]:
+        together = Together(len(commits))
+        for commit in commits:
+            self.submit(commit).add_done_callback(lambda done: together.take(done.exception() or done.result()))
+        return together.future
 
     def commit(self, commit: Commit) -> bool:
         self._check_there()

@@ -47,6 +47,28 @@ def test_what_arrives_while_the_disk_is_busy_is_one_batch(disk: Disk) -> None:
     committer.close()
 
 
+def test_who_submits_several_hears_of_all_at_once_also_of_more_than_a_batch(disk: Disk) -> None:
+    committer = Committer(disk.apply)
+    told = committer.submit_all([COMMIT] * (MAX_BATCH + 5))
+    assert disk.is_asked.wait(10)
+    assert not told.done()
+    disk.is_free.set()
+    assert told.result(10) == [True] * (MAX_BATCH + 5)
+    assert disk.batches == [MAX_BATCH, 5]
+    assert committer.submit_all([]).result(0) == []
+    committer.close()
+
+
+def test_of_several_that_could_not_be_written_each_has_an_error_of_its_own(disk: Disk) -> None:
+    disk.is_free.set()
+    disk.error = StateUnfit("full")
+    committer = Committer(disk.apply)
+    first, second = committer.submit_all([COMMIT, COMMIT]).result(10)
+    assert isinstance(first, StateUnfit)
+    assert isinstance(second, StateUnfit)
+    committer.close()
+
+
 def test_what_nobody_waits_for_goes_with_the_next_that_somebody_does(disk: Disk) -> None:
     some_time = encode(Commit(put={"a": b"1"}, is_durable=False))
     committer = Committer(disk.apply, pace_seconds=60.0)

@@ -222,6 +222,12 @@ def test_of_commits_that_arrive_together_each_sees_those_before_it(store: Store)
     assert value_of(store, "a") == b"3"
 
 
+def test_of_commits_that_are_submitted_as_one_each_has_its_answer(store: Store) -> None:
+    commits = [Commit(put={"a": b"%d" % n}, expect={"a": ABSENT}) for n in range(2)]
+    assert store.submit_all([*commits, Commit(put={"b": b"3"})]).result(30) == [True, False, True]
+    assert (value_of(store, "a"), value_of(store, "b")) == (b"0", b"3")
+
+
 def test_of_threads_that_race_for_a_document_exactly_one_wins(open_again: Opener) -> None:
     stores = [open_again(), open_again()]
     start = threading.Barrier(16)
