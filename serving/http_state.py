@@ -72,12 +72,25 @@ class StateDoor:
         """Open the state if it is not open, and say whether it is now; waits for the disk or the network."""
         if self._opened is None:
             try:
-                self._opened = self._open_state()
+                self._opened = self._looked_at(self._open_state())
             except StateUnavailable as error:
                 if str(error) != self._why_not_open:
                     logger.error("the state can't be opened, decisions go on from the bundle: %s", error)
                 self._why_not_open = str(error)
         return self._opened is not None
+
+    def _looked_at(self, opened: OpenState) -> OpenState:
+        """Return the state once something was read of it.
+
+        A file is made by the first look at it: one that is gone later must not be made anew by a worker that had
+        nothing to ask of it until then.
+        """
+        try:
+            opened.store.read([_LOOKED])
+        except StateUnavailable:
+            opened.close()
+            raise
+        return opened
 
     def look_again(self) -> None:
         """Try what failed last, so that it is known when it is back also where nobody asks; waits for the disk."""

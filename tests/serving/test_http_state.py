@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +15,16 @@ from serving.errors import StateUnavailable
 from serving.http_metrics import Metrics
 from serving.http_problems import Problem
 from serving.http_state import MAX_WAITING, StateDoor
+from serving.state.file_store import FileStore
 from serving.state.shop import State
+from serving.state.store import Store
 from serving.state_home import OpenState
 from tests.serving.state.memory_store import MemoryStore
 
 KEY = b"k" * 32
 
 
-def opened(store: MemoryStore) -> OpenState:
+def opened(store: Store) -> OpenState:
     return OpenState(State(store, KEY, default_policy().state), store, DecisionIds(KEY))
 
 
@@ -70,6 +73,30 @@ def test_why_it_can_not_be_opened_is_logged_once(caplog: pytest.LogCaptureFixtur
     door.open()
 
     assert [record.getMessage().endswith("the disk is full") for record in caplog.records] == [True]
+
+
+def test_a_state_that_can_not_be_looked_at_is_not_open_yet(store: MemoryStore) -> None:
+    door = StateDoor(lambda: opened(store), Metrics(None))
+    store.is_away = True
+    was_opened = door.open()
+
+    store.is_away = False
+
+    assert (was_opened, door.open()) == (False, True)
+
+
+def test_a_file_that_is_gone_is_not_made_anew_by_a_worker_that_has_not_asked_anything_yet(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    door = StateDoor(lambda: opened(FileStore(path)), Metrics(None))
+    door.open()
+    for each in tmp_path.iterdir():
+        each.unlink()
+
+    with pytest.raises(StateUnavailable):
+        door.write(lambda state: state.put_stock([]))
+    door.close()
+
+    assert not path.exists()
 
 
 def test_writes_that_fail_are_told_from_reads_that_work(door: StateDoor, store: MemoryStore) -> None:
