@@ -124,7 +124,9 @@ def _surroundings(results: Results) -> str:
 
 def _goal_rows(results: Results) -> Iterator[Cells]:
     for each in standings(results):
-        yield each.goal.says, each.goal.bound, _number(each.number), "met" if each.is_met else "**missed**"
+        # One digit more than elsewhere: rounded to its bound a number that misses it would seem to meet it.
+        number = f"{each.number:,.0f}" if each.number >= 1000 else f"{each.number:.4g}"
+        yield each.goal.says, each.goal.bound, number, "met" if each.is_met else "**missed**"
 
 
 def _rates(results: Results) -> Iterator[Cells]:

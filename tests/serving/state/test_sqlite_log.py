@@ -14,7 +14,7 @@ from serving.state.file_store import FileStore
 from serving.state.store import Commit
 
 PAGE_BYTES = 4096
-N_COMMITS = 300
+N_COMMITS = 900
 
 
 @pytest.fixture
