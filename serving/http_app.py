@@ -14,16 +14,24 @@ import orjson
 from serving.api import Request
 from serving.http_body import ClientGone, Receive, Scope, Send
 from serving.http_calls import CALLS
+from serving.http_connection import TOO_BUSY
 from serving.http_decisions import Decisions
+from serving.http_load import Turns
 from serving.http_log import decision_id_of
 from serving.http_pages import Document, pages
-from serving.http_problems import JSON_TYPE, Answer, Problem, not_allowed, not_ready
+from serving.http_problems import JSON_TYPE, Answer, Problem, TooBusy, not_allowed, not_ready
 from serving.http_reads import Reads
 from serving.http_routes import Exchange, Handler, Route, Routes
 from serving.http_shop import ANSWER_SECONDS, RETRY_SECONDS, Shop
 from serving.http_writes import Writes
 
 logger = logging.getLogger(__name__)
+
+PROMPT = ("/v1/challenge", "/livez", "/readyz", "/metrics")
+"""What is never behind a crowd of others: a challenge is mostly kept, and a quarter of their work; probes are rare."""
+
+TOLD = ("/v1/events", "/v1/stock", "/v1/identities", "/v1/customers/{id}/consent")
+"""What has turns of its own, so that what is told is not refused for the sake of what is asked."""
 
 
 class HttpApp:
@@ -38,6 +46,9 @@ class HttpApp:
         self._request_prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._routes = Routes(self._handlers())
+        told = Turns()
+        self._turns = {**dict.fromkeys(PROMPT), **dict.fromkeys(TOLD, told)}
+        self._others = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -62,8 +73,14 @@ class HttpApp:
 
     async def _answer(self, route: Route, exchange: Exchange, request_id: str) -> Answer:
         try:
-            return await self._handler(route, exchange.scope)(exchange)
+            self._shop.keys.check(exchange.scope, route.path)
+            turns = self._turns.get(route.path, self._others)
+            if turns is not None and (waiting := turns.begin()) is not None:
+                await waiting
+            return await _handler(route, exchange.scope)(exchange)
         except Problem as problem:
+            if isinstance(problem, TooBusy):
+                exchange.scope[TOO_BUSY] = True
             return problem.answer()
         except ClientGone:
             raise
@@ -72,15 +89,6 @@ class HttpApp:
         except Exception:
             logger.exception("a request to %s failed", route.path, extra={"fields": {"request_id": request_id}})
             return not_ready("the server could not answer this; the cause is in its log", 1).answer()
-
-    def _handler(self, route: Route, scope: Scope) -> Handler:
-        self._shop.keys.check(scope, route.path)
-        if route.problem is not None:
-            raise route.problem
-        handler = route.methods.get(scope["method"])
-        if handler is None:
-            raise not_allowed(list(route.methods))
-        return handler
 
     def _handlers(self) -> Mapping[str, Mapping[str, Handler]]:
         decisions, writes, reads = Decisions(self._shop), Writes(self._shop), Reads(self._shop)
@@ -120,6 +128,15 @@ class HttpApp:
         self._shop.tell_metrics()
         metrics = self._shop.metrics
         return Answer(200, ((b"content-type", metrics.content_type),), metrics.text())
+
+
+def _handler(route: Route, scope: Scope) -> Handler:
+    if route.problem is not None:
+        raise route.problem
+    handler = route.methods.get(scope["method"])
+    if handler is None:
+        raise not_allowed(list(route.methods))
+    return handler
 
 
 def _why_not(refused: str | None) -> str:

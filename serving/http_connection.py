@@ -44,6 +44,12 @@ SPARE_DESCRIPTORS = 256
 ALWAYS_CONNECTIONS = 16
 """How many connections are taken on however few descriptors are left."""
 
+TOO_BUSY = "tercet.too_busy"
+"""What an application puts into the scope of a request that it refused for want of time."""
+
+HOLD_SECONDS = 0.25
+"""How much later a connection is read on after such a refusal: told to wait, many clients ask again at once."""
+
 _LOOK_SECONDS = 0.5
 
 _watched: WeakSet[ServerState] = WeakSet()
@@ -151,6 +157,9 @@ class BoundedConnection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._idle_since = now
+        if self._running is not None and TOO_BUSY in self._running.scope:
+            self.flow.pause_reading()
+            self.loop.call_later(HOLD_SECONDS, self._read_on)
 
     def pause_writing(self) -> None:
         """Note that the client does not read."""
@@ -195,6 +204,10 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
         elif left < spare:
             self.app = _turn_away
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _end(self) -> None:
         if self.cycle is None or self.cycle.response_complete:

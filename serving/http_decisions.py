@@ -24,6 +24,7 @@ from serving.http_problems import (
     FieldError,
     Headers,
     Problem,
+    TooBusy,
     field_name,
     invalid,
     not_ready,
@@ -56,7 +57,7 @@ class Decisions:
 
         async def answer(exchange: Exchange) -> Answer:
             if not self._shop.gate.is_open():
-                raise not_ready("too many requests at once", 1)
+                raise TooBusy
             body = await self._shop.gate.in_time(read_body(exchange.receive))
             check_head(exchange.scope)
             if len(body) > _LARGE_BYTES and model in _MAY_BE_LARGE:

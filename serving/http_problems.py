@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -71,6 +72,22 @@ class Problem(Exception):
 def not_ready(detail: str, retry_after: int) -> Problem:
     """Return a 503 that says when to try again, in seconds."""
     return Problem(503, detail, headers=((b"retry-after", str(retry_after).encode()),))
+
+
+class TooBusy(Problem):
+    """Raised where a worker has more to do than it can: a 503, and no more work than that."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "too many requests at once", headers=((b"retry-after", b"1"),))
+
+    def answer(self) -> Answer:
+        """Return the problem document, which is always the same."""
+        return _too_busy()
+
+
+@cache
+def _too_busy() -> Answer:
+    return Problem.answer(TooBusy())
 
 
 def not_allowed(allowed: Sequence[str]) -> Problem:

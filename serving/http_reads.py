@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from serving.errors import StateUnavailable
-from serving.http_problems import JSON_TYPE, Answer, Headers, Problem, not_ready
+from serving.http_problems import JSON_TYPE, Answer, Headers, Problem, TooBusy, not_ready
 from serving.http_routes import Exchange
 from serving.http_shop import RETRY_SECONDS, Shop, check_query
 from serving.kept import customer_answer, decision_answer
@@ -40,7 +40,7 @@ class Reads:
     async def _look_up(self, exchange: Exchange, find: Callable[[], Any]) -> Answer:  # Any: an answer of api_kept
         check_query(exchange.scope)
         if not self._shop.gate.is_open():
-            raise not_ready("too many requests at once", 1)
+            raise TooBusy
         try:
             found = await self._shop.door.beside(find, exchange.until)
         except StateUnavailable as error:

@@ -25,7 +25,7 @@ from serving.api_writes import (
 from serving.errors import StateUnavailable
 from serving.http_body import MAX_ENTRIES_BYTES, decode, read_body
 from serving.http_intake import MOST_AT_ONCE, Intake
-from serving.http_problems import JSON_TYPE, Answer, Problem, breaches, invalid, not_ready
+from serving.http_problems import JSON_TYPE, Answer, Problem, TooBusy, breaches, invalid, not_ready
 from serving.http_routes import Exchange
 from serving.http_shop import Shop, check_head, check_query
 from serving.live import epoch_us
@@ -139,7 +139,7 @@ class Writes:
     async def _body_of(self, exchange: Exchange) -> bytes:
         gate = self._shop.gate
         if not gate.is_open():
-            raise not_ready("too many requests at once", RETRY_SECONDS)
+            raise TooBusy
         body = await gate.in_time(read_body(exchange.receive, MAX_ENTRIES_BYTES))
         check_head(exchange.scope)
         return body

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from serving import http_load
 from serving.decisioning.policy import default_policy
 from serving.errors import InvalidRequest, UnknownProduct
 from serving.http_clock import Clock
+from serving.http_connection import TOO_BUSY
+from serving.http_load import AT_ONCE, MOST_IN_BURST
 from serving.http_pages import pages
 from serving.http_shop import RETRY_SECONDS
 from serving.state.known import Known, Live
@@ -73,6 +78,50 @@ def test_a_decision_is_answered_for_the_moment_asked_about_in_utc(shop: Client) 
     reply = shop.post(CALL, {"customer_id": "anna", "at": "2018-01-02T00:30:00-05:00"})
 
     assert reply.json()["at"] == "2018-01-02T05:30:00+00:00"
+
+
+def test_in_a_crowd_of_decisions_challenges_and_probes_are_heard_at_once_and_what_is_told_has_turns_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_load, "BURST_SECONDS", 3600.0)
+    paths = [CALL] * (AT_ONCE + MOST_IN_BURST + 1) + ["/livez", "/v1/challenge", "/v1/events", "/v1/nothing"]
+    shop = client(tmp_path, Echo(), NOW)
+
+    order, statuses, scopes = asyncio.run(_answered(shop, paths))
+
+    first, last_call = order[:AT_ONCE], len(paths) - 5
+    assert set(first) == set(range(AT_ONCE))
+    # All that is prompt is answered before the second turn, and so is who is refused: the last of the calls.
+    at_once = order[AT_ONCE:]
+    assert at_once[:5] == [last_call, *range(last_call + 1, last_call + 4), len(paths) - 1]
+    assert [statuses[number] for number in at_once[:5]] == [503, 200, 422, 422, 503]
+    assert {statuses[number] for number in range(last_call)} == {422}
+    assert [number for number, scope in enumerate(scopes) if TOO_BUSY in scope] == [last_call, len(paths) - 1]
+
+
+async def _answered(shop: Client, paths: Sequence[str]) -> tuple[list[int], dict[int, int], list[dict[str, Any]]]:
+    """Return in which order requests that come at once, none of use, are answered, with what, and their scopes then."""
+    order: list[int] = []
+    statuses: dict[int, int] = {}
+    scopes = [
+        {"type": "http", "method": "GET" if path == "/livez" else "POST", "path": path, "raw_path": path.encode()}
+        | {"query_string": b"", "headers": [], "client": ("127.0.0.1", 5000)}
+        for path in paths
+    ]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"[]", "more_body": False}
+
+    async def one(number: int) -> None:
+        async def send(message: Any) -> None:
+            if "status" in message:
+                order.append(number)
+                statuses[number] = message["status"]
+
+        await shop.app(scopes[number], receive, send)
+
+    await asyncio.gather(*map(one, range(len(paths))))
+    return order, statuses, scopes
 
 
 def test_every_decision_has_an_id_of_its_own(shop: Client) -> None:

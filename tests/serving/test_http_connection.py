@@ -16,15 +16,24 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from serving import http_connection
 from serving.http_accept import Newcomers
 from serving.http_body import Receive, Scope, Send
-from serving.http_connection import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_PIPELINED, BoundedConnection, WholeAnswers
+from serving.http_connection import (
+    HEAD_SECONDS,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    TOO_BUSY,
+    BoundedConnection,
+    WholeAnswers,
+)
 
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer at once; `/late` after a moment, `/large` with 32 MB."""
+    """Answer at once; `/late` after a moment, `/large` with 32 MB; `/busy` is refused."""
     if scope["path"] == "/late":
         await asyncio.sleep(0.2)
+    if scope["path"] == "/busy":
+        scope[TOO_BUSY] = True
     body = b"x" * (32 << 20) if scope["path"] == "/large" else b"hello"
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -86,6 +95,33 @@ def test_a_request_is_answered_and_the_next_on_the_same_connection() -> None:
     answer = said(HEAD + b"\r\n", HEAD + b"Connection: close\r\n\r\n")
 
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_after_a_refusal_for_want_of_time_a_connection_is_read_a_little_later_and_no_other_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_connection, "HOLD_SECONDS", 2.0)
+    busy, plain = HEAD.replace(b"GET /", b"GET /busy") + b"\r\n", HEAD + b"\r\n"
+    heard: list[tuple[str, float]] = []
+
+    async def talk(connect: Callable[[], socket.socket], _server: uvicorn.Server) -> None:
+        async def ask(connection: socket.socket, name: str, request: bytes) -> None:
+            began = time.monotonic()
+            await asyncio.to_thread(connection.sendall, request)
+            assert (await asyncio.to_thread(connection.recv, 65536)).endswith(b"hello")
+            heard.append((name, time.monotonic() - began))
+
+        with connect() as refused, connect() as other, connect() as gone:
+            await asyncio.to_thread(gone.sendall, busy)
+            gone.close()
+            await ask(refused, "refusal", busy)
+            await asyncio.gather(ask(refused, "again", plain), ask(other, "other", plain))
+            await ask(refused, "later", plain)
+
+    serve(talk)
+
+    assert [name for name, _ in heard] == ["refusal", "other", "again", "later"]
+    assert dict(heard)["again"] > 1.5
 
 
 class Written(asyncio.Transport):

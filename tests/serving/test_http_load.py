@@ -3,10 +3,22 @@ from __future__ import annotations
 import asyncio
 import time
 
+import orjson
 import pytest
 
-from serving.http_load import MAX_LAG_SECONDS, MAX_READ_SECONDS, LoadGate, OneByOne
-from serving.http_problems import Problem
+from serving.http_load import (
+    A_TURN,
+    AT_ONCE,
+    BURST_SECONDS,
+    MAX_LAG_SECONDS,
+    MAX_READ_SECONDS,
+    MOST_IN_BURST,
+    MOST_IN_CROWD,
+    LoadGate,
+    OneByOne,
+    Turns,
+)
+from serving.http_problems import Problem, TooBusy
 
 
 def test_a_gate_without_load_is_open() -> None:
@@ -94,6 +106,100 @@ def test_a_watched_loop_that_was_held_up_is_seen() -> None:
         return seen
 
     assert asyncio.run(is_seen())
+
+
+def test_a_few_at_once_have_no_turn_to_wait_for() -> None:
+    async def begin() -> list[bool]:
+        turns = Turns()
+        found = [turns.begin() is None for _ in range(AT_ONCE + 1)]
+        # The next turn of the loop has room again.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return [*found, *(turns.begin() is None for _ in range(AT_ONCE))]
+
+    assert asyncio.run(begin()) == [True] * AT_ONCE + [False] + [True] * AT_ONCE
+
+
+def test_a_crowd_begins_in_order_a_few_a_turn_and_others_between() -> None:
+    async def all_begin() -> list[list[int]]:
+        turns, begun = Turns(), list[int]()
+
+        async def one(number: int) -> None:
+            waiting = turns.begin()
+            if waiting is not None:
+                await waiting
+            begun.append(number)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(AT_ONCE + 5 * A_TURN)]
+        seen = []
+        while not all(task.done() for task in tasks):
+            # What is no part of the crowd has its turn in each turn of the loop.
+            await asyncio.sleep(0)
+            seen.append(list(begun))
+        return seen
+
+    seen = asyncio.run(all_begin())
+    steps = [len(after) - len(before) for before, after in zip([[], *seen], seen, strict=False)]
+
+    assert seen[-1] == list(range(AT_ONCE + 5 * A_TURN))
+    assert steps[0] == AT_ONCE
+    assert max(steps[1:]) == A_TURN
+
+
+def test_a_burst_waits_and_a_crowd_that_stays_is_refused() -> None:
+    async def refused_after(n: int, seconds: float) -> bool:
+        now = [100.0]
+        turns = Turns(lambda: now[0])
+        for _ in range(AT_ONCE + n):
+            turns.begin()
+        now[0] += seconds
+        try:
+            turns.begin()
+        except TooBusy:
+            return True
+        return False
+
+    def refused(n: int, seconds: float) -> bool:
+        return asyncio.run(refused_after(n, seconds))
+
+    young, old = 0.9 * BURST_SECONDS, BURST_SECONDS
+    assert [refused(n, young) for n in (MOST_IN_CROWD, MOST_IN_BURST - 1, MOST_IN_BURST)] == [False, False, True]
+    assert [refused(n, old) for n in (MOST_IN_CROWD - 1, MOST_IN_CROWD)] == [False, True]
+
+
+def test_who_is_refused_for_want_of_time_is_told_when_to_come_again() -> None:
+    answer = TooBusy().answer()
+
+    assert (answer.status, orjson.loads(answer.body)["status"]) == (503, 503)
+    assert (b"retry-after", b"1") in answer.headers
+
+
+def test_after_a_crowd_has_gone_the_next_one_is_young() -> None:
+    async def waits_again() -> bool:
+        now = [100.0]
+        turns = Turns(lambda: now[0])
+        for _ in range(AT_ONCE + 1):
+            turns.begin()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        now[0] += 10 * BURST_SECONDS
+        found = [turns.begin() for _ in range(AT_ONCE + MOST_IN_CROWD + 1)]
+        return found[-1] is not None
+
+    assert asyncio.run(waits_again())
+
+
+def test_one_who_no_longer_waits_takes_no_turn() -> None:
+    async def n_begun() -> int:
+        turns = Turns()
+        waiting = [each for each in (turns.begin() for _ in range(AT_ONCE + 3 * A_TURN)) if each is not None]
+        for gone in waiting[: 2 * A_TURN]:
+            gone.cancel()
+        for _ in range(2):
+            await asyncio.sleep(0)
+        return sum(each.done() and not each.cancelled() for each in waiting)
+
+    assert asyncio.run(n_begun()) == A_TURN
 
 
 def test_large_calls_are_let_through_one_by_one_and_no_more_than_a_number_wait() -> None:
