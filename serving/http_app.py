@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 PROMPT = ("/v1/challenge", "/livez", "/readyz", "/metrics")
 """What is never behind a crowd of others: a challenge is mostly kept, and a quarter of their work; probes are rare."""
 
-TOLD = ("/v1/events", "/v1/stock", "/v1/identities", "/v1/customers/{id}/consent")
-"""What has turns of its own, so that what is told is not refused for the sake of what is asked."""
+TOLD = ("/v1/events", "/v1/stock", "/v1/identities", "/v1/customers/{id}", "/v1/customers/{id}/consent")
+"""What has turns of its own, so that what is told, erasure too, is not refused for the sake of what is asked."""
 
 
 class HttpApp:
