@@ -173,6 +173,10 @@ fuzz: $(STAMP) ## atheris on decoders and table readers, schemathesis over the A
 bench-big: $(STAMP) ## a bundle of 1,000,000 customers and 100,000 products, and how all grows (2 GB of disk; FOLDER=…, RECORD=1)
 	@$(BIN)/python -m tests.benchmarks.bench_big $(if $(FOLDER),--folder $(FOLDER)) $(if $(RECORD),--record)
 
+.PHONY: bench-floods
+bench-floods: $(STAMP) ## how long a kept challenge takes beside clients that ask without pause (two minutes; BENCH_HOME=FOLDER)
+	@$(BIN)/python -m tests.benchmarks.bench_floods --home $(or $(BENCH_HOME),$(TERCET_HOME))
+
 .PHONY: soak
 soak: $(STAMP) ## a steady load on a real server for MINUTES=10: memory stays flat, files follow what is kept (STATE=redis)
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --state $(or $(STATE),file)
